@@ -1,0 +1,203 @@
+//! The ledger of one worker, and of all workers merged.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use vxscope_flow::{CloseReason, Sources};
+use vxscope_units::{MirrorSource, SourceId};
+use vxscope_wire::Reject;
+
+use crate::counts::Counts;
+use crate::row::{Frame, Row};
+
+/// One worker's ledger: a row for each of its sources, and what never became a frame.
+/// Single writer; a packet touches one row.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    received: u64,
+    received_bytes: u64,
+    decapsulated: u64,
+    rejected: Counts<{ Reject::COUNT }>,
+    rows: Vec<Row>,
+}
+
+impl Ledger {
+    /// With room for this many rows, the overflow row included.
+    #[must_use]
+    pub fn new(sources_max: u32) -> Self {
+        Self {
+            rows: Vec::with_capacity(sources_max as usize + 1),
+            ..Self::default()
+        }
+    }
+
+    /// A datagram or file record arrived; `bytes` of it were captured.
+    #[inline]
+    pub fn receive(&mut self, bytes: u64) {
+        self.received += 1;
+        self.received_bytes += bytes;
+    }
+
+    /// Nothing was decapsulated from it.
+    #[inline]
+    pub fn reject(&mut self, reason: Reject) {
+        self.rejected.add(reason);
+    }
+
+    /// A frame was decapsulated and went through the flow table.
+    #[inline]
+    pub fn count(&mut self, source: SourceId, frame: &Frame<'_>) {
+        self.decapsulated += 1;
+        self.row(source).count(frame);
+    }
+
+    /// A flow ended.
+    pub fn close(&mut self, source: SourceId, reason: CloseReason) {
+        self.row(source).closed.add(reason);
+    }
+
+    #[inline]
+    fn row(&mut self, source: SourceId) -> &mut Row {
+        let index = source.index();
+        if index >= self.rows.len() {
+            self.rows.resize(index + 1, Row::default());
+        }
+        &mut self.rows[index]
+    }
+
+    /// This ledger under the sources' own names, ready to be merged with other workers'.
+    #[must_use]
+    pub fn named(&self, sources: &Sources) -> Statement {
+        let mut statement = Statement {
+            received: self.received,
+            received_bytes: self.received_bytes,
+            decapsulated: self.decapsulated,
+            rejected: self.rejected,
+            ..Statement::default()
+        };
+        for (row, number) in self.rows.iter().zip(0..) {
+            if row.packets == 0 && row.closed.sum() == 0 {
+                continue;
+            }
+            match sources.get(SourceId::new(number)) {
+                Some(source) => statement.rows.entry(source).or_default().merge(row),
+                None => statement.overflow.merge(row),
+            }
+        }
+        statement
+    }
+}
+
+/// The ledger of any number of workers, by mirror source in the order of address and VNI.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statement {
+    /// Datagrams or file records that arrived.
+    pub received: u64,
+    /// Their captured bytes.
+    pub received_bytes: u64,
+    /// Frames that came out of them.
+    pub decapsulated: u64,
+    /// Datagrams without a frame, by reason.
+    pub rejected: Counts<{ Reject::COUNT }>,
+    /// What each source sent.
+    pub rows: BTreeMap<MirrorSource, Row>,
+    /// What all sources beyond the limit sent together.
+    pub overflow: Row,
+}
+
+/// A law of conservation that does not hold: a defect of the sensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unbalanced {
+    /// The law, in the words of the design.
+    pub law: &'static str,
+    /// Its left side.
+    pub left: u64,
+    /// Its right side.
+    pub right: u64,
+}
+
+impl fmt::Display for Unbalanced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} is not {}", self.law, self.left, self.right)
+    }
+}
+
+impl Statement {
+    /// Adds another worker's statement. Associative and commutative.
+    pub fn merge(&mut self, other: &Self) {
+        self.received += other.received;
+        self.received_bytes += other.received_bytes;
+        self.decapsulated += other.decapsulated;
+        self.rejected.merge(&other.rejected);
+        for (source, row) in &other.rows {
+            self.rows.entry(*source).or_default().merge(row);
+        }
+        self.overflow.merge(&other.overflow);
+    }
+
+    /// All rows together.
+    #[must_use]
+    pub fn totals(&self) -> Row {
+        let mut totals = self.overflow;
+        for row in self.rows.values() {
+            totals.merge(row);
+        }
+        totals
+    }
+
+    /// The laws of conservation that do not hold; none in a sound sensor.
+    ///
+    /// Received, rejected and decapsulated are counted where datagrams are opened, the rest
+    /// where frames end up: a frame lost or counted twice in between shows here.
+    #[must_use]
+    pub fn unbalanced(&self) -> Vec<Unbalanced> {
+        let totals = self.totals();
+        let laws = [
+            (
+                "received = decapsulated + rejected",
+                self.received,
+                self.decapsulated + self.rejected.sum(),
+            ),
+            (
+                "decapsulated = sum over sources",
+                self.decapsulated,
+                totals.packets,
+            ),
+            (
+                "decapsulated = tracked + untracked",
+                self.decapsulated,
+                totals.tracked + totals.untracked.sum(),
+            ),
+            (
+                "decapsulated = stored + unstored",
+                self.decapsulated,
+                totals.stored + totals.unstored.sum(),
+            ),
+            (
+                "bytes = ingress + egress + unknown direction",
+                totals.bytes,
+                totals.ingress_bytes + totals.egress_bytes + totals.unknown_direction_bytes,
+            ),
+        ];
+        let broken = laws.into_iter().filter(|(_, left, right)| left != right);
+        broken
+            .map(|(law, left, right)| Unbalanced { law, left, right })
+            .collect()
+    }
+
+    /// As [`Self::unbalanced`] once every flow has ended.
+    #[must_use]
+    pub fn unbalanced_at_end(&self) -> Vec<Unbalanced> {
+        let totals = self.totals();
+        let mut broken = self.unbalanced();
+        if totals.flows != totals.closed.sum() {
+            let law = "flows opened = flows closed";
+            broken.push(Unbalanced {
+                law,
+                left: totals.flows,
+                right: totals.closed.sum(),
+            });
+        }
+        broken
+    }
+}

@@ -1,0 +1,15 @@
+//! The ledger: what became of every packet, per mirror source.
+//!
+//! Conservation per stage: received = decapsulated + Σ rejected, decapsulated = tracked +
+//! Σ untracked = stored + Σ unstored, and per-source sums equal the totals.
+
+mod counts;
+mod ledger;
+mod row;
+
+pub use counts::{Counted, Counts};
+pub use ledger::{Ledger, Statement, Unbalanced};
+pub use row::{Frame, Row};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Merging in any order gives one statement, and a lost packet shows.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use proptest::prelude::*;
+use vxscope_flow::{CloseReason, Crossing, Joined, Observed, Sources, Unstored, Untracked};
+use vxscope_units::{MirrorSource, Timestamp, Vni};
+use vxscope_wire::{Reject, parse_frame};
+
+use crate::{Frame, Ledger, Statement};
+
+type Event = (u8, u8, u16, u8);
+
+proptest! {
+    #[test]
+    fn merging_is_associative_and_commutative(
+        a in prop::collection::vec(any::<Event>(), 0..40),
+        b in prop::collection::vec(any::<Event>(), 0..40),
+        c in prop::collection::vec(any::<Event>(), 0..40),
+    ) {
+        let [a, b, c] = [a, b, c].map(|events| statement(&events, 3));
+        prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
+        prop_assert_eq!(merged(&a, &b), merged(&b, &a));
+        prop_assert_eq!(merged(&a, &Statement::default()), a);
+    }
+
+    #[test]
+    fn every_event_keeps_the_balance(events in prop::collection::vec(any::<Event>(), 0..200)) {
+        prop_assert_eq!(statement(&events, 3).unbalanced(), vec![]);
+    }
+}
+
+#[test]
+fn a_lost_packet_shows() {
+    let mut ledger = Ledger::new(3);
+    ledger.receive(100);
+    let broken = ledger.named(&Sources::new(3, 0)).unbalanced();
+    assert_eq!(broken.len(), 1);
+    assert_eq!(
+        broken[0].to_string(),
+        "received = decapsulated + rejected: 1 is not 0"
+    );
+}
+
+#[test]
+fn a_flow_that_never_ended_shows() {
+    let mut sources = Sources::new(3, 0);
+    let source = sources.intern(mirror(1));
+    let mut ledger = Ledger::new(3);
+    ledger.close(source, CloseReason::Idle);
+    let broken = ledger.named(&sources).unbalanced_at_end();
+    assert_eq!(broken[0].law, "flows opened = flows closed");
+}
+
+#[test]
+fn sources_beyond_the_limit_share_one_row() {
+    let events: Vec<Event> = (0..10).map(|source| (source, 200, 60, 0)).collect();
+    let statement = statement(&events, 4);
+    assert_eq!((statement.rows.len(), statement.overflow.packets), (4, 6));
+    assert_eq!(statement.unbalanced(), vec![]);
+}
+
+fn merged(left: &Statement, right: &Statement) -> Statement {
+    let mut sum = left.clone();
+    sum.merge(right);
+    sum
+}
+
+fn mirror(number: u8) -> MirrorSource {
+    let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, number));
+    MirrorSource {
+        address,
+        vni: Vni::try_new(7).expect("24 bits"),
+    }
+}
+
+fn statement(events: &[Event], sources_max: u32) -> Statement {
+    let mut sources = Sources::new(sources_max, 0);
+    let mut ledger = Ledger::new(sources_max);
+    for (source, what, length, second) in events {
+        ledger.receive(u64::from(*length));
+        if *what < 40 {
+            ledger.reject(Reject::ALL[usize::from(*what) % Reject::COUNT]);
+            continue;
+        }
+        let id = sources.intern(mirror(*source));
+        let bytes = vec![0; usize::from(*length % 2000)];
+        let view = parse_frame(&bytes, u32::from(*length));
+        let untracked = Untracked::ALL[usize::from(*what) % Untracked::COUNT];
+        let unstored = Unstored::ALL[usize::from(*what) % Unstored::COUNT];
+        let frame = Frame {
+            view: &view,
+            timestamp: Timestamp::new(u64::from(*second), 0),
+            crossing: [Crossing::Ingress, Crossing::Egress, Crossing::Unknown]
+                [usize::from(*what) % 3],
+            joined: [Joined::Whole, Joined::First, Joined::Later, Joined::Orphan]
+                [usize::from(*what) % 4],
+            reserved_bits: what % 5 == 0,
+            observed: Observed {
+                tracked: if what % 2 == 0 {
+                    Ok(())
+                } else {
+                    Err(untracked)
+                },
+                stored: if what % 3 == 0 { Ok(()) } else { Err(unstored) },
+                opened: what % 7 == 0,
+            },
+        };
+        ledger.count(id, &frame);
+    }
+    ledger.named(&sources)
+}

@@ -1,0 +1,383 @@
+//! The table of keys: what each means, what it may hold, what it holds by default.
+//!
+//! A section is written once, below, and becomes a documented struct, its defaults, and rows of
+//! the table that everything else reads.
+
+use std::num::NonZeroU16;
+
+use toml::de::DeValue;
+use vxscope_units::ByteSize;
+
+use crate::field::{Field, choice};
+
+/// One row of the table: a key, and how to get at its value in a [`Config`].
+pub(crate) struct Key {
+    /// TOML table, empty for the root.
+    pub(crate) section: &'static str,
+    /// Name within the section.
+    pub(crate) name: &'static str,
+    /// Lines of its documentation, each with the space that follows `///`.
+    pub(crate) doc: &'static [&'static str],
+    /// Takes the value over; false if it has another type or breaks the limits.
+    pub(crate) read: fn(&mut Config, &DeValue<'_>) -> bool,
+    /// The value as TOML.
+    pub(crate) print: fn(&Config) -> String,
+    /// What `read` takes, for people.
+    pub(crate) allowed: fn() -> String,
+    /// Whether the value is a list.
+    pub(crate) list: bool,
+}
+
+impl Key {
+    /// The full path: `flow.flows_max`.
+    pub(crate) fn path(&self) -> String {
+        join(self.section, self.name)
+    }
+}
+
+/// The path of `name` in `section`.
+pub(crate) fn join(section: &str, name: &str) -> String {
+    if section.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{section}.{name}")
+    }
+}
+
+/// Every key, in the order in which they are printed.
+pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
+    SECTIONS.iter().copied().flatten()
+}
+
+const SECTIONS: [&[Key]; 12] = [
+    Config::KEYS,
+    Decapsulation::KEYS,
+    Flow::KEYS,
+    Timeouts::KEYS,
+    TcpTimeouts::KEYS,
+    UDP_KEYS,
+    ICMP_KEYS,
+    OTHER_KEYS,
+    Rings::KEYS,
+    Export::KEYS,
+    Eve::KEYS,
+    Decap::KEYS,
+];
+
+macro_rules! key {
+    ($section:literal, $name:literal, [$($doc:expr),*], $type:ty, $limits:expr, |$config:ident| $place:expr) => {
+        Key {
+            section: $section,
+            name: $name,
+            doc: &[$($doc),*],
+            read: |$config, value| {
+                let read = <$type as Field>::read(value, &$limits);
+                read.is_some_and(|value| {
+                    $place = value;
+                    true
+                })
+            },
+            print: |$config| Field::print(&$place),
+            allowed: || <$type as Field>::allowed(&$limits),
+            list: <$type as Field>::LIST,
+        }
+    };
+}
+
+macro_rules! section {
+    (
+        $(#[$about:meta])*
+        pub struct $Section:ident at |$config:ident| $place:expr;
+        $(
+            $(#[doc = $doc:literal])*
+            $field:ident: $type:ty = $default:expr, [$section:literal $name:literal] $limits:expr;
+        )*
+        $(
+            => $(#[$nested_doc:meta])* $nested:ident: $Nested:ty,
+        )*
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $Section {
+            $(
+                $(#[doc = $doc])*
+                #[doc = concat!("\n\nDefault: `", stringify!($default), "`.")]
+                pub $field: $type,
+            )*
+            $($(#[$nested_doc])* pub $nested: $Nested,)*
+        }
+
+        impl $Section {
+            pub(crate) const KEYS: &[Key] = &[$(
+                key!($section, $name, [$($doc),*], $type, $limits, |$config| $place.$field),
+            )*];
+        }
+
+        impl Default for $Section {
+            fn default() -> Self {
+                Self {
+                    $($field: $default,)*
+                    $($nested: <$Nested>::default(),)*
+                }
+            }
+        }
+    };
+}
+
+section! {
+    /// What the sensor does. Every value is in range; a hand-made one is checked by
+    /// [`Config::check`].
+    pub struct Config at |config| config;
+
+    /// Seed of flow ids and of the steering of a replay: the same input, configuration and seed
+    /// give the same output.
+    seed: u64 = 0, ["" "seed"] 0..=i64::MAX.unsigned_abs();
+
+    /// Worker threads, one per core; each keeps its own share of flows, sources and rings.
+    workers: NonZeroU16 = NonZeroU16::MIN, ["workers" "count"] 1..=64;
+
+    => /// Which datagrams carry mirrored frames.
+    decapsulation: Decapsulation,
+    => /// Flow tables.
+    flow: Flow,
+    => /// Rings of recent packets.
+    rings: Rings,
+    => /// Outputs.
+    export: Export,
+}
+
+section! {
+    /// Which datagrams carry mirrored frames.
+    pub struct Decapsulation at |config| config.decapsulation;
+
+    /// UDP destination ports that carry VXLAN. Anything else is rejected as `not_mirror`.
+    vxlan_ports: Vec<u16> = vec![4_789], ["decapsulation" "vxlan_ports"] 16;
+
+    /// UDP destination ports that carry GENEVE (Gateway Load Balancer).
+    geneve_ports: Vec<u16> = vec![6_081], ["decapsulation" "geneve_ports"] 16;
+
+    /// How many tunnels inside the mirrored frame are opened as well. With 0 a tunnel that a
+    /// workload sends itself stays the payload of a flow; a deeper one than this is rejected as
+    /// `depth_exceeded`.
+    depth: u8 = 0, ["decapsulation" "depth"] 0..=4;
+}
+
+choice! {
+    /// Where two conversations with the same addresses and ports are the same flow.
+    pub enum FlowScope {
+        /// Within one mirror source: outer source address and VNI.
+        Source = "source",
+        /// Within one VNI, whoever sent it.
+        Vni = "vni",
+    }
+}
+
+section! {
+    /// Flow tables.
+    pub struct Flow at |config| config.flow;
+
+    /// Where two conversations with the same addresses and ports are the same flow: within one
+    /// mirror "source" (outer address and VNI), or within one "vni" for packet brokers with
+    /// several senders.
+    scope: FlowScope = FlowScope::Source, ["flow" "scope"] ();
+
+    /// Flows kept at once, all workers together. At the limit a source over its share gets no
+    /// new flow (`untracked` as `source_budget`); for any other the oldest of 8 flows is closed
+    /// as `evicted`.
+    flows_max: u64 = 1_048_576, ["flow" "flows_max"] 8..=134_217_728;
+
+    /// Mirror sources with a row of their own. Those beyond are counted together in one row
+    /// named `overflow`.
+    sources_max: u32 = 16_384, ["flow" "sources_max"] 1..=16_777_215;
+
+    /// Part of the flow table that one source may hold while another is active.
+    source_share: f64 = 0.5, ["flow" "source_share"] 0.01..=1.0;
+
+    /// Fragmented inner packets remembered at once, in each worker, to know the ports of later
+    /// fragments. At the limit the oldest is forgotten; its later fragments then have no ports.
+    fragments_max: u32 = 16_384, ["flow" "fragments_max"] 16..=4_194_304;
+
+    /// Seconds after which a flow that is still active is closed as `active` and goes on as a
+    /// new one; 0 never does.
+    active_timeout_seconds: u32 = 0, ["flow" "active_timeout_seconds"] 0..=604_800;
+
+    => /// Seconds of silence after which a flow is closed as `idle`.
+    timeouts: Timeouts,
+}
+
+/// The longest timeout: a week.
+const TIMEOUT_MAX: u64 = 604_800;
+
+section! {
+    /// Seconds of silence after which a flow is closed as `idle`, by transport protocol. The
+    /// defaults are Suricata's.
+    pub struct Timeouts at |config| config.flow.timeouts;
+
+    => /// TCP.
+    tcp: TcpTimeouts,
+    => /// UDP.
+    udp: PairTimeouts,
+    => /// ICMP and `ICMPv6`.
+    icmp: PairTimeouts,
+    => /// Every other protocol.
+    other: PairTimeouts,
+}
+
+section! {
+    /// Seconds of silence after which a TCP flow is closed as `idle`.
+    pub struct TcpTimeouts at |config| config.flow.timeouts.tcp;
+
+    /// Seconds of silence that end a TCP flow whose handshake is not complete.
+    new: u32 = 60, ["flow.timeouts" "tcp.new"] 1..=TIMEOUT_MAX;
+
+    /// Seconds of silence that end an established TCP flow.
+    established: u32 = 600, ["flow.timeouts" "tcp.established"] 1..=TIMEOUT_MAX;
+
+    /// Seconds for which a closed TCP flow still absorbs late packets.
+    closed: u32 = 60, ["flow.timeouts" "tcp.closed"] 1..=TIMEOUT_MAX;
+}
+
+/// Seconds of silence after which a flow without handshake is closed as `idle`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairTimeouts {
+    /// Seconds of silence that end a flow with packets from one side only.
+    ///
+    /// Default: `30`.
+    pub new: u32,
+    /// Seconds of silence that end a flow with packets from both sides.
+    ///
+    /// Default: `300`.
+    pub established: u32,
+}
+
+impl Default for PairTimeouts {
+    fn default() -> Self {
+        Self {
+            new: 30,
+            established: 300,
+        }
+    }
+}
+
+/// The rows of one protocol's [`PairTimeouts`].
+macro_rules! pair_timeouts {
+    ($title:literal, $new:literal, $established:literal, $protocol:ident) => {
+        &[
+            key!(
+                "flow.timeouts",
+                $new,
+                [concat!(
+                    " Seconds of silence that end ",
+                    $title,
+                    " flow with packets from one side only."
+                )],
+                u32,
+                1..=TIMEOUT_MAX,
+                |config| config.flow.timeouts.$protocol.new
+            ),
+            key!(
+                "flow.timeouts",
+                $established,
+                [concat!(
+                    " Seconds of silence that end ",
+                    $title,
+                    " flow with packets from both sides."
+                )],
+                u32,
+                1..=TIMEOUT_MAX,
+                |config| config.flow.timeouts.$protocol.established
+            ),
+        ]
+    };
+}
+
+const UDP_KEYS: &[Key] = pair_timeouts!("a UDP", "udp.new", "udp.established", udp);
+const ICMP_KEYS: &[Key] = pair_timeouts!("an ICMP", "icmp.new", "icmp.established", icmp);
+const OTHER_KEYS: &[Key] = pair_timeouts!("any other", "other.new", "other.established", other);
+
+section! {
+    /// Rings of recent packets: the first packets of every flow, and a rolling window of the last.
+    pub struct Rings at |config| config.rings;
+
+    /// Whether packets are kept. If not, every packet is `unstored` as `disabled`.
+    enabled: bool = true, ["rings" "enabled"] ();
+
+    /// Memory for kept packets, all workers together. When it is full the oldest packets are
+    /// overwritten.
+    memory: ByteSize = ByteSize::mib(256), ["rings" "memory"] ByteSize::mib(1)..=SIZE_MAX;
+
+    /// Bytes of each flow's beginning that go to the head log, where they are kept long.
+    head: ByteSize = ByteSize::kib(16), ["rings" "head"] ByteSize::kib(1)..=ByteSize::mib(64);
+
+    /// Bytes that follow the head and go to the tail log. A flow beyond both moves to a private
+    /// ring, so that large flows never push small ones out.
+    tail: ByteSize = ByteSize::kib(64), ["rings" "tail"] ByteSize::kib(1)..=ByteSize::mib(64);
+
+    /// Size of one private ring: the window of last bytes of a large flow. Holds at least head
+    /// and tail together.
+    private: ByteSize = ByteSize::kib(256), ["rings" "private"] ByteSize::kib(4)..=ByteSize::mib(256);
+
+    /// Part of the memory for the pool of private rings. When all are taken, later packets of
+    /// further large flows are `unstored`; with 0 there are none.
+    private_share: f64 = 0.25, ["rings" "private_share"] 0.0..=0.9;
+
+    /// Part of the rest of the memory for the head log; what is left is the tail log.
+    head_share: f64 = 0.5, ["rings" "head_share"] 0.05..=0.95;
+}
+
+/// The most memory that may be asked for.
+const SIZE_MAX: ByteSize = ByteSize::mib(4 << 20);
+
+choice! {
+    /// An output.
+    pub enum ExportKind {
+        /// `eve.json`: Suricata's flow records.
+        Eve = "eve",
+        /// `conn.log`: Zeek's connection log.
+        ConnLog = "conn-log",
+        /// `decap.pcap`: the mirrored frames without their tunnel.
+        Decap = "decap",
+    }
+}
+
+choice! {
+    /// How `decap.pcap` tells frames of different sources apart.
+    pub enum VlanMode {
+        /// Not at all: frames as they were mirrored.
+        None = "none",
+        /// One 802.1Q tag, assigned to sources in order of appearance.
+        Map = "map",
+        /// Two tags that hold the VNI without loss.
+        Qinq = "qinq",
+    }
+}
+
+section! {
+    /// Outputs.
+    pub struct Export at |config| config.export;
+
+    /// Which outputs are written, besides `summary.json` and `sources.json`.
+    kinds: Vec<ExportKind> = vec![ExportKind::Eve, ExportKind::ConnLog, ExportKind::Decap], ["export" "kinds"] ();
+
+    => /// `eve.json`.
+    eve: Eve,
+    => /// `decap.pcap`.
+    decap: Decap,
+}
+
+section! {
+    /// How `eve.json` is written.
+    pub struct Eve at |config| config.export.eve;
+
+    /// Only fields that Suricata's schema knows.
+    strict: bool = false, ["export.eve" "strict"] ();
+}
+
+section! {
+    /// How `decap.pcap` is written.
+    pub struct Decap at |config| config.export.decap;
+
+    /// Tags that tell frames of different sources apart: "none", one 802.1Q tag per source
+    /// ("map"), or the VNI in two tags ("qinq").
+    vlan: VlanMode = VlanMode::None, ["export.decap" "vlan"] ();
+}

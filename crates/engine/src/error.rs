@@ -1,0 +1,35 @@
+//! Why a run could not be done at all.
+
+use std::io;
+
+use thiserror::Error;
+use vxscope_capture::CaptureError;
+use vxscope_export::ExportError;
+
+/// Why a run could not be done. A malformed capture is not among these: it ends the input and is
+/// part of the outcome.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// An input cannot be opened.
+    #[error(transparent)]
+    Input(#[from] CaptureError),
+    /// The outputs cannot be written.
+    #[error(transparent)]
+    Output(#[from] ExportError),
+    /// The memory that the configuration asks for cannot be reserved.
+    #[error("cannot reserve memory for flows and rings: {0}; lower rings.memory or flow.flows_max")]
+    Memory(#[source] io::Error),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+    /// More tunnel ports than a sensor listens on.
+    #[error("{count} ports for one tunnel type; a sensor takes at most four")]
+    Ports {
+        /// How many were configured.
+        count: usize,
+    },
+    /// No input was named.
+    #[error("no capture to read; name at least one file, or - for standard input")]
+    NoInput,
+}

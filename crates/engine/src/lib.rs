@@ -1,0 +1,18 @@
+//! The only crate with threads and a clock; wires the stages.
+//!
+//! [`replay()`] runs captures through the pipeline: every worker walks every record, opens it,
+//! and takes those that the steering function gives it; a writer merges what they deliver, so
+//! that the outputs are the same for any number of workers.
+
+mod clock;
+mod error;
+mod outlet;
+mod plan;
+mod replay;
+mod summary;
+mod worker;
+mod writer;
+
+pub use error::EngineError;
+pub use plan::Plan;
+pub use replay::{Extract, Outcome, Progress, Replay, replay};

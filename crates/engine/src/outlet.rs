@@ -1,0 +1,235 @@
+//! A worker's way out: frames in pooled chunks, flow records in batches, over one bounded channel.
+//!
+//! A replay is a finite source: the worker waits when the writer is behind, and sheds nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+use vxscope_export::{ExtractedFlow, FrameChunk, Shed, SinkCount};
+use vxscope_flow::{CommunityId, FlowRecord, StoredFrames};
+use vxscope_units::{MirrorSource, Timestamp};
+
+/// Records sent together.
+const RECORDS: usize = 256;
+/// Input records after which a worker says how far it is, so that others need not wait for it.
+const REPORT_EVERY: u64 = 8192;
+
+/// What a worker sends to the writer.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// Frames, and no further one up to the chunk's `through`.
+    Frames(FrameChunk),
+    /// Flow records, and no further one closed at this position or before.
+    Records(Vec<FlowRecord>, u64),
+    /// The packets of one flow, as asked for.
+    Extracted(Box<Extraction>),
+    /// Input records walked: nothing further is to come up to this one.
+    Reached(u64),
+    /// Frames given up before they got here.
+    Shed(SinkCount),
+    /// Nothing further is to come.
+    End,
+}
+
+/// Flows whose packets are asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) flows: BTreeSet<u64>,
+    pub(crate) communities: Vec<CommunityId>,
+}
+
+impl Wanted {
+    fn is_wanted(&self, record: &FlowRecord) -> bool {
+        self.flows.contains(&record.flow_id) || self.communities.contains(&record.community_id)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.flows.is_empty() && self.communities.is_empty()
+    }
+}
+
+/// What the rings still held of a flow when it ended.
+#[derive(Debug)]
+pub(crate) struct Extraction {
+    pub(crate) flow: ExtractedFlow,
+    pub(crate) packets_seen: u64,
+    bytes: Vec<u8>,
+    /// Time, length on the wire, end in `bytes` of each frame.
+    ends: Vec<(Timestamp, u32, usize)>,
+}
+
+impl Extraction {
+    fn new(record: &FlowRecord, frames: &mut StoredFrames<'_>) -> Self {
+        let flow = ExtractedFlow {
+            flow_id: record.flow_id,
+            community_id: record.community_id,
+            source: record.source,
+            protocol: record.protocol,
+            originator: (record.originator, record.originator_port),
+            responder: (record.responder, record.responder_port),
+        };
+        let packets_seen = record.forward.packets + record.reverse.packets;
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        frames.visit(&mut |stored| {
+            bytes.extend_from_slice(stored.frame);
+            ends.push((stored.timestamp, stored.original_len, bytes.len()));
+        });
+        Self {
+            flow,
+            packets_seen,
+            bytes,
+            ends,
+        }
+    }
+
+    /// Time, length on the wire and bytes of each frame, oldest first.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = (Timestamp, u32, &[u8])> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|(_, _, end)| *end));
+        starts
+            .zip(&self.ends)
+            .filter_map(|(start, (timestamp, original_len, end))| {
+                Some((*timestamp, *original_len, self.bytes.get(start..*end)?))
+            })
+    }
+}
+
+/// What a worker sends on.
+#[derive(Clone, Debug)]
+pub(crate) struct Wishes {
+    pub(crate) frames: bool,
+    pub(crate) records: bool,
+    pub(crate) extract: Arc<Wanted>,
+    /// With one worker nobody waits for its progress.
+    pub(crate) alone: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    wishes: Wishes,
+    sender: Sender<Delivery>,
+    pool: Receiver<FrameChunk>,
+    chunk: Option<FrameChunk>,
+    records: Vec<FlowRecord>,
+    reported: u64,
+    reached: u64,
+    shed: SinkCount,
+    /// The writer is gone; its own error says why.
+    closed: bool,
+}
+
+impl Outlet {
+    /// `pool` must hold this worker's empty chunks.
+    pub(crate) fn new(
+        wishes: Wishes,
+        sender: Sender<Delivery>,
+        pool: Receiver<FrameChunk>,
+    ) -> Self {
+        Self {
+            wishes,
+            sender,
+            pool,
+            chunk: None,
+            records: Vec::with_capacity(RECORDS),
+            reported: 0,
+            reached: 0,
+            shed: SinkCount::default(),
+            closed: false,
+        }
+    }
+
+    pub(crate) fn wants_records(&self) -> bool {
+        self.wishes.records || !self.wishes.extract.is_empty()
+    }
+
+    /// A decapsulated frame.
+    #[inline]
+    pub(crate) fn frame(
+        &mut self,
+        index: u64,
+        timestamp: Timestamp,
+        source: MirrorSource,
+        frame: &[u8],
+        original_len: u32,
+    ) {
+        if !self.wishes.frames || self.closed {
+            return;
+        }
+        let mut push =
+            |chunk: &mut FrameChunk| chunk.push(index, timestamp, source, frame, original_len);
+        if self.chunk.as_mut().is_some_and(&mut push) {
+            return;
+        }
+        self.send_chunk(index.saturating_sub(1));
+        self.chunk = self.pool.recv().ok();
+        match &mut self.chunk {
+            None => self.closed = true,
+            Some(chunk) => {
+                if !push(chunk) {
+                    self.shed.add_shed(Shed::TooLong, 1);
+                }
+            }
+        }
+    }
+
+    /// A flow ended.
+    pub(crate) fn record(&mut self, record: &FlowRecord, frames: &mut StoredFrames<'_>) {
+        if self.wishes.extract.is_wanted(record) {
+            self.send(Delivery::Extracted(Box::new(Extraction::new(
+                record, frames,
+            ))));
+        }
+        if self.wishes.records {
+            self.records.push(record.clone());
+            if self.records.len() == RECORDS {
+                // Others may follow at this very position.
+                self.send_records(record.closed_at.saturating_sub(1));
+            }
+        }
+    }
+
+    /// All input records up to `index` have been walked.
+    #[inline]
+    pub(crate) fn reach(&mut self, index: u64) {
+        self.reached = index;
+        if !self.wishes.alone && index >= self.reported + REPORT_EVERY {
+            self.reported = index;
+            self.send_chunk(index);
+            self.send_records(position_after(index));
+            self.send(Delivery::Reached(index));
+        }
+    }
+
+    /// Hands over what is left. Dropping the outlet afterwards ends the worker's deliveries.
+    pub(crate) fn finish(&mut self) {
+        self.send_chunk(self.reached);
+        self.send_records(u64::MAX);
+        let shed = std::mem::take(&mut self.shed);
+        self.send(Delivery::Shed(shed));
+        self.send(Delivery::End);
+    }
+
+    fn send_chunk(&mut self, through: u64) {
+        if let Some(mut chunk) = self.chunk.take() {
+            chunk.set_through(through);
+            self.send(Delivery::Frames(chunk));
+        }
+    }
+
+    fn send_records(&mut self, through: u64) {
+        if !self.records.is_empty() {
+            let records = std::mem::replace(&mut self.records, Vec::with_capacity(RECORDS));
+            self.send(Delivery::Records(records, through));
+        }
+    }
+
+    fn send(&mut self, delivery: Delivery) {
+        self.closed |= self.sender.send(delivery).is_err();
+    }
+}
+
+/// Positions count each input record twice: its tick, then the packet itself.
+pub(crate) fn position_after(index: u64) -> u64 {
+    index.saturating_mul(2).saturating_add(1)
+}

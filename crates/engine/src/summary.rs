@@ -1,0 +1,175 @@
+//! The end of a run: the workers' ledgers become `sources.json` and `summary.json`.
+
+use std::time::Duration;
+
+use vxscope_account::{Counted, Counts, Row, Statement};
+use vxscope_capture::CaptureError;
+use vxscope_export::summary::{
+    FlowSummary, FrameSummary, InputError, InputSummary, PacketSummary, RingSummary, SCHEMA,
+    VlanSummary,
+};
+use vxscope_export::{OutputDir, Reasons, SourceSummary, Summary, write_sources, write_summary};
+use vxscope_flow::{CloseReason, Unstored, Untracked};
+use vxscope_units::MirrorSource;
+use vxscope_wire::Reject;
+
+use crate::error::EngineError;
+use crate::plan::Plan;
+use crate::replay::{Outcome, Walked};
+use crate::writer::Written;
+
+/// Everything that a run left behind.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) walked: Walked,
+    pub(crate) written: Written,
+    pub(crate) elapsed: Duration,
+}
+
+/// Writes `sources.json`, then `summary.json`.
+pub(crate) fn conclude(
+    dir: &OutputDir,
+    plan: Plan,
+    finished: Finished,
+) -> Result<Outcome, EngineError> {
+    let Finished {
+        walked,
+        written,
+        elapsed,
+    } = finished;
+    let mut statement = Statement::default();
+    for report in &walked.reports {
+        statement.merge(&report.statement);
+    }
+    let mut unbalanced: Vec<String> = statement
+        .unbalanced_at_end()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let mut summary = summary(&statement, elapsed);
+    summary.input.error = walked.error.as_ref().map(input_error);
+    let mut sink_errors = Vec::new();
+    for outcome in &written.outcomes {
+        if let Some(error) = &outcome.error {
+            sink_errors.push(error.to_string());
+        }
+        summary.sinks.insert(outcome.name, outcome.count);
+        check_offered(
+            outcome.name,
+            outcome.count.offered(),
+            &statement,
+            &mut unbalanced,
+        );
+    }
+    sink_errors.extend(written.extract_error.iter().map(ToString::to_string));
+    summary.warnings.extend(written.warning);
+    summary.vlans = written.vlans.into_iter().map(VlanSummary::from).collect();
+    let whole = written
+        .extracted
+        .iter()
+        .filter(|extracted| extracted.complete)
+        .count();
+    write_sources(dir, &source_rows(&statement))?;
+    write_summary(dir, &summary)?;
+    Ok(Outcome {
+        summary,
+        statement,
+        unbalanced,
+        sink_errors,
+        extracted: (!written.extracted.is_empty()).then_some((written.extracted.len(), whole)),
+        plan,
+        longest_probe: walked
+            .reports
+            .iter()
+            .map(|report| report.longest_probe)
+            .max()
+            .unwrap_or(0),
+    })
+}
+
+/// What a sink was offered is what there was: frames, or ended flows.
+fn check_offered(name: &str, offered: u64, statement: &Statement, unbalanced: &mut Vec<String>) {
+    let (there, what) = match name {
+        "decap" => (statement.decapsulated, "decapsulated"),
+        _ => (statement.totals().closed.sum(), "flows closed"),
+    };
+    if offered != there {
+        unbalanced.push(format!("{name} offered = {what}: {offered} is not {there}"));
+    }
+}
+
+fn summary(statement: &Statement, elapsed: Duration) -> Summary {
+    let totals = statement.totals();
+    Summary {
+        schema: SCHEMA,
+        input: InputSummary {
+            packets: statement.received,
+            bytes: statement.received_bytes,
+            error: None,
+        },
+        packets: PacketSummary {
+            received: statement.received,
+            decapsulated: statement.decapsulated,
+            rejected: reasons::<Reject, _>(&statement.rejected),
+            untracked: reasons::<Untracked, _>(&totals.untracked),
+            kernel_dropped: 0,
+        },
+        rings: RingSummary {
+            stored: totals.stored,
+            unstored: reasons::<Unstored, _>(&totals.unstored),
+        },
+        frames: FrameSummary {
+            bytes: totals.bytes,
+            ip_bytes: totals.ip_bytes,
+            truncated: totals.truncated,
+            non_ip: totals.non_ip,
+            fragments: totals.fragments(),
+        },
+        flows: FlowSummary {
+            opened: totals.flows,
+            closed: reasons::<CloseReason, _>(&totals.closed),
+        },
+        sources: (statement.rows.len() + usize::from(statement.overflow.packets > 0)) as u64,
+        elapsed_seconds: elapsed.as_secs_f64(),
+        ..Summary::default()
+    }
+}
+
+fn reasons<R: Counted, const N: usize>(counts: &Counts<N>) -> Reasons {
+    counts.occurred::<R>().collect()
+}
+
+fn source_rows(statement: &Statement) -> Vec<SourceSummary> {
+    let named = statement
+        .rows
+        .iter()
+        .map(|(source, row)| source_row(Some(*source), row));
+    let overflow = (statement.overflow.packets > 0).then(|| source_row(None, &statement.overflow));
+    named.chain(overflow).collect()
+}
+
+fn source_row(source: Option<MirrorSource>, row: &Row) -> SourceSummary {
+    SourceSummary {
+        outer_ip: source.map(|source| source.address),
+        vni: source.map(|source| source.vni.get()),
+        packets: row.packets,
+        bytes: row.bytes,
+        ip_bytes: row.ip_bytes,
+        ingress_bytes: row.ingress_bytes,
+        egress_bytes: row.egress_bytes,
+        unknown_direction_bytes: row.unknown_direction_bytes,
+        truncated: row.truncated,
+        flows: row.flows,
+        first_seen: row.first_seen.unwrap_or_default(),
+        last_seen: row.last_seen.unwrap_or_default(),
+        eni: None,
+    }
+}
+
+fn input_error(error: &CaptureError) -> InputError {
+    InputError {
+        file: error.file().to_owned(),
+        offset: error.offset(),
+        message: error.message(),
+    }
+}

@@ -1,0 +1,349 @@
+//! One worker: a batch of records in; frames decapsulated, tracked, stored and counted.
+//!
+//! Every worker walks every record and takes its own, so all see the same clock, the same
+//! fragments and the same learned addresses. Passes over a batch overlap cache misses: open and
+//! hash all, fetch, then touch.
+
+use arrayvec::ArrayVec;
+use vxscope_account::{Frame, Ledger, Statement};
+use vxscope_flow::{
+    CloseReason, Closing, Crossing, FlowRecord, Flows, Fragments, Joined, Packet, Prepared,
+    Sources, StoredFrames,
+};
+use vxscope_pcap::Record;
+use vxscope_units::{LinkType, MirrorSource, SourceId, Timestamp, Vni};
+use vxscope_wire::steer::Steering;
+use vxscope_wire::{
+    Decapsulated, FrameView, Options, Reject, Tunnel, decapsulate_record, ethernet, parse_frame,
+};
+
+use crate::outlet::Outlet;
+
+/// Records handled in one set of passes: enough to overlap misses, few enough to stay in L1.
+pub(crate) const PASS: usize = 32;
+
+/// The source of bare frames: no outer address, VNI 0.
+pub(crate) const BARE: MirrorSource = MirrorSource {
+    address: std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+    vni: Vni::ZERO,
+};
+
+/// Which of the workers this is and what it opens.
+#[derive(Clone, Debug)]
+pub(crate) struct Role {
+    pub(crate) number: usize,
+    pub(crate) steering: Steering,
+    pub(crate) options: Options,
+    pub(crate) bare: bool,
+}
+
+/// State of one worker.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    role: Role,
+    workers: usize,
+    sources: Sources,
+    fragments: Fragments,
+    flows: Flows,
+    ledger: Ledger,
+    outlet: Outlet,
+    clock: Clock,
+    scratch: Vec<u8>,
+}
+
+/// The capture's clock: the largest stamp so far, which ticks at each whole second it passes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    now: Timestamp,
+    second: Option<u64>,
+    next_index: u64,
+}
+
+/// A frame between the passes.
+#[derive(Debug)]
+struct Pending<'a> {
+    index: u64,
+    timestamp: Timestamp,
+    now: Timestamp,
+    source: SourceId,
+    mirror: MirrorSource,
+    frame: &'a [u8],
+    view: FrameView,
+    crossing: Crossing,
+    joined: Joined,
+    reserved_bits: bool,
+    prepared: Prepared,
+}
+
+/// The second that a record's stamp brought.
+#[derive(Clone, Copy, Debug)]
+struct Tick {
+    index: u64,
+    second: u64,
+}
+
+/// What a worker made of its input.
+#[derive(Debug)]
+pub(crate) struct WorkerReport {
+    pub(crate) statement: Statement,
+    pub(crate) longest_probe: usize,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        role: Role,
+        workers: usize,
+        sources: Sources,
+        fragments: Fragments,
+        flows: Flows,
+        ledger: Ledger,
+        outlet: Outlet,
+    ) -> Self {
+        let (clock, scratch) = (Clock::default(), Vec::new());
+        Self {
+            role,
+            workers,
+            sources,
+            fragments,
+            flows,
+            ledger,
+            outlet,
+            clock,
+            scratch,
+        }
+    }
+
+    /// Handles up to [`PASS`] records at a time, in input order.
+    pub(crate) fn handle(&mut self, records: &[Record<'_>]) {
+        let all_ethernet = || {
+            records
+                .iter()
+                .all(|record| record.link == LinkType::Ethernet)
+        };
+        if self.role.bare && !all_ethernet() {
+            self.handle_reframed(records);
+            return;
+        }
+        for pass in records.chunks(PASS) {
+            let mut pending = ArrayVec::new();
+            let mut ticks = ArrayVec::new();
+            for record in pass {
+                let index = self.receive(record, &mut ticks);
+                let opened = if self.role.bare {
+                    Ok(bare(record.data, record.original_len))
+                } else {
+                    decapsulate_record(record.link, record.data, &self.role.options)
+                };
+                self.open(index, record.timestamp, opened, &mut pending);
+            }
+            self.touch(&pending, &ticks);
+        }
+    }
+
+    /// Bare records of other link types become Ethernet frames in a scratch buffer, one by one.
+    fn handle_reframed(&mut self, records: &[Record<'_>]) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        for record in records {
+            let (mut pending, mut ticks) = (ArrayVec::new(), ArrayVec::new());
+            let index = self.receive(record, &mut ticks);
+            let opened = ethernet(record.link, record.data, &mut scratch).map(|frame| {
+                let grown = frame.len().saturating_sub(record.data.len());
+                let grown = u32::try_from(grown).unwrap_or(0);
+                bare(frame, record.original_len.saturating_add(grown))
+            });
+            self.open(index, record.timestamp, opened, &mut pending);
+            self.touch(&pending, &ticks);
+        }
+        self.scratch = scratch;
+    }
+
+    /// Counts a record and moves the clock.
+    #[inline]
+    fn receive(&mut self, record: &Record<'_>, ticks: &mut ArrayVec<Tick, PASS>) -> u64 {
+        let index = self.clock.next_index;
+        self.clock.next_index += 1;
+        if self.role.number == 0 {
+            self.ledger.receive(record.data.len() as u64);
+        }
+        if record.timestamp > self.clock.now || self.clock.second.is_none() {
+            self.clock.now = record.timestamp;
+            let second = record.timestamp.seconds();
+            if self.clock.second != Some(second) {
+                self.clock.second = Some(second);
+                // A pass has no more ticks than records, so there is room.
+                let _ = ticks.try_push(Tick { index, second });
+            }
+        }
+        index
+    }
+
+    /// First pass: reads the frame, joins fragments, decides whose it is, hashes its key.
+    #[inline]
+    fn open<'a>(
+        &mut self,
+        index: u64,
+        timestamp: Timestamp,
+        opened: Result<Decapsulated<'a>, Reject>,
+        pending: &mut ArrayVec<Pending<'a>, PASS>,
+    ) {
+        let Decapsulated {
+            source: mirror,
+            frame,
+            original_len,
+            reserved_bits,
+            ..
+        } = match opened {
+            Ok(decapsulated) => decapsulated,
+            Err(reason) => {
+                if self.role.number == 0 {
+                    self.ledger.reject(reason);
+                }
+                return;
+            }
+        };
+        let mut view = parse_frame(frame, original_len);
+        let now = self.clock.now;
+        let joined = self.fragments.join(mirror, &mut view, now.seconds());
+        let source = self.sources.intern(mirror);
+        self.sources.learn(source, &view, frame);
+        if self.workers > 1
+            && self.role.steering.worker(&view, frame, mirror.vni) != self.role.number
+        {
+            return;
+        }
+        let crossing = self.sources.crossing(source, &view, frame);
+        let prepared = self.flows.prepare(source, mirror, &view);
+        // A pass has no more frames than records, so there is room.
+        let _ = pending.try_push(Pending {
+            index,
+            timestamp,
+            now,
+            source,
+            mirror,
+            frame,
+            view,
+            crossing,
+            joined,
+            reserved_bits,
+            prepared,
+        });
+    }
+
+    /// Second and third pass: fetches the entries, then counts, stores and exports in order.
+    fn touch(&mut self, pending: &ArrayVec<Pending<'_>, PASS>, ticks: &ArrayVec<Tick, PASS>) {
+        for frame in pending {
+            self.flows.prefetch(&frame.prepared);
+        }
+        let mut ticks = ticks.iter().peekable();
+        for frame in pending {
+            while let Some(tick) = ticks.next_if(|tick| tick.index <= frame.index) {
+                self.tick(*tick);
+            }
+            self.observe(frame);
+        }
+        ticks.for_each(|tick| self.tick(*tick));
+        if let Some(last) = self.clock.next_index.checked_sub(1) {
+            self.outlet.reach(last);
+        }
+    }
+
+    fn tick(&mut self, tick: Tick) {
+        let mut ends = Ends {
+            ledger: &mut self.ledger,
+            outlet: &mut self.outlet,
+        };
+        self.flows.tick(tick.second, at_tick(tick.index), &mut ends);
+    }
+
+    #[inline]
+    fn observe(&mut self, pending: &Pending<'_>) {
+        let packet = Packet {
+            index: at_packet(pending.index),
+            timestamp: pending.timestamp,
+            now: pending.now,
+            source: pending.source,
+            mirror: pending.mirror,
+            view: &pending.view,
+            frame: pending.frame,
+            crossing: pending.crossing,
+        };
+        let mut ends = Ends {
+            ledger: &mut self.ledger,
+            outlet: &mut self.outlet,
+        };
+        let observed = self.flows.observe(&pending.prepared, &packet, &mut ends);
+        let frame = Frame {
+            view: &pending.view,
+            timestamp: pending.timestamp,
+            crossing: pending.crossing,
+            joined: pending.joined,
+            reserved_bits: pending.reserved_bits,
+            observed,
+        };
+        self.ledger.count(pending.source, &frame);
+        let original_len = pending.view.original_len;
+        self.outlet.frame(
+            pending.index,
+            pending.timestamp,
+            pending.mirror,
+            pending.frame,
+            original_len,
+        );
+    }
+
+    /// The input ended: closes all flows and hands everything over.
+    pub(crate) fn finish(mut self) -> WorkerReport {
+        let mut ends = Ends {
+            ledger: &mut self.ledger,
+            outlet: &mut self.outlet,
+        };
+        let end = at_tick(self.clock.next_index);
+        self.flows.close_all(self.clock.now, end, &mut ends);
+        self.outlet.finish();
+        WorkerReport {
+            statement: self.ledger.named(&self.sources),
+            longest_probe: self.flows.longest_probe(),
+        }
+    }
+}
+
+/// Closings at a tick come before those at the packet that brought it, in every output.
+fn at_tick(index: u64) -> u64 {
+    index.saturating_mul(2)
+}
+
+/// See [`at_tick`].
+fn at_packet(index: u64) -> u64 {
+    index.saturating_mul(2).saturating_add(1)
+}
+
+fn bare(frame: &[u8], original_len: u32) -> Decapsulated<'_> {
+    Decapsulated {
+        source: BARE,
+        frame,
+        original_len,
+        reserved_bits: false,
+        tunnel: Tunnel::Vxlan,
+        depth: 0,
+    }
+}
+
+/// Where ended flows go: into the ledger and to the outputs.
+struct Ends<'a> {
+    ledger: &'a mut Ledger,
+    outlet: &'a mut Outlet,
+}
+
+impl Closing for Ends<'_> {
+    fn handle_closed(&mut self, record: &FlowRecord, frames: &mut StoredFrames<'_>) {
+        self.outlet.record(record, frames);
+    }
+
+    fn wants_records(&self) -> bool {
+        self.outlet.wants_records()
+    }
+
+    fn count_closed(&mut self, source: SourceId, reason: CloseReason) {
+        self.ledger.close(source, reason);
+    }
+}

@@ -1,0 +1,167 @@
+//! The writer: merges what the workers deliver and writes it in input order.
+//!
+//! It takes the next delivery from whichever worker holds the others up, so that what waits here
+//! is bounded by what fits between the slowest and the fastest worker: each has a fixed pool of
+//! chunks and a short channel, and waits when both are used up.
+
+use crossbeam_channel::{Receiver, Sender};
+use vxscope_export::{
+    ConnLog, DecapWriter, EveLog, ExportError, Extracted, FlowWriter, FrameChunk, FrameMerge,
+    Merge, OutputDir, Overlap, Shed, SinkCount, SinkOutcome, VlanMode,
+};
+use vxscope_flow::FlowRecord;
+use vxscope_units::{MirrorSource, Timestamp};
+
+use crate::outlet::{Delivery, Extraction, position_after};
+
+/// One worker's end of the line.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) deliveries: Receiver<Delivery>,
+    pub(crate) pool: Sender<FrameChunk>,
+}
+
+/// The files of a run.
+#[derive(Debug)]
+pub(crate) struct Sinks {
+    pub(crate) dir: OutputDir,
+    pub(crate) decap: Option<DecapWriter>,
+    pub(crate) eve: Option<EveLog>,
+    pub(crate) conn_log: Option<ConnLog>,
+    pub(crate) overlap: Option<Overlap>,
+    pub(crate) extract: bool,
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) outcomes: Vec<SinkOutcome>,
+    pub(crate) vlans: Vec<(u16, MirrorSource)>,
+    pub(crate) warning: Option<String>,
+    pub(crate) extracted: Vec<Extracted>,
+    pub(crate) extract_error: Option<ExportError>,
+}
+
+/// Merges and writes until every worker has ended. Returns what `finish` needs.
+pub(crate) fn write(lines: &[Line], mut sinks: Sinks) -> Written {
+    let mut frames = FrameMerge::new(lines.len());
+    let mut records = Merge::new(lines.len());
+    let mut written = Written::default();
+    let mut last_closed = Timestamp::ZERO;
+    while let Some(worker) = frames.lagging() {
+        let Some(line) = lines.get(worker) else { break };
+        match line.deliveries.recv() {
+            Ok(Delivery::Frames(chunk)) => frames.push(worker, Owned { worker, chunk }),
+            Ok(Delivery::Records(batch, through)) => records.push(worker, batch, through),
+            Ok(Delivery::Reached(index)) => {
+                frames.advance(worker, index);
+                records.push(worker, [], position_after(index));
+            }
+            Ok(Delivery::Extracted(extraction)) => sinks.extract(&extraction, &mut written),
+            Ok(Delivery::Shed(count)) => sinks.shed(&count),
+            Ok(Delivery::End) | Err(_) => {
+                frames.close(worker);
+                records.close(worker);
+            }
+        }
+        frames.drain_ready(
+            |chunk, positions| sinks.frames(chunk, positions),
+            |used| recycle(lines, used),
+        );
+        while let Some(record) = records.pop_ready() {
+            last_closed = last_closed.max(record.closed);
+            sinks.record(&record);
+        }
+    }
+    sinks.finish(last_closed, written)
+}
+
+/// A chunk and whose it is.
+#[derive(Debug)]
+struct Owned {
+    worker: usize,
+    chunk: FrameChunk,
+}
+
+impl AsRef<FrameChunk> for Owned {
+    fn as_ref(&self) -> &FrameChunk {
+        &self.chunk
+    }
+}
+
+/// A used chunk goes back to its worker, who may be gone.
+fn recycle(lines: &[Line], Owned { worker, mut chunk }: Owned) {
+    chunk.clear();
+    if let Some(line) = lines.get(worker) {
+        let _ = line.pool.send(chunk);
+    }
+}
+
+impl Sinks {
+    fn frames(&mut self, chunk: &FrameChunk, positions: std::ops::Range<usize>) {
+        if let Some(decap) = &mut self.decap {
+            decap.write(chunk, positions);
+        }
+    }
+
+    fn record(&mut self, record: &FlowRecord) {
+        if let Some(eve) = &mut self.eve {
+            eve.push(record);
+        }
+        if let Some(conn_log) = &mut self.conn_log {
+            conn_log.push(record);
+        }
+        if let Some(overlap) = &mut self.overlap {
+            overlap.observe(record);
+        }
+    }
+
+    fn shed(&mut self, count: &SinkCount) {
+        if let Some(decap) = &mut self.decap {
+            for reason in Shed::ALL {
+                decap.shed(*reason, count.shed(*reason));
+            }
+        }
+    }
+
+    fn extract(&self, extraction: &Extraction, written: &mut Written) {
+        match self.write_extraction(extraction) {
+            Ok(extracted) => written.extracted.push(extracted),
+            Err(error) => written.extract_error = Some(error),
+        }
+    }
+
+    fn write_extraction(&self, extraction: &Extraction) -> Result<Extracted, ExportError> {
+        let mut writer = FlowWriter::create(&self.dir, &extraction.flow)?;
+        for (timestamp, original_len, frame) in extraction.frames() {
+            writer.push(timestamp, frame, original_len)?;
+        }
+        writer.finish(extraction.packets_seen)
+    }
+
+    fn finish(self, last_closed: Timestamp, mut written: Written) -> Written {
+        if let Some(decap) = self.decap {
+            written.vlans = decap.mapping().collect();
+            written.outcomes.push(decap.finish());
+        }
+        written.outcomes.extend(self.eve.map(EveLog::finish));
+        written
+            .outcomes
+            .extend(self.conn_log.map(|log| log.finish(last_closed)));
+        written.warning = self.overlap.and_then(|overlap| overlap.warning());
+        if self.extract && written.extract_error.is_none() {
+            let list = vxscope_export::write_extracted(&self.dir, &written.extracted);
+            written.extract_error = list.err();
+        }
+        written
+    }
+}
+
+/// The export crate's name for the configured mode.
+pub(crate) fn vlan_mode(mode: vxscope_config::VlanMode) -> VlanMode {
+    match mode {
+        vxscope_config::VlanMode::None => VlanMode::None,
+        vxscope_config::VlanMode::Map => VlanMode::Map,
+        vxscope_config::VlanMode::Qinq => VlanMode::QinQ,
+    }
+}

@@ -1,0 +1,50 @@
+//! What can go wrong with a file, and what the user can do about it.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// An output that could not be written. The text names the path, the cause and a way out.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The operating system refused an operation on a file or folder.
+    #[error("cannot {action} {}: {cause}; {}", .path.display(), advice(.cause))]
+    Io {
+        /// What was tried, as a verb: `create`, `write`, `remove`, `rename`.
+        action: &'static str,
+        /// The file or folder the user knows, never the hidden temporary one.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: io::Error,
+    },
+}
+
+impl ExportError {
+    pub(crate) fn io(action: &'static str, path: &Path, cause: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            cause,
+        }
+    }
+}
+
+fn advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space on that disk, or choose another folder with --out"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "let this user write there, or choose another folder with --out"
+        }
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            "a file is where a folder should be; move it, or choose another folder with --out"
+        }
+        ErrorKind::IsADirectory => {
+            "a folder is where the file should be; move it, or choose another folder with --out"
+        }
+        _ => "check that disk, or choose another folder with --out",
+    }
+}

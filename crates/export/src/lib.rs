@@ -1,0 +1,67 @@
+//! Where packets and flow records go: files that appear complete or not at all.
+//!
+//! * [`OutputDir`], [`OutputFile`]: hidden while written, renamed when finished.
+//! * [`eve`], [`conn_log`]: one line per finished flow, for Suricata's and Zeek's readers.
+//! * [`FrameChunk`] → [`FrameMerge`] → [`DecapWriter`]: inner frames, copied once, in input order.
+//! * [`Merge`]: the flow records of several workers, in input order.
+//! * [`Overlap`]: says when `decap.pcap` mixes tenants.
+//! * [`summary`], [`extract`]: `summary.json`, `sources.json`, `extract.json` and its captures.
+//!
+//! No threads and no clock: the engine owns both and calls these from one thread per sink. A sink
+//! never stops a run. When its file cannot be written, the file is removed and everything it was
+//! offered counts as `shed{write_error}` ([`SinkOutcome`] holds the error), so that for every sink
+//! `offered = written + Σ shed`, and a file that is there is whole.
+//!
+//! ```
+//! use vxscope_export::{DecapWriter, FrameChunk, OutputDir, VlanMode};
+//! use vxscope_units::{MirrorSource, Timestamp, Vni};
+//!
+//! # let guard = tempfile::tempdir()?;
+//! # let path = guard.path();
+//! let dir = OutputDir::create(path)?;
+//! dir.remove_stale()?;
+//! let source = MirrorSource { address: "192.0.2.1".parse()?, vni: Vni::ZERO };
+//! let mut chunk = FrameChunk::with_capacity(vxscope_export::CHUNK_BYTES);
+//! assert!(chunk.push(0, Timestamp::new(1, 0), source, &[0; 60], 60));
+//!
+//! let mut decap = DecapWriter::create(&dir, VlanMode::None)?;
+//! decap.write(&chunk, 0..chunk.len());
+//! let outcome = decap.finish();
+//! assert_eq!((outcome.count.offered(), outcome.count.written()), (1, 1));
+//! assert_eq!(std::fs::metadata(path.join("decap.pcap"))?.len(), 24 + 16 + 60);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod chunk;
+pub mod conn_log;
+mod decap;
+mod error;
+pub mod eve;
+pub mod extract;
+mod file;
+mod frame_merge;
+mod merge;
+mod overlap;
+mod protocol;
+mod reasons;
+mod sink;
+pub mod summary;
+#[cfg(test)]
+mod testing;
+mod text;
+mod vlan;
+
+pub use chunk::{CHUNK_BYTES, FRAME_BYTES_MAX, Frame, FrameChunk};
+pub use conn_log::ConnLog;
+pub use decap::DecapWriter;
+pub use error::ExportError;
+pub use eve::{EveLog, EveOptions};
+pub use extract::{Extracted, ExtractedFlow, FlowWriter, write_extracted};
+pub use file::{OUTPUT_NAMES, OutputDir, OutputFile};
+pub use frame_merge::FrameMerge;
+pub use merge::{Merge, Ordered};
+pub use overlap::{CONVERSATIONS_MAX, Overlap};
+pub use reasons::Reasons;
+pub use sink::{Shed, SinkCount, SinkOutcome};
+pub use summary::{SourceSummary, Summary, write_sources, write_summary};
+pub use vlan::VlanMode;

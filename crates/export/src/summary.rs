@@ -1,0 +1,361 @@
+//! `summary.json` and `sources.json`: what a run saw, in numbers that balance.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Serialize, Serializer};
+use vxscope_units::{MirrorSource, Timestamp};
+
+use crate::error::ExportError;
+use crate::file::OutputDir;
+use crate::reasons::Reasons;
+use crate::sink::SinkCount;
+
+/// Version of `summary.json`; grows when a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+
+/// `summary.json`, written last. Fields are in the file's order; nothing in it depends on the
+/// number of workers, and nothing but `elapsed_seconds` on the machine.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What was read.
+    pub input: InputSummary,
+    /// What became of every packet.
+    pub packets: PacketSummary,
+    /// What became of every decapsulated frame's copy.
+    pub rings: RingSummary,
+    /// What the decapsulated frames were.
+    pub frames: FrameSummary,
+    /// Flow records.
+    pub flows: FlowSummary,
+    /// Each sink's ledger by its name in `--export`.
+    pub sinks: BTreeMap<&'static str, SinkCount>,
+    /// Mirror sources seen.
+    pub sources: u64,
+    /// How long the run took; the only number that differs between two runs on one capture.
+    pub elapsed_seconds: f64,
+    /// What the user should know before using the outputs, as whole sentences.
+    pub warnings: Vec<String>,
+    /// Which VLAN id in `decap.pcap` stands for which source (`export.decap.vlan = "map"`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vlans: Vec<VlanSummary>,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct InputSummary {
+    /// Records of the files, or datagrams received.
+    pub packets: u64,
+    /// Their captured bytes.
+    pub bytes: u64,
+    /// Why reading ended early; absent if it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<InputError>,
+}
+
+/// Where and why an input could not be read further.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InputError {
+    /// The file as the user named it.
+    pub file: String,
+    /// Position in it, in bytes from its start.
+    pub offset: u64,
+    /// What is wrong there.
+    pub message: String,
+}
+
+/// Laws: `received = decapsulated + Σ rejected`, `decapsulated = tracked + Σ untracked`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PacketSummary {
+    /// In replay: records of the files.
+    pub received: u64,
+    /// Those with a frame inside.
+    pub decapsulated: u64,
+    /// The others, by reason.
+    pub rejected: Reasons,
+    /// Frames that belong to no flow, by reason.
+    pub untracked: Reasons,
+    /// Lost before us, by the kernel's own count.
+    pub kernel_dropped: u64,
+}
+
+/// Law: `decapsulated = stored + Σ unstored`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RingSummary {
+    /// Frames that a ring holds or held.
+    pub stored: u64,
+    /// Frames that were never stored, by reason.
+    pub unstored: Reasons,
+}
+
+/// What the decapsulated frames were.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct FrameSummary {
+    /// Captured bytes.
+    pub bytes: u64,
+    /// Bytes by the IP headers' length fields.
+    pub ip_bytes: u64,
+    /// Frames cut short by the mirror.
+    pub truncated: u64,
+    /// Frames without an IP packet.
+    pub non_ip: u64,
+    /// IP fragments.
+    pub fragments: u64,
+}
+
+/// Flow records.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct FlowSummary {
+    /// Flows that began.
+    pub opened: u64,
+    /// Flows that ended, by reason.
+    pub closed: Reasons,
+}
+
+/// One VLAN id of `decap.pcap`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct VlanSummary {
+    /// 802.1Q VLAN id, 1–4094.
+    pub vlan: u16,
+    /// The source's address.
+    pub outer_ip: IpAddr,
+    /// The source's VNI.
+    pub vni: u32,
+}
+
+impl From<(u16, MirrorSource)> for VlanSummary {
+    fn from((vlan, source): (u16, MirrorSource)) -> Self {
+        Self {
+            vlan,
+            outer_ip: source.address,
+            vni: source.vni.get(),
+        }
+    }
+}
+
+/// One row of `sources.json`: what one mirror source sent. Per-source sums equal the totals of
+/// the summary.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceSummary {
+    /// The source's address; null in the row of all sources beyond `sources_max`.
+    pub outer_ip: Option<IpAddr>,
+    /// The source's VNI; null in that row, too.
+    pub vni: Option<u32>,
+    /// Frames.
+    pub packets: u64,
+    /// Captured bytes.
+    pub bytes: u64,
+    /// Bytes by the IP headers' length fields.
+    pub ip_bytes: u64,
+    /// Captured bytes towards the mirrored interface.
+    pub ingress_bytes: u64,
+    /// Captured bytes away from it.
+    pub egress_bytes: u64,
+    /// Captured bytes of which that is not known.
+    pub unknown_direction_bytes: u64,
+    /// Frames cut short by the mirror.
+    pub truncated: u64,
+    /// Flows that began.
+    pub flows: u64,
+    /// Time of its first frame.
+    #[serde(serialize_with = "as_text")]
+    pub first_seen: Timestamp,
+    /// Time of its latest frame.
+    #[serde(serialize_with = "as_text")]
+    pub last_seen: Timestamp,
+    /// The mirrored network interface, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eni: Option<String>,
+}
+
+/// Writes `summary.json`. Do it last: it says that the other files are complete.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_summary(dir: &OutputDir, summary: &Summary) -> Result<(), ExportError> {
+    write_json(dir, "summary.json", summary)
+}
+
+/// Writes `sources.json`, by VNI and address whatever the order given, the overflow row last.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_sources(dir: &OutputDir, sources: &[SourceSummary]) -> Result<(), ExportError> {
+    let mut rows: Vec<_> = sources.iter().collect();
+    rows.sort_by_key(|row| (row.vni.is_none(), row.vni, row.outer_ip));
+    write_json(dir, "sources.json", &rows)
+}
+
+/// A JSON document for people and programs: indented, with a newline at the end.
+pub(crate) fn write_json<T: Serialize + ?Sized>(
+    dir: &OutputDir,
+    name: &str,
+    value: &T,
+) -> Result<(), ExportError> {
+    let mut file = dir.create_file(name)?;
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|error| ExportError::io("write", file.target(), error.into()))?;
+    text.push(b'\n');
+    file.write(&text)?;
+    file.finish()
+}
+
+/// As `2026-11-21T02:00:00.000000+0000`, the form of `eve.json`.
+pub(crate) fn as_text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{
+        InputError, SCHEMA, SourceSummary, Summary, VlanSummary, write_sources, write_summary,
+    };
+    use crate::file::OutputDir;
+    use crate::sink::{Shed, SinkCount};
+    use crate::testing::source;
+    use vxscope_units::Timestamp;
+
+    #[test]
+    fn a_quiet_run_has_every_field_and_no_reason() {
+        let summary = Summary {
+            schema: SCHEMA,
+            elapsed_seconds: 0.25,
+            ..Summary::default()
+        };
+        let expected = concat!(
+            r#"{"schema":1,"input":{"packets":0,"bytes":0},"packets":{"received":0,"#,
+            r#""decapsulated":0,"rejected":{},"untracked":{},"kernel_dropped":0},"#,
+            r#""rings":{"stored":0,"unstored":{}},"#,
+            r#""frames":{"bytes":0,"ip_bytes":0,"truncated":0,"non_ip":0,"fragments":0},"#,
+            r#""flows":{"opened":0,"closed":{}},"sinks":{},"sources":0,"elapsed_seconds":0.25,"warnings":[]}"#,
+        );
+        assert_eq!(serde_json::to_string(&summary).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_full_summary_is_indented_and_ends_with_a_newline() {
+        let mut summary = Summary {
+            schema: SCHEMA,
+            ..Summary::default()
+        };
+        let message = "the file ends \"inside\" a record".to_owned();
+        summary.input.error = Some(InputError {
+            file: "a.pcap".into(),
+            offset: 24,
+            message,
+        });
+        summary.packets.rejected = [("not_mirror", 2), ("link_type", 0)].into_iter().collect();
+        let mut count = SinkCount::default();
+        count.add_written(1);
+        count.add_shed(Shed::WriteError, 2);
+        summary.sinks.insert("eve", count);
+        summary.warnings.push("Look out.".into());
+        summary.vlans.push(VlanSummary::from((1, source(7))));
+        let (text, json) = write(|dir| write_summary(dir, &summary).unwrap(), "summary.json");
+        assert!(
+            text.starts_with("{\n  \"schema\": 1,\n") && text.ends_with("}\n"),
+            "{text}"
+        );
+        assert_eq!(
+            json["input"]["error"]["message"],
+            "the file ends \"inside\" a record"
+        );
+        assert_eq!(
+            json["packets"]["rejected"],
+            serde_json::json!({"not_mirror": 2})
+        );
+        assert_eq!(json["sinks"]["eve"]["offered"], 3);
+        assert_eq!(json["sinks"]["eve"]["shed"]["write_error"], 2);
+        assert_eq!(json["vlans"][0]["outer_ip"], "192.0.2.1");
+        assert_eq!(json["warnings"][0], "Look out.");
+    }
+
+    #[test]
+    fn sources_are_sorted_and_the_overflow_row_is_last() {
+        let rows = [
+            row("192.0.2.10", 5),
+            overflow(),
+            row("192.0.2.9", 5),
+            row("192.0.2.99", 4),
+        ];
+        let (text, json) = write(|dir| write_sources(dir, &rows).unwrap(), "sources.json");
+        let order: Vec<_> = json
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| &it["outer_ip"])
+            .collect();
+        let expected = ["192.0.2.99", "192.0.2.9", "192.0.2.10"].map(serde_json::Value::from);
+        assert_eq!(
+            order,
+            [
+                &expected[0],
+                &expected[1],
+                &expected[2],
+                &serde_json::Value::Null
+            ]
+        );
+        assert_eq!(json[0]["first_seen"], "1970-01-01T00:00:01.000000+0000");
+        let fields = text
+            .lines()
+            .skip(2)
+            .take(12)
+            .map(|line| line.trim().split('"').nth(1));
+        let expected = [
+            "outer_ip",
+            "vni",
+            "packets",
+            "bytes",
+            "ip_bytes",
+            "ingress_bytes",
+            "egress_bytes",
+            "unknown_direction_bytes",
+            "truncated",
+            "flows",
+            "first_seen",
+            "last_seen",
+        ];
+        assert_eq!(fields.collect::<Option<Vec<_>>>().unwrap(), expected);
+        assert!(json[0].get("eni").is_none());
+    }
+
+    fn row(address: &str, vni: u32) -> SourceSummary {
+        SourceSummary {
+            outer_ip: Some(address.parse().unwrap()),
+            vni: Some(vni),
+            first_seen: Timestamp::new(1, 0),
+            ..overflow()
+        }
+    }
+
+    fn overflow() -> SourceSummary {
+        SourceSummary {
+            outer_ip: None,
+            vni: None,
+            packets: 1,
+            bytes: 60,
+            ip_bytes: 46,
+            ingress_bytes: 0,
+            egress_bytes: 60,
+            unknown_direction_bytes: 0,
+            truncated: 0,
+            flows: 1,
+            first_seen: Timestamp::ZERO,
+            last_seen: Timestamp::ZERO,
+            eni: None,
+        }
+    }
+
+    fn write(write: impl FnOnce(&OutputDir), name: &str) -> (String, serde_json::Value) {
+        let guard = tempfile::tempdir().unwrap();
+        let dir = OutputDir::create(guard.path()).unwrap();
+        write(&dir);
+        let text = fs::read_to_string(dir.path().join(name)).unwrap();
+        let json = serde_json::from_str(&text).unwrap();
+        (text, json)
+    }
+}

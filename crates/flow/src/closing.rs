@@ -1,0 +1,36 @@
+//! How a flow leaves the table: its record and what the rings still hold of it.
+
+use vxscope_units::SourceId;
+
+use crate::entry::Cold;
+use crate::record::{CloseReason, FlowRecord};
+use crate::ring::{Rings, StoredFrame};
+
+/// Where closed flows go.
+pub trait Closing {
+    /// A flow ended. `frames` visits what the rings still hold of it, oldest first.
+    fn handle_closed(&mut self, record: &FlowRecord, frames: &mut StoredFrames<'_>);
+
+    /// Whether records are wanted at all; if not, they are not made, only `reason` is told.
+    fn wants_records(&self) -> bool;
+
+    /// A flow ended, whether or not its record is wanted.
+    fn count_closed(&mut self, source: SourceId, reason: CloseReason);
+}
+
+/// The frames of one flow that the rings still hold.
+#[derive(Debug)]
+pub struct StoredFrames<'a> {
+    pub(crate) rings: Option<&'a Rings>,
+    pub(crate) cold: &'a Cold,
+    pub(crate) scratch: &'a mut Vec<u64>,
+}
+
+impl StoredFrames<'_> {
+    /// Visits the frames, oldest first.
+    pub fn visit(&mut self, visit: &mut dyn FnMut(StoredFrame<'_>)) {
+        if let Some(rings) = self.rings {
+            rings.visit(&self.cold.ring, self.cold.flow_id, self.scratch, visit);
+        }
+    }
+}

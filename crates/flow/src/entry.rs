@@ -1,0 +1,261 @@
+//! One flow in the table: what every packet touches apart from what only some do.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use vxscope_units::{MirrorSource, SourceId, Timestamp};
+use vxscope_wire::Addresses;
+
+use crate::community_id::CommunityId;
+use crate::key::Key;
+use crate::record::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
+use crate::ring::RingState;
+use crate::tcp::{self, Side, Tcp};
+
+/// The flow is in the table.
+pub(crate) const LIVE: u8 = 1;
+/// The originator is the key's high endpoint.
+pub(crate) const ORIGINATOR_HIGH: u8 = 2;
+/// The roles were swapped at the first packet because it was plainly an answer.
+pub(crate) const FLIPPED: u8 = 4;
+/// The counters below have carried into the cold entry.
+const CARRIED: u32 = 1 << 31;
+
+/// What every packet reads and writes: one cache line for IPv4.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(32))]
+pub(crate) struct Hot<K> {
+    pub(crate) key: K,
+    pub(crate) end: Timestamp,
+    /// Clock second of the latest packet.
+    pub(crate) second: u32,
+    pub(crate) tag: u32,
+    /// Originator's, responder's; the upper parts are in [`Cold::carried`].
+    packets: [u32; 2],
+    bytes: [u32; 2],
+    ip_bytes: [u32; 2],
+    pub(crate) flags: u8,
+}
+
+/// What is touched after the lookup.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Cold {
+    pub(crate) ring: RingState,
+    pub(crate) flow_id: u64,
+    pub(crate) source: SourceId,
+    pub(crate) timeout: u32,
+    payload_bytes: [u64; 2],
+    pub(crate) tcp: Tcp,
+    pub(crate) start: Timestamp,
+    pub(crate) start_second: u32,
+    pub(crate) mirror: MirrorSource,
+    carried: [Traffic; 2],
+    pub(crate) late_packets: u64,
+    pub(crate) icmp: [Option<(u8, u8)>; 2],
+    pub(crate) vlan: [u16; 2],
+    pub(crate) vlan_count: u8,
+    pub(crate) crossing: Crossing,
+}
+
+const _: () = assert!(size_of::<Hot<crate::key::Key4>>() == 64);
+const _: () = assert!(size_of::<Hot<crate::key::Key6>>() == 96);
+
+/// One packet's share of the counters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Amount {
+    pub(crate) side: Side,
+    pub(crate) bytes: u32,
+    pub(crate) ip_bytes: u32,
+    pub(crate) payload_bytes: u32,
+}
+
+/// What a flow starts from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    pub(crate) flow_id: u64,
+    pub(crate) source: SourceId,
+    pub(crate) mirror: MirrorSource,
+    pub(crate) start: Timestamp,
+    pub(crate) second: u32,
+    pub(crate) vlan: [u16; 2],
+    pub(crate) vlan_count: u8,
+    pub(crate) crossing: Crossing,
+    pub(crate) tcp: Tcp,
+}
+
+impl<K: Key> Hot<K> {
+    pub(crate) fn new(key: K, tag: u32, flags: u8, opening: &Opening) -> Self {
+        Self {
+            key,
+            end: opening.start,
+            second: opening.second,
+            tag,
+            packets: [0; 2],
+            bytes: [0; 2],
+            ip_bytes: [0; 2],
+            flags: flags | LIVE,
+        }
+    }
+
+    /// Which side sent a packet that travels from the key's high endpoint (or not).
+    #[inline]
+    pub(crate) fn side(&self, from_high: bool) -> Side {
+        if from_high == (self.flags & ORIGINATOR_HIGH != 0) {
+            Side::Originator
+        } else {
+            Side::Responder
+        }
+    }
+
+    #[inline]
+    pub(crate) fn answered(&self) -> bool {
+        self.packets[0] != 0 && self.packets[1] != 0
+    }
+
+    /// Counts a packet. The small counters carry into the cold entry long before they overflow.
+    #[inline]
+    pub(crate) fn count(&mut self, cold: &mut Cold, amount: &Amount) {
+        let at = usize::from(amount.side == Side::Responder);
+        cold.payload_bytes[at] += u64::from(amount.payload_bytes);
+        let (packets, bytes, ip_bytes) = (
+            &mut self.packets[at],
+            &mut self.bytes[at],
+            &mut self.ip_bytes[at],
+        );
+        // Every amount is far below 2³¹, and so is every counter before the addition.
+        *packets = packets.saturating_add(1);
+        *bytes = bytes.saturating_add(amount.bytes);
+        *ip_bytes = ip_bytes.saturating_add(amount.ip_bytes);
+        if (*packets | *bytes | *ip_bytes) & CARRIED != 0 {
+            let carried = &mut cold.carried[at];
+            // One packet stays behind, so that `answered` needs no look at the cold entry.
+            carried.packets += u64::from(std::mem::replace(packets, 1) - 1);
+            carried.bytes += u64::from(std::mem::take(bytes));
+            carried.ip_bytes += u64::from(std::mem::take(ip_bytes));
+        }
+    }
+
+    fn traffic(&self, cold: &Cold, side: Side) -> Traffic {
+        let at = usize::from(side == Side::Responder);
+        let carried = &cold.carried[at];
+        let payload_bytes = if is_tcp(&self.key) {
+            cold.tcp.payload_bytes(side)
+        } else {
+            cold.payload_bytes[at]
+        };
+        Traffic {
+            packets: carried.packets + u64::from(self.packets[at]),
+            bytes: carried.bytes + u64::from(self.bytes[at]),
+            ip_bytes: carried.ip_bytes + u64::from(self.ip_bytes[at]),
+            payload_bytes,
+        }
+    }
+
+    /// The record of the flow as it stands.
+    pub(crate) fn record(
+        &self,
+        cold: &Cold,
+        reason: CloseReason,
+        closed: Timestamp,
+        at: u64,
+    ) -> FlowRecord {
+        let tuple = self.key.tuple(self.flags & ORIGINATOR_HIGH != 0);
+        let (originator, responder) = addresses(tuple.addresses);
+        let protocol = tuple.protocol;
+        let (forward, reverse) = (
+            self.traffic(cold, Side::Originator),
+            self.traffic(cold, Side::Responder),
+        );
+        let flipped = self.flags & FLIPPED != 0;
+        let packets = (forward.packets, reverse.packets);
+        let (conn_state, history) = if is_tcp(&self.key) {
+            (cold.tcp.conn_state(), cold.tcp.history())
+        } else {
+            (
+                tcp::datagram_conn_state(protocol, packets.0, packets.1),
+                tcp::datagram_history(protocol, flipped, packets.0, packets.1),
+            )
+        };
+        FlowRecord {
+            flow_id: cold.flow_id,
+            source: cold.mirror,
+            originator,
+            responder,
+            originator_port: tuple.source_port,
+            responder_port: tuple.destination_port,
+            protocol,
+            icmp: cold.icmp[0],
+            icmp_response: cold.icmp[1],
+            vlan: cold.vlan,
+            vlan_count: cold.vlan_count,
+            start: cold.start,
+            end: self.end.max(cold.start),
+            closed,
+            forward,
+            reverse,
+            tcp: is_tcp(&self.key).then(|| tcp_record(&cold.tcp)),
+            conn_state,
+            history,
+            community_id: CommunityId::new(0, &tuple),
+            reason,
+            crossing: cold.crossing,
+            closed_at: at,
+            late_packets: cold.late_packets,
+        }
+    }
+}
+
+#[inline]
+fn is_tcp<K: Key>(key: &K) -> bool {
+    key.protocol() == vxscope_wire::protocol::TCP
+}
+
+fn addresses(addresses: Addresses) -> (IpAddr, IpAddr) {
+    match addresses {
+        Addresses::V4 {
+            source,
+            destination,
+        } => (
+            Ipv4Addr::from_bits(source).into(),
+            Ipv4Addr::from_bits(destination).into(),
+        ),
+        Addresses::V6 {
+            source,
+            destination,
+        } => (
+            Ipv6Addr::from(source).into(),
+            Ipv6Addr::from(destination).into(),
+        ),
+    }
+}
+
+fn tcp_record(tcp: &Tcp) -> TcpRecord {
+    TcpRecord {
+        originator_flags: tcp.flags(Side::Originator),
+        responder_flags: tcp.flags(Side::Responder),
+        phase: tcp.phase(),
+        missed_bytes: tcp.missed_bytes(),
+    }
+}
+
+impl Cold {
+    pub(crate) fn new(opening: &Opening) -> Self {
+        Self {
+            ring: RingState::default(),
+            flow_id: opening.flow_id,
+            source: opening.source,
+            timeout: 0,
+            payload_bytes: [0; 2],
+            tcp: opening.tcp,
+            start: opening.start,
+            start_second: opening.second,
+            mirror: opening.mirror,
+            carried: [Traffic::default(); 2],
+            late_packets: 0,
+            icmp: [None; 2],
+            vlan: opening.vlan,
+            vlan_count: opening.vlan_count,
+            crossing: opening.crossing,
+        }
+    }
+}

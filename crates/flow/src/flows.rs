@@ -1,0 +1,482 @@
+//! All flows of one worker: lookup, opening, counting, storing, closing.
+//!
+//! A packet is handled in three calls, so that a batch can overlap their cache misses:
+//! [`Flows::prepare`] (key and hash, fetches the bucket), [`Flows::prefetch`] (fetches the
+//! entries), [`Flows::observe`]. State changes only in `observe`, on the flow's own packet, and
+//! in [`Flows::tick`], which all workers call at the same places of the input: that is why the
+//! number of workers shows in no output.
+
+use std::io;
+
+use foldhash::fast::FixedState;
+use vxscope_units::{MirrorSource, SourceId, Timestamp};
+use vxscope_wire::{Class, FrameView};
+
+use crate::closing::Closing;
+use crate::entry::{Cold, FLIPPED, Hot, ORIGINATOR_HIGH, Opening};
+use crate::key::{Key4, Key6, Keyed, Scope};
+use crate::limit::{FlowLimits, FlowScope, Untracked};
+use crate::record::{CloseReason, Crossing};
+use crate::ring::{Rings, Unstored};
+use crate::state::{FamilyNumber, State, second};
+use crate::table::Table;
+use crate::tcp::{self, Tcp};
+
+/// Memory of one IPv4 flow: entries, index, timer and free list.
+pub const BYTES_PER_FLOW: usize = size_of::<Hot<Key4>>() + size_of::<Cold>() + 2 * 8 + 12 + 4;
+
+/// A frame on its way into the flow table.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// Position in the input.
+    pub index: u64,
+    /// Capture time.
+    pub timestamp: Timestamp,
+    /// The worker's clock: the largest capture time so far.
+    pub now: Timestamp,
+    /// Row of the mirror source.
+    pub source: SourceId,
+    /// The mirror source itself.
+    pub mirror: MirrorSource,
+    /// What the frame says; later fragments have joined ports.
+    pub view: &'a FrameView,
+    /// The captured bytes.
+    pub frame: &'a [u8],
+    /// Which way it crosses the mirrored interface.
+    pub crossing: Crossing,
+}
+
+/// A packet's key and hash, computed ahead of its turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared {
+    key: Result<Keyed, Untracked>,
+    tag: u32,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// In a flow, or why not.
+    pub tracked: Result<(), Untracked>,
+    /// In a ring, or why not.
+    pub stored: Result<(), Unstored>,
+    /// It opened a flow.
+    pub opened: bool,
+}
+
+/// Flow tables and rings of one worker.
+#[derive(Debug)]
+pub struct Flows {
+    v4: Table<Key4>,
+    v6: Table<Key6>,
+    state: State,
+    expired: Vec<(u64, Slot)>,
+    due: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Slot {
+    V4(u32),
+    V6(u32),
+}
+
+/// Ties a key type to its table.
+trait Family: FamilyNumber {
+    fn table(flows: &mut Flows) -> (&mut Table<Self>, &mut State);
+}
+
+impl FamilyNumber for Key4 {
+    const FAMILY: usize = 0;
+}
+
+impl FamilyNumber for Key6 {
+    const FAMILY: usize = 1;
+}
+
+impl Family for Key4 {
+    fn table(flows: &mut Flows) -> (&mut Table<Self>, &mut State) {
+        (&mut flows.v4, &mut flows.state)
+    }
+}
+
+impl Family for Key6 {
+    fn table(flows: &mut Flows) -> (&mut Table<Self>, &mut State) {
+        (&mut flows.v6, &mut flows.state)
+    }
+}
+
+impl Flows {
+    /// Reserves all memory; it is touched when used.
+    ///
+    /// # Errors
+    /// What the kernel says when it has no address space left.
+    pub fn try_new(limits: FlowLimits) -> io::Result<Self> {
+        let sources = limits.sources_max as usize;
+        let rings = limits
+            .rings
+            .map(|sizes| Rings::try_new(sizes, sources))
+            .transpose()?;
+        Ok(Self {
+            v4: Table::try_new(limits.flows_max)?,
+            v6: Table::try_new(limits.flows_max)?,
+            state: State {
+                limits,
+                rings,
+                hasher: FixedState::with_seed(limits.hash_seed),
+                live: [0; 2],
+                held: vec![0; sources.saturating_add(1)],
+                largest: SourceId::default(),
+                scratch: Vec::new(),
+            },
+            expired: Vec::new(),
+            due: Vec::new(),
+        })
+    }
+
+    /// Touches the memory of the rings, so that no packet pays for the first use of a page.
+    pub fn prefault(&mut self) {
+        if let Some(rings) = &mut self.state.rings {
+            rings.prefault();
+        }
+    }
+
+    /// Key and hash of a packet; starts fetching its bucket.
+    #[inline]
+    #[must_use]
+    pub fn prepare(&self, source: SourceId, mirror: MirrorSource, view: &FrameView) -> Prepared {
+        if let Some(reason) = refusal(view.class, source, &self.state.limits) {
+            return Prepared {
+                key: Err(reason),
+                tag: 0,
+            };
+        }
+        let scope = match self.state.limits.scope {
+            FlowScope::Source => Scope::new(source.get()),
+            FlowScope::Vni => Scope::new(mirror.vni.get()),
+        };
+        let key = Keyed::new(&view.tuple, scope);
+        let tag = match &key {
+            Keyed::V4(key, _) => {
+                let tag = self.state.tag(key);
+                self.v4.prefetch_index(tag);
+                tag
+            }
+            Keyed::V6(key, _) => {
+                let tag = self.state.tag(key);
+                self.v6.prefetch_index(tag);
+                tag
+            }
+        };
+        Prepared { key: Ok(key), tag }
+    }
+
+    /// Starts fetching the entries of a prepared packet's flow.
+    #[inline]
+    pub fn prefetch(&self, prepared: &Prepared) {
+        match prepared.key {
+            Ok(Keyed::V4(..)) => self.v4.prefetch_entry(prepared.tag),
+            Ok(Keyed::V6(..)) => self.v6.prefetch_entry(prepared.tag),
+            Err(_) => {}
+        }
+    }
+
+    /// Counts and stores a packet in its flow, which it may open, end or end and open anew.
+    #[inline]
+    pub fn observe(
+        &mut self,
+        prepared: &Prepared,
+        packet: &Packet<'_>,
+        closing: &mut impl Closing,
+    ) -> Observed {
+        let result = match prepared.key {
+            Ok(Keyed::V4(key, reversed)) => {
+                self.observe_in(key, reversed, prepared.tag, packet, closing)
+            }
+            Ok(Keyed::V6(key, reversed)) => {
+                self.observe_in(key, reversed, prepared.tag, packet, closing)
+            }
+            Err(reason) => Err(reason),
+        };
+        match result {
+            Ok((stored, opened)) => Observed {
+                tracked: Ok(()),
+                stored,
+                opened,
+            },
+            Err(reason) => Observed {
+                tracked: Err(reason),
+                stored: Err(Unstored::Untracked),
+                opened: false,
+            },
+        }
+    }
+
+    #[inline]
+    fn observe_in<K: Family>(
+        &mut self,
+        key: K,
+        from_high: bool,
+        tag: u32,
+        packet: &Packet<'_>,
+        closing: &mut impl Closing,
+    ) -> Result<(Result<(), Unstored>, bool), Untracked> {
+        let (table, state) = K::table(self);
+        let found = table.find(tag, &key);
+        let ended =
+            found.and_then(|slot| state.ends(table, slot, packet).map(|reason| (slot, reason)));
+        let (slot, opened) = match (found, ended) {
+            (Some(slot), None) => (slot, false),
+            (_, ended) => {
+                if let Some((slot, reason)) = ended {
+                    state.close(table, slot, reason, packet.now, packet.index, closing);
+                }
+                (self.open(key, from_high, tag, packet, closing)?, true)
+            }
+        };
+        let (table, state) = K::table(self);
+        Ok((state.update(table, slot, from_high, packet), opened))
+    }
+
+    /// Opens a flow, for which another one may have to go.
+    fn open<K: Family>(
+        &mut self,
+        key: K,
+        from_high: bool,
+        tag: u32,
+        packet: &Packet<'_>,
+        closing: &mut impl Closing,
+    ) -> Result<u32, Untracked> {
+        self.make_room(packet, closing)?;
+        let (table, state) = K::table(self);
+        let (flags, tcp) = roles(packet.view, from_high);
+        let opening = Opening {
+            flow_id: flow_id(state.limits.id_seed, &packet.mirror, key.words(), packet),
+            source: packet.source,
+            mirror: packet.mirror,
+            start: packet.timestamp,
+            second: second(packet.now),
+            vlan: packet.view.vlan,
+            vlan_count: packet.view.vlan_count.min(2),
+            crossing: packet.crossing,
+            tcp,
+        };
+        let hot = Hot::new(key, tag, flags, &opening);
+        let slot = table
+            .insert(hot, Cold::new(&opening))
+            .ok_or(Untracked::TableFull)?;
+        state.live[K::FAMILY] += 1;
+        if let Some(held) = state.held.get_mut(packet.source.index()) {
+            *held += 1;
+        }
+        if state.held_by(packet.source) >= state.held_by(state.largest) {
+            state.largest = packet.source;
+        }
+        // Hung up at the next second; its own timeout follows with the first update.
+        state.arm(table, slot, true);
+        Ok(slot)
+    }
+
+    fn make_room(
+        &mut self,
+        packet: &Packet<'_>,
+        closing: &mut impl Closing,
+    ) -> Result<(), Untracked> {
+        let state = &self.state;
+        let live = state.live[0] + state.live[1];
+        if live < state.limits.flows_max {
+            return Ok(());
+        }
+        let own = state.held_by(packet.source);
+        let over = own as usize >= state.limits.source_flows_max;
+        let alone = own as usize == live;
+        if over && !alone {
+            return Err(Untracked::SourceBudget);
+        }
+        // A flood can push out only flows of a source that holds more, and else its own.
+        let bigger = state.held_by(state.largest) > own;
+        let evicted = if state.live[0] >= state.live[1] {
+            bigger && self.evict::<Key4>(packet, closing, |held, _| held > own)
+                || self.evict::<Key4>(packet, closing, |_, source| source == packet.source)
+        } else {
+            bigger && self.evict::<Key6>(packet, closing, |held, _| held > own)
+                || self.evict::<Key6>(packet, closing, |_, source| source == packet.source)
+        };
+        if evicted {
+            Ok(())
+        } else {
+            Err(Untracked::TableFull)
+        }
+    }
+
+    fn evict<K: Family>(
+        &mut self,
+        packet: &Packet<'_>,
+        closing: &mut impl Closing,
+        may_evict: impl Fn(u32, SourceId) -> bool,
+    ) -> bool {
+        let (table, state) = K::table(self);
+        let victim = table.victim(|cold| may_evict(state.held_by(cold.source), cold.source));
+        let Some(slot) = victim else { return false };
+        state.close(
+            table,
+            slot,
+            CloseReason::Evicted,
+            packet.now,
+            packet.index,
+            closing,
+        );
+        true
+    }
+
+    /// The clock reached `second`: ends the flows whose time is over, in the order of their ids.
+    pub fn tick(&mut self, second: u64, index: u64, closing: &mut impl Closing) {
+        let second = second.min(u64::from(u32::MAX));
+        self.expired.clear();
+        let mut expired = std::mem::take(&mut self.expired);
+        let mut due = std::mem::take(&mut self.due);
+        collect_expired::<Key4>(self, second, &mut due, &mut expired, Slot::V4);
+        collect_expired::<Key6>(self, second, &mut due, &mut expired, Slot::V6);
+        expired.sort_unstable();
+        let now = Timestamp::new(second, 0);
+        for (_, slot) in &expired {
+            self.close(*slot, None, now, index, closing);
+        }
+        self.expired = expired;
+        self.due = due;
+    }
+
+    /// The input ended: ends every flow, in the order of their ids.
+    pub fn close_all(&mut self, now: Timestamp, index: u64, closing: &mut impl Closing) {
+        let mut all = std::mem::take(&mut self.expired);
+        all.clear();
+        let id4 = |slot| self.v4.get(slot).map_or(0, |(_, cold)| cold.flow_id);
+        let id6 = |slot| self.v6.get(slot).map_or(0, |(_, cold)| cold.flow_id);
+        all.extend(self.v4.live().map(|slot| (id4(slot), Slot::V4(slot))));
+        all.extend(self.v6.live().map(|slot| (id6(slot), Slot::V6(slot))));
+        all.sort_unstable();
+        for (_, slot) in &all {
+            self.close(*slot, Some(CloseReason::Shutdown), now, index, closing);
+        }
+        self.expired = all;
+    }
+
+    fn close(
+        &mut self,
+        slot: Slot,
+        reason: Option<CloseReason>,
+        now: Timestamp,
+        index: u64,
+        closing: &mut impl Closing,
+    ) {
+        match slot {
+            Slot::V4(slot) => close_in::<Key4>(self, slot, reason, now, index, closing),
+            Slot::V6(slot) => close_in::<Key6>(self, slot, reason, now, index, closing),
+        }
+    }
+
+    /// Flows in the tables.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.state.live[0] + self.state.live[1]
+    }
+
+    /// The most index entries one insertion had to look at: far above 50, somebody collides hashes.
+    #[must_use]
+    pub fn longest_probe(&self) -> usize {
+        self.v4.longest_probe().max(self.v6.longest_probe())
+    }
+
+    /// Times of the oldest frames in the head and the tail log: how far one can look back.
+    #[must_use]
+    pub fn oldest_stored(&self) -> [Option<Timestamp>; 2] {
+        self.state.rings.as_ref().map_or([None; 2], Rings::oldest)
+    }
+}
+
+fn close_in<K: Family>(
+    flows: &mut Flows,
+    slot: u32,
+    reason: Option<CloseReason>,
+    now: Timestamp,
+    index: u64,
+    closing: &mut impl Closing,
+) {
+    let (table, state) = K::table(flows);
+    let Some((hot, cold)) = table.get(slot) else {
+        return;
+    };
+    let reason = reason.unwrap_or_else(|| state.timeout_reason(hot, cold, now));
+    state.close(table, slot, reason, now, index, closing);
+}
+
+fn collect_expired<K: Family>(
+    flows: &mut Flows,
+    second: u64,
+    due: &mut Vec<u32>,
+    expired: &mut Vec<(u64, Slot)>,
+    slot_of: fn(u32) -> Slot,
+) {
+    due.clear();
+    let (table, state) = K::table(flows);
+    table.wheel.advance(second, due);
+    for slot in due.iter().copied() {
+        let Some((hot, cold)) = table.get(slot) else {
+            continue;
+        };
+        let deadline = state.deadline(hot, cold);
+        if deadline <= second {
+            expired.push((cold.flow_id, slot_of(slot)));
+        } else {
+            table.wheel.hang(slot, deadline);
+        }
+    }
+}
+
+fn refusal(class: Class, source: SourceId, limits: &FlowLimits) -> Option<Untracked> {
+    match class {
+        Class::Ip if source.get() < limits.sources_max => None,
+        Class::Ip => Some(Untracked::SourceLimit),
+        Class::NonIp => Some(Untracked::NonIp),
+        Class::Malformed => Some(Untracked::MalformedIp),
+        Class::Truncated => Some(Untracked::Truncated),
+    }
+}
+
+/// Who is the originator, judged by the first packet.
+fn roles(view: &FrameView, from_high: bool) -> (u8, Tcp) {
+    let reversed = tcp::opens_reversed(&view.tuple, &view.tcp);
+    let originator_high = from_high != reversed;
+    let flags = if originator_high { ORIGINATOR_HIGH } else { 0 };
+    (
+        flags | if reversed { FLIPPED } else { 0 },
+        Tcp::new(reversed),
+    )
+}
+
+/// A hash of what makes the flow this one, below 2⁵³ so that every JSON reader keeps it exactly.
+fn flow_id(seed: u64, mirror: &MirrorSource, key: [u64; 5], packet: &Packet<'_>) -> u64 {
+    let address = match mirror.address {
+        std::net::IpAddr::V4(address) => u128::from(address.to_bits()),
+        std::net::IpAddr::V6(address) => address.to_bits(),
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the two halves of the address"
+    )]
+    let source = [
+        (address >> 64) as u64,
+        address as u64,
+        u64::from(mirror.vni.get()),
+    ];
+    let moment = [packet.timestamp.as_nanos(), packet.index];
+    let words = source.into_iter().chain(key).chain(moment);
+    words.fold(mix(seed), |hash, word| mix(hash ^ word)) >> 11
+}
+
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): every input bit moves every output bit.
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}

@@ -1,0 +1,31 @@
+//! Flow tables, per-flow rings, timers, Community ID.
+//!
+//! Pure: packets and time come in as arguments, closed flows go out through [`Closing`].
+
+mod closing;
+mod community_id;
+mod entry;
+mod flows;
+mod fragment;
+mod index;
+mod key;
+mod limit;
+mod record;
+mod ring;
+mod source;
+mod state;
+mod table;
+pub mod tcp;
+#[cfg(test)]
+mod tests;
+mod wheel;
+
+pub use closing::{Closing, StoredFrames};
+pub use community_id::CommunityId;
+pub use flows::BYTES_PER_FLOW;
+pub use flows::{Flows, Observed, Packet, Prepared};
+pub use fragment::{Fragments, Joined};
+pub use limit::{FlowLimits, FlowScope, Timeout, Timeouts, Untracked};
+pub use record::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
+pub use ring::{RingSizes, StoredFrame, Unstored};
+pub use source::Sources;

@@ -1,0 +1,229 @@
+//! What both flow tables share, and what happens to one flow: a packet, its timer, its end.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use vxscope_units::{SourceId, Timestamp};
+use vxscope_wire::{FrameView, protocol};
+
+use crate::closing::{Closing, StoredFrames};
+use crate::entry::{Amount, Cold, Hot};
+use crate::flows::Packet;
+use crate::key::Key;
+use crate::limit::FlowLimits;
+use crate::record::CloseReason;
+use crate::ring::{NewFrame, Rings, Unstored};
+use crate::table::Table;
+use crate::tcp::{Close, Side, TcpPhase};
+
+/// What both tables share.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) limits: FlowLimits,
+    pub(crate) rings: Option<Rings>,
+    pub(crate) hasher: FixedState,
+    pub(crate) live: [usize; 2],
+    /// Live flows of each source.
+    pub(crate) held: Vec<u32>,
+    /// The source that held the most flows when it last opened one.
+    pub(crate) largest: SourceId,
+    pub(crate) scratch: Vec<u64>,
+}
+
+impl State {
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the tag is the low half of the hash"
+    )]
+    pub(crate) fn tag<K: Key>(&self, key: &K) -> u32 {
+        self.hasher.hash_one(key) as u32
+    }
+
+    pub(crate) fn held_by(&self, source: SourceId) -> u32 {
+        self.held.get(source.index()).copied().unwrap_or(0)
+    }
+
+    /// Whether a packet of an existing flow ends it first.
+    #[inline]
+    pub(crate) fn ends<K: Key>(
+        &self,
+        table: &Table<K>,
+        slot: u32,
+        packet: &Packet<'_>,
+    ) -> Option<CloseReason> {
+        let (hot, cold) = table.get(slot)?;
+        let flags = packet.view.tcp.flags;
+        if flags & vxscope_wire::flag::SYN != 0
+            && hot.key.protocol() == protocol::TCP
+            && cold.tcp.is_reuse(&packet.view.tcp)
+        {
+            return Some(CloseReason::TcpReuse);
+        }
+        self.is_too_old(cold, second(packet.now).into())
+            .then_some(CloseReason::Active)
+    }
+
+    #[inline]
+    fn is_too_old(&self, cold: &Cold, second: u64) -> bool {
+        let limit = self.limits.active_timeout;
+        limit > 0 && second >= u64::from(cold.start_second) + u64::from(limit)
+    }
+
+    #[inline]
+    pub(crate) fn update<K: Key>(
+        &mut self,
+        table: &mut Table<K>,
+        slot: u32,
+        from_high: bool,
+        packet: &Packet<'_>,
+    ) -> Result<(), Unstored> {
+        let Some((hot, cold)) = table.get_mut(slot) else {
+            return Err(Unstored::Untracked);
+        };
+        let view = packet.view;
+        let side = hot.side(from_high);
+        hot.end = hot.end.max(packet.timestamp);
+        hot.second = second(packet.now);
+        let amount = Amount {
+            side,
+            bytes: view.captured_len,
+            ip_bytes: view.ip_len,
+            payload_bytes: view.payload_len,
+        };
+        hot.count(cold, &amount);
+        let timeout = if hot.key.protocol() == protocol::TCP {
+            if matches!(cold.tcp.phase(), TcpPhase::TimeWait | TcpPhase::Closed) {
+                cold.late_packets += 1;
+            }
+            if view.transport_offset != 0 {
+                cold.tcp.observe(side, &view.tcp, view.payload_len);
+            }
+            self.limits
+                .timeouts
+                .of_tcp(cold.tcp.phase(), cold.tcp.closed_by().is_some())
+        } else {
+            note_icmp(cold, side, view);
+            self.limits
+                .timeouts
+                .of_datagrams(hot.key.protocol(), hot.answered())
+        };
+        let result = match &mut self.rings {
+            None => Err(Unstored::Disabled),
+            Some(rings) => {
+                let new = NewFrame {
+                    flow_id: cold.flow_id,
+                    source: packet.source,
+                    timestamp: packet.timestamp,
+                    frame: packet.frame,
+                    original_len: view.original_len,
+                    reverse: side == Side::Responder,
+                };
+                rings.store(&mut cold.ring, &new)
+            }
+        };
+        let shorter = timeout < cold.timeout || cold.timeout == 0;
+        cold.timeout = timeout;
+        if shorter {
+            self.arm(table, slot, false);
+        }
+        result
+    }
+
+    /// Hangs a flow up at its deadline.
+    pub(crate) fn arm<K: Key>(&self, table: &mut Table<K>, slot: u32, first: bool) {
+        let Some((hot, cold)) = table.get(slot) else {
+            return;
+        };
+        let deadline = self.deadline(hot, cold);
+        if !first {
+            table.wheel.unhang(slot);
+        }
+        table.wheel.hang(slot, deadline);
+    }
+
+    /// The second at which a flow is over if nothing more comes. One second is added because
+    /// the last packet's second is rounded down: no flow ends early.
+    pub(crate) fn deadline<K: Key>(&self, hot: &Hot<K>, cold: &Cold) -> u64 {
+        let idle = u64::from(hot.second) + u64::from(cold.timeout) + 1;
+        match self.limits.active_timeout {
+            0 => idle,
+            limit => idle.min(u64::from(cold.start_second) + u64::from(limit)),
+        }
+    }
+
+    pub(crate) fn timeout_reason<K: Key>(
+        &self,
+        hot: &Hot<K>,
+        cold: &Cold,
+        now: Timestamp,
+    ) -> CloseReason {
+        let idle = u64::from(hot.second) + u64::from(cold.timeout) + 1;
+        if idle > now.seconds() && self.is_too_old(cold, now.seconds()) {
+            CloseReason::Active
+        } else {
+            CloseReason::Idle
+        }
+    }
+
+    /// Ends a flow: its record, its frames, its place.
+    pub(crate) fn close<K: FamilyNumber>(
+        &mut self,
+        table: &mut Table<K>,
+        slot: u32,
+        reason: CloseReason,
+        now: Timestamp,
+        index: u64,
+        closing: &mut impl Closing,
+    ) {
+        let Some((hot, cold)) = table.get(slot) else {
+            return;
+        };
+        let is_tcp = hot.key.protocol() == protocol::TCP;
+        let reason = match (reason, is_tcp.then(|| cold.tcp.closed_by()).flatten()) {
+            (CloseReason::Idle | CloseReason::Shutdown, Some(Close::Fin)) => CloseReason::Fin,
+            (CloseReason::Idle | CloseReason::Shutdown, Some(Close::Rst)) => CloseReason::Rst,
+            (reason, _) => reason,
+        };
+        closing.count_closed(cold.source, reason);
+        if closing.wants_records() {
+            let record = hot.record(cold, reason, now, index);
+            let rings = self.rings.as_ref();
+            let mut frames = StoredFrames {
+                rings,
+                cold,
+                scratch: &mut self.scratch,
+            };
+            closing.handle_closed(&record, &mut frames);
+        }
+        if let Some(rings) = &mut self.rings {
+            rings.release(&cold.ring);
+        }
+        if let Some(held) = self.held.get_mut(cold.source.index()) {
+            *held = held.saturating_sub(1);
+        }
+        self.live[K::FAMILY] = self.live[K::FAMILY].saturating_sub(1);
+        table.remove(slot);
+    }
+}
+
+/// Which of the two counters of live flows a key type belongs to.
+pub(crate) trait FamilyNumber: Key {
+    const FAMILY: usize;
+}
+
+#[inline]
+fn note_icmp(cold: &mut Cold, side: Side, view: &FrameView) {
+    if view.tuple.protocol == protocol::ICMP || view.tuple.protocol == protocol::ICMPV6 {
+        let at = usize::from(side == Side::Responder);
+        if cold.icmp[at].is_none() && view.transport_offset != 0 {
+            cold.icmp[at] = Some((view.icmp_type, view.icmp_code));
+        }
+    }
+}
+
+/// Seconds fit 32 bits until 2106; later clocks stand still there, and flows end at shutdown.
+#[inline]
+pub(crate) fn second(now: Timestamp) -> u32 {
+    u32::try_from(now.seconds()).unwrap_or(u32::MAX)
+}

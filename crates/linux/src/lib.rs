@@ -1,0 +1,7 @@
+//! What we ask of the kernel: mapped files.
+//!
+//! All `unsafe` of the input side is here, behind types that cannot be misused from safe code.
+
+mod mapped_file;
+
+pub use mapped_file::MappedFile;

@@ -1,0 +1,20 @@
+//! The nouns everybody shares: VNI, timestamp, mirror source, link type, byte size.
+//!
+//! Values here cannot hold a bad number: a constructor that can be wrong returns `Option`.
+//!
+//! ```
+//! use vxscope_units::{Timestamp, Vni};
+//! assert_eq!(Vni::try_new(1 << 24), None);
+//! assert_eq!(Timestamp::new(1, 500).as_nanos(), 1_000_000_500);
+//! ```
+
+mod byte_size;
+mod link_type;
+mod reason;
+mod source;
+mod timestamp;
+
+pub use byte_size::{ByteSize, ByteSizeError};
+pub use link_type::LinkType;
+pub use source::{MirrorSource, SourceId, Vni};
+pub use timestamp::Timestamp;

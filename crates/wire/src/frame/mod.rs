@@ -1,0 +1,115 @@
+//! The inner Ethernet frame: a fast path for the common shapes, etherparse for the rest.
+
+mod fast;
+mod slow;
+#[cfg(test)]
+mod tests;
+
+use crate::ether;
+use crate::view::{Addresses, Class, Fragment, FrameView, TcpSegment, Tuple};
+
+/// How many VLAN tags are skipped. Provider stacks have two or three; a frame with more than this
+/// is [`Class::NonIp`], its `ether_type` the next tag's.
+pub const VLAN_TAGS_MAX: u8 = 8;
+
+/// How many IPv6 extension headers are skipped. RFC 8200 §4.1 needs seven at most; a packet with
+/// more is [`Class::Malformed`].
+pub const IPV6_EXTENSIONS_MAX: usize = 8;
+
+// One view is written per packet and kept for a batch: two cache lines at most.
+const _: () = assert!(size_of::<FrameView>() <= 128);
+
+/// Reads an Ethernet frame; never fails, [`FrameView::class`] says how far it came.
+///
+/// `original_hint` is the frame's length on the wire as the caller knows it (the outer headers'
+/// claim, a capture's original length; 0 if unknown). It counts where no IP length does.
+///
+/// Fields are filled as far as they were read: a [`Class::Truncated`] frame has its addresses if
+/// they are there. Checksums are never looked at. Lengths are those of the headers:
+///
+/// * a frame that is cut is [`Class::Ip`] if its addresses are there and, for TCP, UDP, SCTP (4
+///   bytes) and ICMP (2 bytes) that are no later fragment, its ports; TCP fields are zero unless
+///   14 bytes of the header are there, the window unless 16 are;
+/// * `payload_len` is what follows the TCP header (0 if its data offset is not known, below 5 or
+///   beyond the packet), the 8 bytes of UDP (by the shorter of both lengths) or ICMP, the 12 of
+///   SCTP, and the IP payload for everything else, later fragments included.
+#[must_use]
+#[inline]
+pub fn parse_frame(frame: &[u8], original_hint: u32) -> FrameView {
+    // Filled in place: a view that moves costs more than one that is read.
+    let mut view = blank(frame, original_hint);
+    if !fast::fill(frame, &mut view) {
+        slow::fill(frame, &mut view);
+    }
+    view
+}
+
+/// The two halves of [`parse_frame`] by themselves, to hold one against the other.
+pub mod oracle {
+    use crate::view::FrameView;
+
+    /// The hand-written path: `None` for all but the common shapes.
+    #[must_use]
+    pub fn fast(frame: &[u8]) -> Option<FrameView> {
+        let mut view = super::blank(frame, 0);
+        super::fast::fill(frame, &mut view).then_some(view)
+    }
+
+    /// The path through etherparse, which takes every frame.
+    #[must_use]
+    pub fn slow(frame: &[u8], original_hint: u32) -> FrameView {
+        let mut view = super::blank(frame, original_hint);
+        super::slow::fill(frame, &mut view);
+        view
+    }
+}
+
+/// A view that says nothing but the lengths.
+#[inline]
+fn blank(frame: &[u8], original_hint: u32) -> FrameView {
+    let captured_len = length(frame.len());
+    let original_len = captured_len.max(original_hint);
+    FrameView {
+        class: Class::Truncated,
+        tuple: Tuple {
+            addresses: Addresses::V4 {
+                source: 0,
+                destination: 0,
+            },
+            source_port: 0,
+            destination_port: 0,
+            protocol: 0,
+            one_way: false,
+        },
+        captured_len,
+        original_len,
+        ip_len: 0,
+        payload_len: 0,
+        ether_type: 0,
+        vlan: [0; 2],
+        vlan_count: 0,
+        ttl: 0,
+        icmp_type: 0,
+        icmp_code: 0,
+        fragment: Fragment::No,
+        tcp: TcpSegment::default(),
+        network_offset: 0,
+        transport_offset: 0,
+        truncated: captured_len < original_len,
+    }
+}
+
+/// A length as views store it; saturates, which no real frame reaches.
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// A header's place as views store it. The limits above keep it far below 64 KiB.
+fn offset(bytes: usize) -> u16 {
+    u16::try_from(bytes).unwrap_or(u16::MAX)
+}
+
+const _: () = {
+    let link = ether::HEADER_LEN + VLAN_TAGS_MAX as usize * ether::TAG_LEN;
+    assert!(link + 40 + IPV6_EXTENSIONS_MAX * 256 * 8 <= u16::MAX as usize);
+};

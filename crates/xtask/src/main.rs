@@ -1,0 +1,100 @@
+//! Developer commands: `cargo xtask ci` is what CI runs, and the other subcommands are its parts,
+//! the bundled captures and the lab that records them.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool talks to the person who started it"
+)]
+
+mod capture_file;
+mod captures;
+mod ci;
+mod edges;
+mod lab;
+mod links;
+mod manifests;
+mod pcaps;
+mod readme;
+mod rust_text;
+mod sensor;
+mod step;
+mod tidy;
+mod tools;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use workspace::Workspace;
+
+/// The result of everything here; the error is a sentence for the person at the keyboard.
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+#[derive(Parser)]
+#[command(about = "Developer commands of vxscope")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything CI runs, step by step, with a closing table
+    Ci,
+    /// The tools the tests call, then the tests
+    Test,
+    /// Compare the dependencies between our crates with the table in xtask
+    Edges,
+    /// Check files: opening comments, `unsafe`, machine paths, links of the documentation
+    Tidy,
+    /// List the bundled captures with size, packets and what each proves
+    Pcaps {
+        /// Write the generated captures again with `vxscope gen`
+        #[arg(long, conflicts_with = "check")]
+        make: bool,
+        /// Generate again elsewhere and fail if a byte differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// Record real traffic of two tenants in network namespaces of our own (root)
+    Lab {
+        /// Where the captures go; the folder of bundled captures if absent
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Set by the command itself once it runs in its own namespaces
+        #[arg(long, hide = true)]
+        inside: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match dispatch(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Ci => ci::run_everything(&workspace),
+        Command::Test => ci::run_tests(&workspace),
+        Command::Edges => edges::check(&workspace),
+        Command::Tidy => tidy::check(&workspace),
+        Command::Pcaps { make: true, .. } => pcaps::make(&workspace),
+        Command::Pcaps { check: true, .. } => pcaps::check_with_built_sensor(&workspace),
+        Command::Pcaps { .. } => pcaps::list(&workspace),
+        Command::Lab { out, inside } => {
+            let out = out.unwrap_or_else(|| workspace.path("pcaps"));
+            if inside {
+                lab::record(&out)
+            } else {
+                lab::enter(&out)
+            }
+        }
+    }
+}
