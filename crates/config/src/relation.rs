@@ -108,13 +108,13 @@ fn memory(config: &Config) -> Option<String> {
     ))
 }
 
-/// `share` of `bytes`, rounded down.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "the product is between 0 and bytes, which is below 2^42 and exact in a double"
-)]
+/// `share` of `bytes`, in 65,536ths: the same on every platform.
 fn part(bytes: u64, share: f64) -> u64 {
-    ((bytes as f64 * share) as u64).min(bytes)
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share is between 0 and 1, so the number is between 0 and 65,536"
+    )]
+    let parts = (share.clamp(0.0, 1.0) * 65_536.0) as u128;
+    u64::try_from((u128::from(bytes) * parts) >> 16).unwrap_or(bytes)
 }

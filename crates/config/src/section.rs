@@ -151,10 +151,10 @@ section! {
     pub struct Decapsulation at |config| config.decapsulation;
 
     /// UDP destination ports that carry VXLAN. Anything else is rejected as `not_mirror`.
-    vxlan_ports: Vec<u16> = vec![4_789], ["decapsulation" "vxlan_ports"] 16;
+    vxlan_ports: Vec<u16> = vec![4_789], ["decapsulation" "vxlan_ports"] 4;
 
     /// UDP destination ports that carry GENEVE (Gateway Load Balancer).
-    geneve_ports: Vec<u16> = vec![6_081], ["decapsulation" "geneve_ports"] 16;
+    geneve_ports: Vec<u16> = vec![6_081], ["decapsulation" "geneve_ports"] 4;
 
     /// How many tunnels inside the mirrored frame are opened as well. With 0 a tunnel that a
     /// workload sends itself stays the payload of a flow; a deeper one than this is rejected as

@@ -214,7 +214,10 @@ impl Worker {
         let crossing = self.sources.crossing(source, &view, frame);
         let prepared = self.flows.prepare(source, mirror, &view);
         // A pass has no more frames than records, so there is room.
-        let _ = pending.try_push(Pending {
+        if pending.is_full() {
+            return;
+        }
+        pending.push(Pending {
             index,
             timestamp,
             now,

@@ -34,29 +34,38 @@ pub(crate) struct Hot<K> {
     bytes: [u32; 2],
     ip_bytes: [u32; 2],
     pub(crate) flags: u8,
+    /// Seconds of silence that end the flow as it is now; 0: not known yet.
+    pub(crate) timeout: u32,
 }
 
-/// What is touched after the lookup.
+/// What is touched after the lookup. A packet of an open TCP connection needs the first two
+/// cache lines, others need the first and the third.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Cold {
     pub(crate) ring: RingState,
     pub(crate) flow_id: u64,
-    pub(crate) source: SourceId,
-    pub(crate) timeout: u32,
-    payload_bytes: [u64; 2],
     pub(crate) tcp: Tcp,
-    pub(crate) start: Timestamp,
+    payload_bytes: [u64; 2],
+    pub(crate) icmp: [Option<(u8, u8)>; 2],
+    pub(crate) source: SourceId,
     pub(crate) start_second: u32,
+    pub(crate) start: Timestamp,
+    pub(crate) late_packets: u64,
     pub(crate) mirror: MirrorSource,
     carried: [Traffic; 2],
-    pub(crate) late_packets: u64,
-    pub(crate) icmp: [Option<(u8, u8)>; 2],
     pub(crate) vlan: [u16; 2],
     pub(crate) vlan_count: u8,
     pub(crate) crossing: Crossing,
 }
 
+/// Bytes of a [`Cold`] entry that a packet of an open TCP connection touches.
+pub(crate) const TOUCHED_BY_TCP: usize = 128;
+/// Bytes of a [`Cold`] entry that any other packet of an open flow touches.
+pub(crate) const TOUCHED_BY_OTHERS: usize = 192;
+
+const _: () = assert!(std::mem::offset_of!(Cold, tcp) == 32);
+const _: () = assert!(std::mem::offset_of!(Cold, payload_bytes) == 160);
 const _: () = assert!(size_of::<Hot<crate::key::Key4>>() == 64);
 const _: () = assert!(size_of::<Hot<crate::key::Key6>>() == 96);
 
@@ -94,6 +103,7 @@ impl<K: Key> Hot<K> {
             bytes: [0; 2],
             ip_bytes: [0; 2],
             flags: flags | LIVE,
+            timeout: 0,
         }
     }
 
@@ -116,7 +126,9 @@ impl<K: Key> Hot<K> {
     #[inline]
     pub(crate) fn count(&mut self, cold: &mut Cold, amount: &Amount) {
         let at = usize::from(amount.side == Side::Responder);
-        cold.payload_bytes[at] += u64::from(amount.payload_bytes);
+        if !is_tcp(&self.key) {
+            cold.payload_bytes[at] += u64::from(amount.payload_bytes);
+        }
         let (packets, bytes, ip_bytes) = (
             &mut self.packets[at],
             &mut self.bytes[at],
@@ -206,7 +218,7 @@ impl<K: Key> Hot<K> {
 }
 
 #[inline]
-fn is_tcp<K: Key>(key: &K) -> bool {
+pub(crate) fn is_tcp<K: Key>(key: &K) -> bool {
     key.protocol() == vxscope_wire::protocol::TCP
 }
 
@@ -244,7 +256,6 @@ impl Cold {
             ring: RingState::default(),
             flow_id: opening.flow_id,
             source: opening.source,
-            timeout: 0,
             payload_bytes: [0; 2],
             tcp: opening.tcp,
             start: opening.start,

@@ -13,7 +13,7 @@ use vxscope_units::{MirrorSource, SourceId, Timestamp};
 use vxscope_wire::{Class, FrameView};
 
 use crate::closing::Closing;
-use crate::entry::{Cold, FLIPPED, Hot, ORIGINATOR_HIGH, Opening};
+use crate::entry::{Cold, FLIPPED, Hot, ORIGINATOR_HIGH, Opening, is_tcp};
 use crate::key::{Key4, Key6, Keyed, Scope};
 use crate::limit::{FlowLimits, FlowScope, Untracked};
 use crate::record::{CloseReason, Crossing};
@@ -174,8 +174,8 @@ impl Flows {
     #[inline]
     pub fn prefetch(&self, prepared: &Prepared) {
         match prepared.key {
-            Ok(Keyed::V4(..)) => self.v4.prefetch_entry(prepared.tag),
-            Ok(Keyed::V6(..)) => self.v6.prefetch_entry(prepared.tag),
+            Ok(Keyed::V4(key, _)) => self.v4.prefetch_entry(prepared.tag, is_tcp(&key)),
+            Ok(Keyed::V6(key, _)) => self.v6.prefetch_entry(prepared.tag, is_tcp(&key)),
             Err(_) => {}
         }
     }

@@ -26,7 +26,8 @@ pub struct Sources {
     index: HashTable<u32>,
     hasher: FixedState,
     sources_max: usize,
-    latest: Option<(MirrorSource, SourceId)>,
+    /// Sources seen lately, by a few bits of their names.
+    recent: [Option<(MirrorSource, SourceId)>; RECENT],
 }
 
 impl Sources {
@@ -39,15 +40,15 @@ impl Sources {
             index: HashTable::with_capacity(sources_max),
             hasher: FixedState::with_seed(hash_seed),
             sources_max,
-            latest: None,
+            recent: [None; RECENT],
         }
     }
 
     /// The row of a source; a new one gets the next row, or the overflow row when all are taken.
     #[inline]
     pub fn intern(&mut self, source: MirrorSource) -> SourceId {
-        match self.latest {
-            Some((latest, id)) if latest == source => id,
+        match self.recent.get(recent_place(source)) {
+            Some(Some((recent, id))) if *recent == source => *id,
             _ => self.look_up(source),
         }
     }
@@ -75,7 +76,9 @@ impl Sources {
         } else {
             self.overflow()
         };
-        self.latest = Some((source, id));
+        if let Some(place) = self.recent.get_mut(recent_place(source)) {
+            *place = Some((source, id));
+        }
         id
     }
 
@@ -140,6 +143,20 @@ impl Sources {
             _ => Crossing::Unknown,
         }
     }
+}
+
+/// Places for recent sources: a mirror target on most instance sizes has fewer sources than this.
+const RECENT: usize = 64;
+
+/// A few well-mixed bits: neighbours in a subnet with neighbouring VNIs get places of their own.
+#[inline]
+fn recent_place(source: MirrorSource) -> usize {
+    let last = match source.address {
+        IpAddr::V4(address) => address.octets()[3],
+        IpAddr::V6(address) => address.octets()[15],
+    };
+    let mixed = ((source.vni.get() << 8) | u32::from(last)).wrapping_mul(0x9e37_79b1);
+    (mixed >> 16) as usize % RECENT
 }
 
 #[inline]

@@ -92,22 +92,7 @@ impl State {
             payload_bytes: view.payload_len,
         };
         hot.count(cold, &amount);
-        let timeout = if hot.key.protocol() == protocol::TCP {
-            if matches!(cold.tcp.phase(), TcpPhase::TimeWait | TcpPhase::Closed) {
-                cold.late_packets += 1;
-            }
-            if view.transport_offset != 0 {
-                cold.tcp.observe(side, &view.tcp, view.payload_len);
-            }
-            self.limits
-                .timeouts
-                .of_tcp(cold.tcp.phase(), cold.tcp.closed_by().is_some())
-        } else {
-            note_icmp(cold, side, view);
-            self.limits
-                .timeouts
-                .of_datagrams(hot.key.protocol(), hot.answered())
-        };
+        let timeout = self.timeout_after(hot, cold, side, view);
         let result = match &mut self.rings {
             None => Err(Unstored::Disabled),
             Some(rings) => {
@@ -122,12 +107,50 @@ impl State {
                 rings.store(&mut cold.ring, &new)
             }
         };
-        let shorter = timeout < cold.timeout || cold.timeout == 0;
-        cold.timeout = timeout;
+        // A longer timeout takes effect when the old deadline comes up.
+        let shorter = timeout < hot.timeout || hot.timeout == 0;
+        hot.timeout = timeout;
         if shorter {
             self.arm(table, slot, false);
         }
         result
+    }
+
+    /// Takes the packet into the flow's state; the timeout that it now has.
+    #[inline]
+    fn timeout_after<K: Key>(
+        &self,
+        hot: &Hot<K>,
+        cold: &mut Cold,
+        side: Side,
+        view: &FrameView,
+    ) -> u32 {
+        let protocol = hot.key.protocol();
+        if protocol != protocol::TCP {
+            note_icmp(cold, side, view);
+            return self.limits.timeouts.of_datagrams(protocol, hot.answered());
+        }
+        if view.transport_offset == 0 {
+            // A later fragment says nothing about the connection.
+            return if hot.timeout == 0 {
+                self.limits.timeouts.tcp.new
+            } else {
+                hot.timeout
+            };
+        }
+        // Only a flow with this timeout can be over; for all others this is one comparison.
+        let may_be_over = hot.timeout == self.limits.timeouts.tcp.closed;
+        let is_late =
+            may_be_over && matches!(cold.tcp.phase(), TcpPhase::TimeWait | TcpPhase::Closed);
+        if is_late {
+            cold.late_packets += 1;
+        }
+        if !cold.tcp.observe(side, &view.tcp, view.payload_len) {
+            return hot.timeout;
+        }
+        self.limits
+            .timeouts
+            .of_tcp(cold.tcp.phase(), cold.tcp.closed_by().is_some())
     }
 
     /// Hangs a flow up at its deadline.
@@ -145,7 +168,7 @@ impl State {
     /// The second at which a flow is over if nothing more comes. One second is added because
     /// the last packet's second is rounded down: no flow ends early.
     pub(crate) fn deadline<K: Key>(&self, hot: &Hot<K>, cold: &Cold) -> u64 {
-        let idle = u64::from(hot.second) + u64::from(cold.timeout) + 1;
+        let idle = u64::from(hot.second) + u64::from(hot.timeout) + 1;
         match self.limits.active_timeout {
             0 => idle,
             limit => idle.min(u64::from(cold.start_second) + u64::from(limit)),
@@ -158,7 +181,7 @@ impl State {
         cold: &Cold,
         now: Timestamp,
     ) -> CloseReason {
-        let idle = u64::from(hot.second) + u64::from(cold.timeout) + 1;
+        let idle = u64::from(hot.second) + u64::from(hot.timeout) + 1;
         if idle > now.seconds() && self.is_too_old(cold, now.seconds()) {
             CloseReason::Active
         } else {

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use vxscope_memory::{FixedVec, prefetch};
+use vxscope_memory::{FixedVec, prefetch, prefetch_start};
 
-use crate::entry::{Cold, Hot, LIVE};
+use crate::entry::{Cold, Hot, LIVE, TOUCHED_BY_OTHERS, TOUCHED_BY_TCP};
 use crate::index::Index;
 use crate::key::Key;
 use crate::wheel::Wheel;
@@ -42,12 +42,18 @@ impl<K: Key> Table<K> {
         self.index.prefetch(tag);
     }
 
-    /// Fetches the entries of the flow that this tag probably belongs to.
+    /// Fetches the entries of the flow that this tag probably belongs to, for a packet of a
+    /// protocol.
     #[inline]
-    pub(crate) fn prefetch_entry(&self, tag: u32) {
+    pub(crate) fn prefetch_entry(&self, tag: u32, is_tcp: bool) {
+        let touched = if is_tcp {
+            TOUCHED_BY_TCP
+        } else {
+            TOUCHED_BY_OTHERS
+        };
         if let Some(slot) = self.index.guess(tag) {
             prefetch(&self.hot, slot as usize);
-            prefetch(&self.cold, slot as usize);
+            prefetch_start(&self.cold, slot as usize, touched);
         }
     }
 

@@ -78,11 +78,10 @@ impl Deref for MappedFile {
     #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: `start` is the address of a readable mapping of `bytes` bytes that lives as long
-        // as `self` (or dangling, aligned and not null, with a length of 0). `u8` needs no
-        // alignment and every bit pattern is valid. This process never writes to the mapping and
-        // hands out no way to; another process may rewrite the file, which the type's
-        // documentation forbids callers to rely on and which no pointer in it can observe as
-        // anything but other bytes. The length fits `isize`: the kernel maps no more.
+        // as `self`, or dangling, not null and aligned with a length of 0. `u8` has no invalid
+        // bit patterns, and the kernel maps no length beyond `isize::MAX`. This process never
+        // writes to the mapping and hands out no way to. That no other process rewrites the file
+        // meanwhile cannot be enforced here; it is what the type's documentation asks of users.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.bytes) }
     }
 }

@@ -1,10 +1,30 @@
 //! Asking the processor to fetch a cache line before it is needed.
 
+/// Bytes that come and go together on every processor this runs on.
+const LINE: usize = 64;
+
 /// Hints that `slice[index]` will be read soon; does nothing if there is no such element.
 #[inline]
 pub fn prefetch<T>(slice: &[T], index: usize) {
+    prefetch_start(slice, index, size_of::<T>());
+}
+
+/// As [`prefetch`], but only the first `bytes` of the element.
+#[inline]
+pub fn prefetch_start<T>(slice: &[T], index: usize, bytes: usize) {
     if let Some(element) = slice.get(index) {
-        hint(std::ptr::from_ref(element).cast());
+        let start: *const i8 = std::ptr::from_ref(element).cast();
+        for line in 0..bytes.min(size_of::<T>()).div_ceil(LINE) {
+            hint(start.wrapping_add(line * LINE));
+        }
+    }
+}
+
+/// Hints that the first `bytes` of these will be read soon.
+#[inline]
+pub fn prefetch_bytes(slice: &[u8], bytes: usize) {
+    for line in slice.get(..bytes).unwrap_or(slice).chunks(LINE) {
+        hint(line.as_ptr().cast());
     }
 }
 
@@ -32,12 +52,14 @@ fn hint(_address: *const i8) {}
 
 #[cfg(test)]
 mod tests {
-    use super::prefetch;
+    use super::{prefetch, prefetch_bytes};
 
     #[test]
     fn an_index_out_of_bounds_is_no_address() {
         prefetch(&[1_u8, 2], 1);
         prefetch(&[1_u8, 2], 2);
         prefetch::<u64>(&[], 0);
+        prefetch_bytes(&[], 100);
+        prefetch_bytes(&[1, 2, 3], 100);
     }
 }

@@ -15,6 +15,7 @@
 
 mod frame;
 mod pcap;
+pub mod property;
 mod transport;
 mod tunnel;
 

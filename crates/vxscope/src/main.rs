@@ -1,2 +1,58 @@
-//! Placeholder until the command line lands.
-fn main() {}
+//! The sensor's command line: arguments in, a result on standard output, and an exit code.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage (arguments or configuration).
+
+mod arguments;
+mod configuration;
+mod failure;
+mod generate;
+mod progress;
+mod replay;
+mod report;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logging();
+    let result = match arguments.command {
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Gen(arguments) => generate::run(&arguments),
+        Command::CheckConfig(arguments) => configuration::check(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell if this cannot be written either.
+            let _ = write!(io::stderr(), "{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// Logs go to standard error; `VXSCOPE_LOG` chooses the level, as in `VXSCOPE_LOG=debug`.
+fn start_logging() {
+    let filter = EnvFilter::try_from_env("VXSCOPE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+/// Prints a result. A reader that went away early, as `head` does, is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Failed(format!(
+            "standard output: cannot be written: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -131,7 +131,9 @@ fn open_deeper<'a>(datagram: &Datagram<'a>, options: &Options) -> Result<Decapsu
     let mut opened = frame(datagram, options, 0)?;
     while opened.depth < options.depth.min(DEPTH_MAX) {
         // What does not open cleanly stays the frame that it is: nothing is lost by looking.
-        let Some(deeper) = nested(&opened, options) else { break };
+        let Some(deeper) = nested(&opened, options) else {
+            break;
+        };
         opened = deeper;
     }
     Ok(opened)
@@ -170,7 +172,10 @@ fn vxlan_frame<'a>(
     let header = vxlan::parse(datagram.payload)?;
     Ok(Decapsulated {
         original_len: original_len(datagram, vxlan::HEADER_LEN, header.frame)?,
-        source: MirrorSource { address: datagram.source, vni: header.vni },
+        source: MirrorSource {
+            address: datagram.source,
+            vni: header.vni,
+        },
         frame: header.frame,
         reserved_bits: header.reserved_bits,
         tunnel: outermost,
@@ -191,7 +196,10 @@ fn geneve_frame<'a>(
         if header.protocol == ether::ETHERNET {
             return Ok(Decapsulated {
                 original_len: original_len(&datagram, header.header_len, header.payload)?,
-                source: MirrorSource { address: datagram.source, vni: header.vni },
+                source: MirrorSource {
+                    address: datagram.source,
+                    vni: header.vni,
+                },
                 frame: header.payload,
                 reserved_bits: false,
                 tunnel: Tunnel::Geneve,
@@ -395,9 +403,11 @@ mod tests {
 
     #[test]
     fn reserved_bits_of_any_opened_header_are_told() {
-        let mut record = vxlan_record(OUTSIDE, 1, &vxlan_record(INSIDE, 2, &tcp_frame(0)));
-        record[50 + 42] |= 0x04;
-        let flagged = |depth| {
+        let flagged = |at: Option<usize>, depth| {
+            let mut record = vxlan_record(OUTSIDE, 1, &vxlan_record(INSIDE, 2, &tcp_frame(0)));
+            if let Some(at) = at {
+                record[at] |= 0x04;
+            }
             let options = Options {
                 depth,
                 ..Options::default()
@@ -406,8 +416,9 @@ mod tests {
                 .unwrap()
                 .reserved_bits
         };
-        assert!(!flagged(0));
-        assert!(flagged(1));
+        let (first, second) = (Some(42), Some(50 + 42));
+        assert!(flagged(first, 0) && flagged(first, 1) && flagged(second, 1));
+        assert!(!flagged(None, 1) && !flagged(second, 0));
     }
 
     fn outside(port: u16, payload: &[u8]) -> Vec<u8> {

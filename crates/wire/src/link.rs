@@ -335,6 +335,15 @@ mod tests {
         rebuild(LinkType::LinuxSll, &sll, Ok(&expected));
         let expected = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x86, 0xdd, 0x60, 1, 2];
         rebuild(LinkType::RawIp, &V6, Ok(&expected));
+        let sll2 = [
+            8, 6, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 7,
+        ];
+        let expected = [0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 8, 6, 7];
+        rebuild(LinkType::LinuxSll2, &sll2, Ok(&expected));
+        let mut no_mac = sll2;
+        no_mac[11] = 0;
+        let expected = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 6, 7];
+        rebuild(LinkType::LinuxSll2, &no_mac, Ok(&expected));
         let llc = [
             0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 0, 4, 0x42, 0x42, 3,
         ];

@@ -259,6 +259,9 @@ mod tests {
         let mut trailer = ipv4(17, &udp(1, 4789, b"12345"));
         trailer[25] = 8 + 3;
         check(IPV4, &trailer, Ok((Tunnel::Vxlan, 3, 3)));
+        let mut boastful = padded.clone();
+        boastful[25] = 200;
+        check(IPV4, &boastful, Ok((Tunnel::Vxlan, 5, 5)));
     }
 
     #[test]
@@ -326,6 +329,11 @@ mod tests {
         check(
             IPV4,
             &ipv4_with(0x45, 0x0001, 17, &other),
+            Err(Reject::OuterFragment),
+        );
+        check(
+            IPV4,
+            &ipv4_with(0x45, 0x1000, 17, &other),
             Err(Reject::OuterFragment),
         );
         check(

@@ -154,7 +154,7 @@ fn a_wrong_value_says_what_was_found_and_what_is_allowed() {
         "line 1: rings.enabled: found 1; allowed: true or false",
     );
     for ports in ["[0]", "[65536]", "['a']", "4789", "[5, 5]", "[[5]]"] {
-        let allowed = "a list of at most 16 different ports from 1 to 65535, like [4789]";
+        let allowed = "a list of at most 4 different ports from 1 to 65535, like [4789]";
         let message = format!("found {ports}; allowed: {allowed}");
         check(
             &format!("decapsulation.vxlan_ports = {ports}"),

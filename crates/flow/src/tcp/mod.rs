@@ -69,16 +69,21 @@ impl Tcp {
 
     /// Takes in one segment that `side` sent. `payload_len` is the payload by the IP and TCP
     /// headers, whether or not all of it was captured.
+    ///
+    /// Says whether more than the stream's position may have changed; if not, phase and outcome
+    /// are what they were.
     #[inline]
-    pub fn observe(&mut self, side: Side, segment: &TcpSegment, payload_len: u32) {
+    pub fn observe(&mut self, side: Side, segment: &TcpSegment, payload_len: u32) -> bool {
         let (sender, peer) = match side {
             Side::Originator => (&mut self.originator, &self.responder),
             Side::Responder => (&mut self.responder, &self.originator),
         };
         // Nearly every segment of a long connection is like this.
-        if !sender.goes_on_in_order(peer, segment, payload_len) {
+        let is_plain = sender.goes_on_in_order(peer, segment, payload_len);
+        if !is_plain {
             self.observe_any(side, segment, payload_len);
         }
+        !is_plain
     }
 
     fn observe_any(&mut self, side: Side, segment: &TcpSegment, payload_len: u32) {

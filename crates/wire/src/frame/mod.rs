@@ -33,15 +33,14 @@ const _: () = assert!(size_of::<FrameView>() <= 128);
 /// * `payload_len` is what follows the TCP header (0 if its data offset is not known, below 5 or
 ///   beyond the packet), the 8 bytes of UDP (by the shorter of both lengths) or ICMP, the 12 of
 ///   SCTP, and the IP payload for everything else, later fragments included.
+// Not inlined: the view is written once, straight to where the caller wants it.
 #[must_use]
-#[inline]
+#[inline(never)]
 pub fn parse_frame(frame: &[u8], original_hint: u32) -> FrameView {
-    // Filled in place: a view that moves costs more than one that is read.
-    let mut view = blank(frame, original_hint);
-    if !fast::fill(frame, &mut view) {
-        slow::fill(frame, &mut view);
+    match fast::shape(frame) {
+        Some(shape) => shape.view(),
+        None => slow::parse(frame, original_hint),
     }
-    view
 }
 
 /// The two halves of [`parse_frame`] by themselves, to hold one against the other.
@@ -51,21 +50,17 @@ pub mod oracle {
     /// The hand-written path: `None` for all but the common shapes.
     #[must_use]
     pub fn fast(frame: &[u8]) -> Option<FrameView> {
-        let mut view = super::blank(frame, 0);
-        super::fast::fill(frame, &mut view).then_some(view)
+        super::fast::shape(frame).map(super::fast::Shape::view)
     }
 
     /// The path through etherparse, which takes every frame.
     #[must_use]
     pub fn slow(frame: &[u8], original_hint: u32) -> FrameView {
-        let mut view = super::blank(frame, original_hint);
-        super::slow::fill(frame, &mut view);
-        view
+        super::slow::parse(frame, original_hint)
     }
 }
 
 /// A view that says nothing but the lengths.
-#[inline]
 fn blank(frame: &[u8], original_hint: u32) -> FrameView {
     let captured_len = length(frame.len());
     let original_len = captured_len.max(original_hint);

@@ -11,7 +11,7 @@ use etherparse::{
     Ipv6HeaderSlice, Ipv6RawExtHeaderSlice, SingleVlanHeaderSlice, TcpHeaderSlice,
 };
 
-use super::{IPV6_EXTENSIONS_MAX, VLAN_TAGS_MAX, length, offset};
+use super::{IPV6_EXTENSIONS_MAX, VLAN_TAGS_MAX, blank, length, offset};
 use crate::view::{Addresses, Class, Fragment, FrameView, TcpSegment, protocol};
 use crate::{ether, icmp};
 
@@ -53,11 +53,13 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Reads any frame into a blank view.
+/// Reads any frame.
 #[inline(never)]
-pub(super) fn fill(frame: &[u8], view: &mut FrameView) {
-    view.class = read(frame, view).err().unwrap_or(Class::Ip);
+pub(super) fn parse(frame: &[u8], original_hint: u32) -> FrameView {
+    let mut view = blank(frame, original_hint);
+    view.class = read(frame, &mut view).err().unwrap_or(Class::Ip);
     view.truncated = view.captured_len < view.original_len;
+    view
 }
 
 /// Fills the view from the outside in; the error is the class of a frame that is not read whole.

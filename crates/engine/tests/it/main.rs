@@ -1,0 +1,22 @@
+//! The pipeline end to end: its laws over thousands of captures, its answers beside those of
+//! other programs, and its files as users find them.
+//!
+//! Captures of other projects are read where the folder `../shared/corpus` is there; without it
+//! those tests say so and pass.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of a test: a panic is its failure, a print its note"
+)]
+
+mod apart;
+mod community_ids;
+mod corpus_laws;
+mod extract;
+mod outputs;
+mod peers;
+mod support;
+mod tshark_tables;
+mod zeek_baselines;

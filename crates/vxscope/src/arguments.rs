@@ -1,0 +1,130 @@
+//! What a user types. Types here cannot hold a wrong value: clap refuses it with exit code 2.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use vxscope_config::{Choice, ExportKind};
+use vxscope_engine::Extract;
+use vxscope_sim::traffic::{Scenario, Size, Spec};
+
+/// A userspace VXLAN sensor for AWS VPC Traffic Mirroring.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run captures through the sensor and write what Zeek and Suricata would like to read.
+    Replay(ReplayArguments),
+    /// Make seeded mirror traffic as AWS sends it, and print what was made as JSON.
+    Gen(GenArguments),
+    /// Check a configuration file and print every problem, or explain every key.
+    CheckConfig(CheckConfigArguments),
+}
+
+/// Which configuration to start from, and what to change in it.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ConfigArguments {
+    /// Configuration file (TOML); without it every key has its default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Change one key of the configuration, as in rings.memory=1GiB; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArguments {
+    /// Captures (pcap or pcapng), read one after the other; - is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Folder for the outputs; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Take records as frames of one source, VNI 0, instead of opening tunnels.
+    #[arg(long)]
+    pub(crate) bare: bool,
+    /// Worker threads, 1 to 64 [default: workers.count of the configuration]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) workers: Option<u16>,
+    /// Also write the packets of a flow: community-id=1:… or flow=ID; may be repeated.
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) extract: Vec<Extract>,
+    /// Write only these outputs: eve, conn-log, decap; may be repeated [default: all].
+    #[arg(long, value_name = "KIND", value_parser = export_kind)]
+    pub(crate) export: Vec<ExportKind>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenArguments {
+    /// Mirror sources, each with its outer address and VNI.
+    #[arg(long, value_name = "N", default_value_t = Spec::default().sources)]
+    pub(crate) sources: u32,
+    /// Inner conversations of all sources together.
+    #[arg(long, value_name = "N", default_value_t = Spec::default().flows)]
+    pub(crate) flows: u32,
+    /// Packets of all sources together.
+    #[arg(long, value_name = "N", default_value_t = Spec::default().packets)]
+    pub(crate) packets: u64,
+    /// Packets a second of capture time.
+    #[arg(long, value_name = "N", default_value_t = Spec::default().rate)]
+    pub(crate) rate: u64,
+    /// Inner frames: imix (7 of 64, 4 of 576, 1 of 1400 bytes), jumbo, or a number of bytes.
+    #[arg(long, value_name = "SIZE", default_value = "imix")]
+    pub(crate) size: Size,
+    /// The same seed gives the same bytes.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Capture to write; - is standard output, and the JSON then goes to standard error.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: PathBuf,
+    /// Cut inner frames after this many bytes, as a session's PacketLength does.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) packet_length: Option<u16>,
+    /// Through a Gateway Load Balancer: VXLAN inside GENEVE.
+    #[arg(long)]
+    pub(crate) gwlb: bool,
+    /// Give all sessions the same VNI.
+    #[arg(long)]
+    pub(crate) one_vni: bool,
+    /// Share of the flows that speak IPv6, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = Spec::default().ipv6_share)]
+    pub(crate) ipv6: f64,
+    /// mixed, elephant, scan, fragments, east-west, overlap or malformed.
+    #[arg(long, value_name = "NAME", default_value = "mixed")]
+    pub(crate) scenario: Scenario,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfigArguments {
+    /// Configuration file to check; without it only what --set changes is checked.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Change one key before checking, as in rings.memory=1GiB; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Print the default configuration with the meaning and the limits of every key.
+    #[arg(long, conflicts_with_all = ["file", "set"])]
+    pub(crate) print_default: bool,
+}
+
+fn export_kind(text: &str) -> Result<ExportKind, String> {
+    let names: Vec<&str> = ExportKind::ALL.iter().map(|kind| kind.name()).collect();
+    ExportKind::from_name(text).ok_or_else(|| format!("replay writes {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arguments;
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+}

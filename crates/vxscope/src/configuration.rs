@@ -1,0 +1,55 @@
+//! From a file and assignments to a configuration, or to everything that is wrong with it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use vxscope_config::Config;
+
+use crate::arguments::CheckConfigArguments;
+use crate::failure::Failure;
+use crate::print;
+
+/// Longest configuration file. The commented default has a hundredth of it; what is longer is
+/// another kind of file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Reads the file, if there is one, and applies the assignments in their order.
+pub(crate) fn load(file: Option<&Path>, assignments: &[String]) -> Result<Config, Failure> {
+    let text = file.map(read).transpose()?.unwrap_or_default();
+    Config::parse_with(&text, assignments).map_err(|problems| {
+        let file = file.map(|file| file.display().to_string());
+        Failure::Configuration { file, problems }
+    })
+}
+
+/// `vxscope check-config`.
+pub(crate) fn check(arguments: &CheckConfigArguments) -> Result<(), Failure> {
+    if arguments.print_default {
+        return print(&Config::reference());
+    }
+    load(arguments.file.as_deref(), &arguments.set)?;
+    match &arguments.file {
+        Some(file) => print(&format!("{}: ok\n", file.display())),
+        None => print("ok\n"),
+    }
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let wrong = |what: String| Failure::Usage(format!("{}: {what}", file.display()));
+    let mut bytes = Vec::new();
+    File::open(file)
+        .and_then(|opened| opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(wrong(
+            "longer than 1 MiB; this is not a configuration".to_owned(),
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        wrong(format!(
+            "not UTF-8 at byte {offset}; this is not a configuration"
+        ))
+    })
+}

@@ -1,0 +1,69 @@
+//! The binary from the outside: what is typed, what comes back, what the exit code is.
+
+mod generate;
+mod replay;
+mod usage;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs the binary in `dir`.
+fn vxscope(dir: &Path, arguments: &[&str]) -> Run {
+    let output = Command::new(env!("CARGO_BIN_EXE_vxscope"))
+        .args(arguments)
+        .current_dir(dir)
+        .env_remove("VXSCOPE_LOG")
+        .output()
+        .expect("the binary that cargo built");
+    Run::from(output)
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("text"),
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+}
+
+impl Run {
+    /// The output of a run that must succeed, and say nothing beside it.
+    #[track_caller]
+    fn ok(self) -> String {
+        assert_eq!(
+            (self.code, self.stderr.as_str()),
+            (Some(0), ""),
+            "{}",
+            self.stdout
+        );
+        self.stdout
+    }
+
+    /// The complaint of a run that must fail with `code`.
+    #[track_caller]
+    fn fails(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(!self.stderr.is_empty());
+        self.stderr
+    }
+}
+
+/// A folder that is gone after the test.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn json(path: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(path).expect("a file that was written");
+    serde_json::from_str(&text).expect("JSON")
+}

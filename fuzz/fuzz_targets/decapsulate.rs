@@ -1,0 +1,7 @@
+//! Tunnels in any bytes; see `vxscope_testkit::property::decapsulate`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use vxscope_testkit::property;
+
+fuzz_target!(|data: &[u8]| property::decapsulate(data));
