@@ -14,7 +14,6 @@ use vxscope_export::{
     VlanMode,
 };
 use vxscope_flow::{CommunityId, Flows, Fragments, Sources};
-use vxscope_memory::prefetch_bytes;
 use vxscope_wire::steer::Steering;
 
 use crate::clock::Stopwatch;
@@ -31,9 +30,6 @@ const CHUNKS: usize = 8;
 const DELIVERIES: usize = 8;
 /// Blocks of a stream that a worker may be behind.
 const BLOCKS: usize = 4;
-/// Bytes of the input that are fetched while a batch is handled: about the next batch of small
-/// packets. The chain of record lengths would wait for each of them otherwise.
-const AHEAD: usize = 4096;
 /// Batches between two looks at the progress bar.
 const PROGRESS_EVERY: u64 = 256;
 
@@ -374,8 +370,7 @@ fn walk_block(
 ) -> Result<(), CaptureError> {
     let mut batch = Batch::new();
     while walk.fill(block, &mut batch)? > 0 {
-        prefetch_bytes(walk.ahead(block), AHEAD);
-        worker.handle(batch.records());
+        worker.handle(batch.records(), walk.ahead(block));
         meter.count(walk);
     }
     Ok(())

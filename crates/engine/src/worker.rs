@@ -10,6 +10,7 @@ use vxscope_flow::{
     CloseReason, Closing, Crossing, FlowRecord, Flows, Fragments, Joined, Packet, Prepared,
     Sources, StoredFrames,
 };
+use vxscope_memory::prefetch_bytes;
 use vxscope_pcap::Record;
 use vxscope_units::{LinkType, MirrorSource, SourceId, Timestamp, Vni};
 use vxscope_wire::steer::Steering;
@@ -27,6 +28,9 @@ pub(crate) const BARE: MirrorSource = MirrorSource {
     address: std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
     vni: Vni::ZERO,
 };
+
+/// Bytes of an Ethernet header, the least that a frame has.
+const ETHERNET_HEADER: usize = 14;
 
 /// Which of the workers this is and what it opens.
 #[derive(Clone, Debug)]
@@ -113,8 +117,10 @@ impl Worker {
         }
     }
 
-    /// Handles up to [`PASS`] records at a time, in input order.
-    pub(crate) fn handle(&mut self, records: &[Record<'_>]) {
+    /// Handles up to [`PASS`] records at a time, in input order. `ahead` is what follows them in
+    /// memory and will be read next: it is fetched bit by bit meanwhile, because the chain of
+    /// record lengths would otherwise wait for every one of them.
+    pub(crate) fn handle(&mut self, records: &[Record<'_>], mut ahead: &[u8]) {
         let all_ethernet = || {
             records
                 .iter()
@@ -128,9 +134,10 @@ impl Worker {
             let mut pending = ArrayVec::new();
             let mut ticks = ArrayVec::new();
             for record in pass {
+                ahead = fetch_ahead(ahead, record);
                 let index = self.receive(record, &mut ticks);
                 let opened = if self.role.bare {
-                    Ok(bare(record.data, record.original_len))
+                    bare(record.data, record.original_len)
                 } else {
                     decapsulate_record(record.link, record.data, &self.role.options)
                 };
@@ -146,10 +153,12 @@ impl Worker {
         for record in records {
             let (mut pending, mut ticks) = (ArrayVec::new(), ArrayVec::new());
             let index = self.receive(record, &mut ticks);
-            let opened = ethernet(record.link, record.data, &mut scratch).map(|frame| {
-                let grown = frame.len().saturating_sub(record.data.len());
-                let grown = u32::try_from(grown).unwrap_or(0);
-                bare(frame, record.original_len.saturating_add(grown))
+            let opened = ethernet(record.link, record.data, &mut scratch).and_then(|frame| {
+                // On the wire the other link header was as much longer or shorter as it is here.
+                let (record_len, frame_len) = (record.data.len() as u64, frame.len() as u64);
+                let original_len = u64::from(record.original_len) + frame_len;
+                let original_len = original_len.saturating_sub(record_len);
+                bare(frame, u32::try_from(original_len).unwrap_or(u32::MAX))
             });
             self.open(index, record.timestamp, opened, &mut pending);
             self.touch(&pending, &ticks);
@@ -310,6 +319,18 @@ impl Worker {
     }
 }
 
+/// Bytes fetched ahead for one record at most. A longer record's body is a run that the
+/// processor's own prefetcher finds.
+const AHEAD_MAX: usize = 512;
+
+/// Fetches as many bytes ahead as this record took, so that the next batch is there in time.
+#[inline]
+fn fetch_ahead<'a>(ahead: &'a [u8], record: &Record<'_>) -> &'a [u8] {
+    let length = record.data.len() + 16;
+    prefetch_bytes(ahead, length.min(AHEAD_MAX));
+    ahead.get(length..).unwrap_or_default()
+}
+
 /// Closings at a tick come before those at the packet that brought it, in every output.
 fn at_tick(index: u64) -> u64 {
     index.saturating_mul(2)
@@ -320,15 +341,19 @@ fn at_packet(index: u64) -> u64 {
     index.saturating_mul(2).saturating_add(1)
 }
 
-fn bare(frame: &[u8], original_len: u32) -> Decapsulated<'_> {
-    Decapsulated {
+/// A record as the frame of one source, held to the same least length as a mirrored one.
+fn bare(frame: &[u8], original_len: u32) -> Result<Decapsulated<'_>, Reject> {
+    if frame.len() < ETHERNET_HEADER {
+        return Err(Reject::InnerTruncated);
+    }
+    Ok(Decapsulated {
         source: BARE,
         frame,
         original_len,
         reserved_bits: false,
         tunnel: Tunnel::Vxlan,
         depth: 0,
-    }
+    })
 }
 
 /// Where ended flows go: into the ledger and to the outputs.

@@ -1,0 +1,331 @@
+//! Replay end to end, beside what any program must do, and beside other programs.
+//!
+//! `cargo bench -p vxscope-benches --bench replay [-- WORDS] [--quick] [--rounds N]`: only rows
+//! whose name contains each of the words; `--quick` (also `--test`) only shows that it works.
+#![expect(clippy::print_stdout, reason = "the table is what this is for")]
+#![expect(clippy::print_stderr, reason = "it takes minutes; this says how far it is")]
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use vxscope_benches::{
+    Capture, Exports, Frames, Measured, Peer, Ratio, Store, Table, Traffic, bundled, configuration,
+    copy_each, cpu_of_process, folder, interleave, median, replay_once,
+};
+use vxscope_engine::Outcome;
+use vxscope_linux::MappedFile;
+
+const FLOWS: [u32; 3] = [1_000, 100_000, 1_000_000];
+/// Where the goals are set, and where peers run.
+const GOAL_FLOWS: u32 = 100_000;
+/// How many times as many packets per CPU second as nfpcapd: without and with flow records.
+const PEER_GOALS: [f64; 2] = [8.0, 5.0];
+
+fn main() -> io::Result<()> {
+    let request = Request::from_arguments(std::env::args().skip(1));
+    let folder = folder()?;
+    let mut report = Report::new();
+    for frames in Frames::ALL {
+        for flows in FLOWS {
+            let name = format!("{}, {} flows", frames.name(), thousands(flows));
+            if !request.wants(&name) {
+                continue;
+            }
+            eprintln!("{name}");
+            let traffic = Traffic::new(frames, flows, request.quick);
+            let capture = traffic.write(folder.path())?;
+            let goal = (flows == GOAL_FLOWS && !request.quick).then(|| goal(frames));
+            let row = Row {
+                name: &name,
+                capture: &capture,
+                flows,
+                goal,
+                peers: flows == GOAL_FLOWS,
+            };
+            row.measure(&request, folder.path(), &mut report)?;
+        }
+    }
+    let name = "two-tenants.pcap";
+    if request.wants(name) {
+        eprintln!("{name}");
+        let capture = bundled(name, if request.quick { 10_000 } else { 1_000_000 })?;
+        let row = Row {
+            name,
+            capture: &capture,
+            flows: GOAL_FLOWS,
+            goal: None,
+            peers: false,
+        };
+        row.measure(&request, folder.path(), &mut report)?;
+    }
+    println!("{}\n{}", report.replay, report.peers);
+    Ok(())
+}
+
+/// At most this many times the ceiling.
+const fn goal(frames: Frames) -> f64 {
+    match frames {
+        Frames::Small => 4.0,
+        Frames::Imix => 1.8,
+        Frames::Large => 1.7,
+    }
+}
+
+/// What the command line asks for.
+struct Request {
+    words: Vec<String>,
+    quick: bool,
+    rounds: usize,
+}
+
+impl Request {
+    fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Self {
+        let (mut words, mut quick, mut rounds) = (Vec::new(), false, None);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" | "--test" => quick = true,
+                "--rounds" => rounds = arguments.next().and_then(|number| number.parse().ok()),
+                flag if flag.starts_with("--") => {}
+                _ => words.push(argument),
+            }
+        }
+        let rounds = rounds.unwrap_or(if quick { 1 } else { 7 });
+        Self {
+            words,
+            quick,
+            rounds,
+        }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.words.iter().all(|word| name.contains(word.as_str()))
+    }
+}
+
+/// The two tables.
+struct Report {
+    replay: Table,
+    peers: Table,
+}
+
+impl Report {
+    fn new() -> Self {
+        Self {
+            replay: Table::new(&[
+                "capture, exports",
+                "B/frame",
+                "stored",
+                "ns/packet",
+                "ceiling",
+                "ratio (least–greatest)",
+                "goal",
+                "warm ceiling",
+                "ratio",
+            ]),
+            peers: Table::new(&[
+                "capture, program",
+                "ns/packet",
+                "vxscope",
+                "packets per CPU second: vxscope / program",
+                "goal",
+            ]),
+        }
+    }
+}
+
+/// One capture, measured in every way.
+struct Row<'a> {
+    name: &'a str,
+    capture: &'a Capture,
+    flows: u32,
+    goal: Option<f64>,
+    peers: bool,
+}
+
+impl Row<'_> {
+    fn measure(&self, request: &Request, folder: &Path, report: &mut Report) -> io::Result<()> {
+        let out = folder.join("out");
+        let mut outcomes: [Option<Outcome>; 3] = [const { None }; 3];
+        let [none, eve, decap] = &mut outcomes;
+        let replay = |exports, kept: &mut Option<Outcome>| {
+            let config = configuration(exports, self.flows);
+            let once = replay_once(&config, &self.capture.paths, &out)?;
+            *kept = Some(once.outcome);
+            Ok(once.cpu)
+        };
+        let mut warm = Warm::try_new(self.capture)?;
+        let times = interleave(
+            request.rounds,
+            &mut [
+                &mut || ceiling(self.capture),
+                &mut || warm.ceiling(),
+                &mut || replay(Exports::None, none),
+                &mut || replay(Exports::Eve, eve),
+                &mut || replay(Exports::Decap, decap),
+            ],
+        )?;
+        drop(warm);
+        let [cold, warm, works @ ..] = times.as_slice() else {
+            return Ok(());
+        };
+        for ((exports, work), outcome) in Exports::ALL.into_iter().zip(works).zip(&outcomes) {
+            let goal = self.goal.filter(|_| exports == Exports::None);
+            let (name, cold) = (format!("{}, {}", self.name, exports.name()), cold.as_slice());
+            let ratio = Ratio::of(work, cold);
+            report.replay.push(&[
+                name,
+                (self.capture.frame_bytes / self.capture.packets).to_string(),
+                outcome.as_ref().map_or_else(String::new, stored),
+                self.ns(work),
+                self.ns(cold),
+                format!(
+                    "{:.2} ({:.2}–{:.2})",
+                    ratio.median, ratio.least, ratio.greatest
+                ),
+                goal.map_or_else(String::new, |goal| at_most(goal, ratio.median)),
+                self.ns(warm),
+                format!("{:.2}", Ratio::of(work, warm).median),
+            ]);
+        }
+        if self.peers {
+            self.measure_peers(request, folder, report)?;
+        }
+        Ok(())
+    }
+
+    /// Peers in turn with a replay each: one writes flows, or frames, as the peer does.
+    fn measure_peers(
+        &self,
+        request: &Request,
+        folder: &Path,
+        report: &mut Report,
+    ) -> io::Result<()> {
+        let Some(path) = self.capture.paths.first() else {
+            return Ok(());
+        };
+        let out = folder.join("out");
+        for (peer, exports, goals) in [
+            (
+                Peer::Nfpcapd,
+                &[Exports::None, Exports::Eve][..],
+                &PEER_GOALS[..],
+            ),
+            (Peer::Softflowd, &[Exports::None, Exports::Eve], &[]),
+            (Peer::Editcap, &[Exports::Decap], &[]),
+        ] {
+            let name = format!("{}, {}", self.name, peer.name());
+            if !matches!(peer.run(path, folder)?, Measured::Cpu(_)) {
+                let mut cells = vec![String::new(); 5];
+                cells[0] = format!("{name}: not installed, or it failed");
+                report.peers.push(&cells);
+                continue;
+            }
+            for (at, exports) in exports.iter().enumerate() {
+                let config = configuration(*exports, self.flows);
+                let times = interleave(
+                    // A round of peers takes seconds, and factors matter, not per cents.
+                    request.rounds.min(3),
+                    &mut [
+                        &mut || match peer.run(path, folder)? {
+                            Measured::Cpu(cpu) => Ok(cpu),
+                            other => Err(io::Error::other(format!("{}: {other:?}", peer.name()))),
+                        },
+                        &mut || Ok(replay_once(&config, &self.capture.paths, &out)?.cpu),
+                    ],
+                )?;
+                let [theirs, ours] = times.as_slice() else {
+                    return Ok(());
+                };
+                let ratio = Ratio::of(theirs, ours);
+                let goal = goals.get(at).filter(|_| self.goal.is_some());
+                report.peers.push(&[
+                    name.clone(),
+                    self.ns(theirs),
+                    format!("{}, {}", self.ns(ours), exports.name()),
+                    format!(
+                        "{:.2} ({:.2}–{:.2})",
+                        ratio.median, ratio.least, ratio.greatest
+                    ),
+                    goal.map_or_else(String::new, |goal| at_least(*goal, ratio.median)),
+                ]);
+            }
+        }
+        Ok(())
+    }
+
+    fn ns(&self, times: &[Duration]) -> String {
+        let seconds = median(times).as_secs_f64();
+        format!("{:.1}", seconds * 1e9 / self.capture.packets as f64)
+    }
+}
+
+/// The ceiling under a replay's conditions: files mapped anew, a store that nobody has touched.
+fn ceiling(capture: &Capture) -> io::Result<Duration> {
+    let before = cpu_of_process()?;
+    {
+        let mut store = Store::try_new()?;
+        for path in &capture.paths {
+            let file = MappedFile::open(&File::open(path)?)?;
+            let _ = copy_each(&file, &mut store);
+        }
+    }
+    Ok(cpu_of_process()?.saturating_sub(before))
+}
+
+/// The ceiling when every page is there already: what steady state would cost.
+struct Warm {
+    files: Vec<MappedFile>,
+    store: Store,
+    times: usize,
+}
+
+impl Warm {
+    fn try_new(capture: &Capture) -> io::Result<Self> {
+        let mut store = Store::try_new()?;
+        store.touch();
+        // A capture is either one file, or the same one many times.
+        let first = capture.paths.iter().take(1);
+        let files = first.map(|path| MappedFile::open(&File::open(path)?));
+        Ok(Self {
+            files: files.collect::<io::Result<_>>()?,
+            store,
+            times: capture.paths.len(),
+        })
+    }
+
+    fn ceiling(&mut self) -> io::Result<Duration> {
+        let before = cpu_of_process()?;
+        for _ in 0..self.times {
+            for file in &self.files {
+                let _ = copy_each(file, &mut self.store);
+            }
+        }
+        Ok(cpu_of_process()?.saturating_sub(before))
+    }
+}
+
+/// The share of the frames that went into rings.
+fn stored(outcome: &Outcome) -> String {
+    let summary = &outcome.summary;
+    let share = summary.rings.stored as f64 / summary.packets.decapsulated.max(1) as f64;
+    format!("{:.0} %", share * 100.0)
+}
+
+fn at_most(goal: f64, reached: f64) -> String {
+    let verdict = if reached <= goal { "met" } else { "missed" };
+    format!("≤ {goal}: {verdict}")
+}
+
+fn at_least(goal: f64, reached: f64) -> String {
+    let verdict = if reached >= goal { "met" } else { "missed" };
+    format!("≥ {goal}: {verdict}")
+}
+
+fn thousands(number: u32) -> String {
+    match number {
+        1_000_000.. => format!("{} M", number / 1_000_000),
+        _ => format!("{} k", number / 1_000),
+    }
+}
