@@ -5,7 +5,7 @@ use vxscope_units::{LinkType, Timestamp};
 
 /// Records per batch: enough to hide a cache miss behind the others' work, few enough to stay in
 /// the first-level cache.
-pub const BATCH_RECORDS: usize = 32;
+pub const BATCH_RECORDS: usize = 16;
 
 /// Up to [`BATCH_RECORDS`] successive records of one block, which they borrow. Holds no heap
 /// memory; made once per block and filled again and again by [`Walk::fill`](crate::Walk::fill).

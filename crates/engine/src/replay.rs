@@ -18,7 +18,7 @@ use vxscope_wire::steer::Steering;
 
 use crate::clock::Stopwatch;
 use crate::error::EngineError;
-use crate::outlet::{Outlet, Wanted, Wishes};
+use crate::outlet::{Outlet, Pace, Wanted, Wishes};
 use crate::plan::Plan;
 use crate::summary::{self, Finished};
 use crate::worker::{Role, Worker, WorkerReport};
@@ -30,6 +30,8 @@ const CHUNKS: usize = 8;
 const DELIVERIES: usize = 8;
 /// Blocks of a stream that a worker may be behind.
 const BLOCKS: usize = 4;
+/// Input records after which a worker says how far it is, so that others need not wait for it.
+const REPORT_EVERY: u64 = 8192;
 /// Batches between two looks at the progress bar.
 const PROGRESS_EVERY: u64 = 256;
 
@@ -214,7 +216,13 @@ fn connect(replay: &Replay, plan: &Plan) -> (Vec<Line>, Vec<Outlet>) {
         // Frames alone need them, too: overlaps are found in flow records.
         records: !kinds.is_empty(),
         extract: Arc::new(wanted),
-        alone: plan.workers.get() == 1,
+        // With one worker nobody waits for its progress.
+        report_every: if plan.workers.get() == 1 {
+            u64::MAX
+        } else {
+            REPORT_EVERY
+        },
+        pace: Pace::Wait,
     };
     let lines = (0..plan.workers.get()).map(|_| {
         let (sender, deliveries) = bounded(DELIVERIES);

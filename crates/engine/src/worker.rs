@@ -21,7 +21,7 @@ use vxscope_wire::{
 use crate::outlet::Outlet;
 
 /// Records handled in one set of passes: enough to overlap misses, few enough to stay in L1.
-pub(crate) const PASS: usize = 32;
+pub(crate) const PASS: usize = 16;
 
 /// The source of bare frames: no outer address, VNI 0.
 pub(crate) const BARE: MirrorSource = MirrorSource {
@@ -61,6 +61,21 @@ struct Clock {
     now: Timestamp,
     second: Option<u64>,
     next_index: u64,
+}
+
+impl Clock {
+    /// Moves to a later time; the second that this brings, if it is another one.
+    #[inline]
+    fn reach(&mut self, now: Timestamp) -> Option<u64> {
+        if now <= self.now && self.second.is_some() {
+            return None;
+        }
+        self.now = now;
+        let second = now.seconds();
+        let is_new = self.second != Some(second);
+        self.second = Some(second);
+        is_new.then_some(second)
+    }
 }
 
 /// A frame between the passes.
@@ -174,14 +189,9 @@ impl Worker {
         if self.role.number == 0 {
             self.ledger.receive(record.data.len() as u64);
         }
-        if record.timestamp > self.clock.now || self.clock.second.is_none() {
-            self.clock.now = record.timestamp;
-            let second = record.timestamp.seconds();
-            if self.clock.second != Some(second) {
-                self.clock.second = Some(second);
-                // A pass has no more ticks than records, so there is room.
-                let _ = ticks.try_push(Tick { index, second });
-            }
+        if let Some(second) = self.clock.reach(record.timestamp) {
+            // A pass has no more ticks than records, so there is room.
+            let _ = ticks.try_push(Tick { index, second });
         }
         index
     }

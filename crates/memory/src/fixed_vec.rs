@@ -29,8 +29,9 @@ impl<T: Copy> FixedVec<T> {
         let bytes = capacity
             .checked_mul(size_of::<T>())
             .ok_or_else(|| io::Error::other("more bytes than addresses"))?;
+        // Even a vector of no entries has a mapping, so that its start is aligned for them.
         Ok(Self {
-            slab: Slab::try_new(bytes)?,
+            slab: Slab::try_new(bytes.max(1))?,
             length: 0,
             capacity,
             entry: PhantomData,
@@ -89,9 +90,9 @@ impl<T: Copy> Deref for FixedVec<T> {
     #[inline]
     fn deref(&self) -> &[T] {
         // SAFETY: the first `length` entries were written by `push` (or are zeroes of u64), the
-        // slab outlives the borrow, and its start is aligned for T. An empty slab is dangling
-        // but length is then 0; page alignment of a dangling pointer is ensured below.
-        unsafe { std::slice::from_raw_parts(aligned(self.slab.as_ptr().cast()), self.length) }
+        // slab outlives the borrow, and its start is that of a mapping: aligned to pages, which
+        // `with_capacity` asserts to be enough for T.
+        unsafe { std::slice::from_raw_parts(self.slab.as_ptr().cast(), self.length) }
     }
 }
 
@@ -100,17 +101,7 @@ impl<T: Copy> DerefMut for FixedVec<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         let length = self.length;
         // SAFETY: as in `deref`; `&mut self` makes this the only access.
-        unsafe { std::slice::from_raw_parts_mut(aligned(self.base()).cast_mut(), length) }
-    }
-}
-
-/// A slab of no bytes has no mapping; an empty slice still needs an aligned pointer.
-#[inline]
-fn aligned<T>(pointer: *const T) -> *const T {
-    if pointer.is_aligned() {
-        pointer
-    } else {
-        std::ptr::NonNull::dangling().as_ptr()
+        unsafe { std::slice::from_raw_parts_mut(self.base(), length) }
     }
 }
 
