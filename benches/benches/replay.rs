@@ -3,7 +3,10 @@
 //! `cargo bench -p vxscope-benches --bench replay [-- WORDS] [--quick] [--rounds N]`: only rows
 //! whose name contains each of the words; `--quick` (also `--test`) only shows that it works.
 #![expect(clippy::print_stdout, reason = "the table is what this is for")]
-#![expect(clippy::print_stderr, reason = "it takes minutes; this says how far it is")]
+#![expect(
+    clippy::print_stderr,
+    reason = "it takes minutes; this says how far it is"
+)]
 
 use std::fs::File;
 use std::io;
@@ -59,6 +62,11 @@ fn main() -> io::Result<()> {
             peers: false,
         };
         row.measure(&request, folder.path(), &mut report)?;
+    }
+    if request.quick {
+        println!(
+            "A fiftieth of the flows and packets, once: shows that it works, measures nothing.\n"
+        );
     }
     println!("{}\n{}", report.replay, report.peers);
     Ok(())
@@ -172,7 +180,10 @@ impl Row<'_> {
         };
         for ((exports, work), outcome) in Exports::ALL.into_iter().zip(works).zip(&outcomes) {
             let goal = self.goal.filter(|_| exports == Exports::None);
-            let (name, cold) = (format!("{}, {}", self.name, exports.name()), cold.as_slice());
+            let (name, cold) = (
+                format!("{}, {}", self.name, exports.name()),
+                cold.as_slice(),
+            );
             let ratio = Ratio::of(work, cold);
             report.replay.push(&[
                 name,

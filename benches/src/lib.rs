@@ -13,7 +13,7 @@ mod usage;
 
 pub use ceiling::{STORE_BYTES, Store, copy_each, walk};
 pub use peer::{Measured, Peer};
-pub use rounds::{Ratio, interleave, median};
+pub use rounds::{Ratio, Work, interleave, median};
 pub use run::{Exports, Once, configuration, replay_once};
 pub use table::Table;
 pub use traffic::{Capture, Frames, Traffic, bundled, folder};

@@ -32,6 +32,7 @@
 //! # Ok::<(), vxscope_wire::Reject>(())
 //! ```
 
+pub mod bpf;
 #[cfg(test)]
 mod build;
 mod decapsulate;

@@ -1,7 +1,7 @@
 //! The steps of `cargo xtask ci`, in order.
 
 use crate::sensor::ColdBuild;
-use crate::step::{Outcome, Step, run_all};
+use crate::step::{Outcome, run_all, step};
 use crate::workspace::{Workspace, run};
 use crate::{Result, edges, pcaps, sensor, tidy, tools};
 
@@ -27,58 +27,21 @@ impl Context<'_> {
 /// Runs everything; the error names the step that failed.
 pub(crate) fn run_everything(workspace: &Workspace) -> Result<()> {
     let steps = [
-        Step {
-            name: "tools",
-            action: |_: &mut Context<'_>| tools::provide_for_tests(),
-        },
-        Step {
-            name: "fmt",
-            action: |context| context.cargo(&["fmt", "--all", "--check"]),
-        },
-        Step {
-            name: "clippy",
-            action: clippy,
-        },
-        Step {
-            name: "edges",
-            action: |context| plain(edges::check(context.workspace)),
-        },
-        Step {
-            name: "tidy",
-            action: |context| plain(tidy::check(context.workspace)),
-        },
-        Step {
-            name: "pcaps",
-            action: |context| plain(pcaps::list(context.workspace)),
-        },
-        Step {
-            name: "test",
-            action: test,
-        },
-        Step {
-            name: "doc test",
-            action: doc_test,
-        },
-        Step {
-            name: "benches",
-            action: |context| context.cargo(&["check", "--workspace", "--benches"]),
-        },
-        Step {
-            name: "fuzz",
-            action: fuzz,
-        },
-        Step {
-            name: "cold build",
-            action: cold_build,
-        },
-        Step {
-            name: "first command",
-            action: first_command,
-        },
-        Step {
-            name: "generated pcaps",
-            action: generated_pcaps,
-        },
+        step("tools", |_: &mut Context<'_>| tools::provide_for_tests()),
+        step("fmt", |context| context.cargo(&["fmt", "--all", "--check"])),
+        step("clippy", clippy),
+        step("edges", |context| plain(edges::check(context.workspace))),
+        step("tidy", |context| plain(tidy::check(context.workspace))),
+        step("pcaps", |context| plain(pcaps::list(context.workspace))),
+        step("test", test),
+        step("doc test", doc_test),
+        step("benches", |context| {
+            context.cargo(&["check", "--workspace", "--benches"])
+        }),
+        step("fuzz", fuzz),
+        step("cold build", cold_build),
+        step("first command", first_command),
+        step("generated pcaps", generated_pcaps),
     ];
     run_all(
         &steps,
@@ -92,18 +55,9 @@ pub(crate) fn run_everything(workspace: &Workspace) -> Result<()> {
 /// Runs the tests and what they need.
 pub(crate) fn run_tests(workspace: &Workspace) -> Result<()> {
     let steps = [
-        Step {
-            name: "tools",
-            action: |_: &mut Context<'_>| tools::provide_for_tests(),
-        },
-        Step {
-            name: "test",
-            action: test,
-        },
-        Step {
-            name: "doc test",
-            action: doc_test,
-        },
+        step("tools", |_: &mut Context<'_>| tools::provide_for_tests()),
+        step("test", test),
+        step("doc test", doc_test),
     ];
     run_all(
         &steps,

@@ -26,7 +26,7 @@ const EDGES: &[(&str, &str)] = &[
     ),
     ("testkit", "units wire pcap capture flow config engine"),
     ("vxscope", "units pcap export config engine sim"),
-    ("benches", ""),
+    ("benches", "units memory linux pcap config sim engine"),
     ("xtask", ""),
 ];
 

@@ -20,8 +20,13 @@ impl Outcome {
 
 /// One step of a run over a context `C` that later steps read.
 pub(crate) struct Step<C> {
-    pub(crate) name: &'static str,
-    pub(crate) action: fn(&mut C) -> Result<Outcome>,
+    name: &'static str,
+    action: fn(&mut C) -> Result<Outcome>,
+}
+
+/// A step with its name.
+pub(crate) const fn step<C>(name: &'static str, action: fn(&mut C) -> Result<Outcome>) -> Step<C> {
+    Step { name, action }
 }
 
 struct Row {
@@ -119,14 +124,10 @@ fn seconds(elapsed: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn step(name: &'static str, action: fn(&mut Vec<u8>) -> Result<Outcome>) -> Step<Vec<u8>> {
-        Step { name, action }
-    }
-
     #[test]
     fn a_failure_ends_the_run_and_is_named() {
         let steps = [
-            step("first", |seen| {
+            step("first", |seen: &mut Vec<u8>| {
                 seen.push(1);
                 Ok(Outcome::passed())
             }),
@@ -147,7 +148,7 @@ mod tests {
         let steps = [step("first", |_| {
             Ok(Outcome::Skipped("no root".to_owned()))
         })];
-        run_all(&steps, &mut Vec::new()).expect("a skip lets the run pass");
+        run_all(&steps, &mut ()).expect("a skip lets the run pass");
     }
 
     #[test]

@@ -1,1 +1,42 @@
-//! To come.
+//! Community IDs, each with its packets, beside those of the reference library.
+
+use std::collections::BTreeMap;
+
+use crate::support::output::{self, packets_of, text};
+use crate::support::run::{self, Reading};
+use crate::support::{corpus, listed};
+
+/// Captures whose packets are counted otherwise, with the reason.
+const DIFFERENCES: &[(&str, &str)] = &[];
+
+#[test]
+fn community_ids_have_the_packets_that_the_reference_gives_them() {
+    let Some(root) = corpus::root() else { return };
+    let (mut captures, mut ids, mut packets) = (0, 0, 0);
+    let mut differing = Vec::new();
+    for (capture, table) in corpus::answers(&root, "communityid-1.5.0", &[]) {
+        let theirs: BTreeMap<String, u64> = corpus::table(&table)
+            .into_iter()
+            .map(|row| (row["community_id"].clone(), row["packets"].parse().unwrap()))
+            .collect();
+        let ran = run::run(&root.join(&capture), Reading::Bare);
+        let mut ours = BTreeMap::new();
+        for record in output::eve(ran.path()) {
+            *ours.entry(text(&record, "community_id").to_owned()).or_insert(0) +=
+                packets_of(&record);
+        }
+        captures += 1;
+        if ours == theirs {
+            ids += theirs.len();
+            packets += theirs.values().sum::<u64>();
+        } else {
+            differing.push((capture, format!("{ours:?}, they say {theirs:?}")));
+        }
+    }
+    println!(
+        "community ids: {captures} captures, {} agree: {ids} ids, {packets} packets",
+        captures - differing.len()
+    );
+    listed(&differing, DIFFERENCES);
+    assert!(captures >= 150 && packets >= 5_000, "{captures} captures, {packets} packets");
+}

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use vxscope_engine::{Outcome, replay};
 use vxscope_testkit::Vxlan;
-use vxscope_units::{MirrorSource, Timestamp, Vni};
+use vxscope_units::{MirrorSource, Vni};
 use vxscope_wire::ethernet;
 
 use crate::support::capture::{self, Packet};
@@ -26,6 +26,9 @@ const SEED: u64 = 0x7678_7363_6f70_6521;
 
 /// The longest frame that is wrapped whole; a longer one is cut, as a mirror would.
 const FRAME_MAX: usize = 65_000;
+
+/// The `EtherType` of ARP.
+const ARP: [u8; 2] = [0x08, 0x06];
 
 /// One address with two VNIs, one VNI with two addresses, both families.
 const SOURCES: [(&str, u32); 5] = [
@@ -397,22 +400,16 @@ fn assigned_frames(entry: &Entry) -> Vec<(MirrorSource, Packet)> {
     frames_of(&entry.path).into_iter().map(assign).collect()
 }
 
+/// The records as Ethernet frames, which differ in length from records of other link types.
 fn frames_of(path: &Path) -> Vec<Packet> {
     let mut scratch = Vec::new();
     let frame = |packet: Packet| {
-        let bytes = ethernet(packet.link, &packet.bytes, &mut scratch)
-            .ok()?
-            .to_vec();
-        let time = Timestamp::new(
-            packet.time.seconds().min(u64::from(u32::MAX)),
-            packet.time.subsec_nanos().into(),
-        );
-        Some(Packet::whole(time, bytes))
+        let bytes = ethernet(packet.link, &packet.bytes, &mut scratch).ok()?.to_vec();
+        let lengths = [packet.original_len as usize + bytes.len(), packet.bytes.len()];
+        let original_len = u32::try_from(lengths[0].saturating_sub(lengths[1])).unwrap();
+        Some(Packet { original_len, ..Packet::whole(packet.time, bytes) })
     };
-    capture::packets(path)
-        .into_iter()
-        .filter_map(frame)
-        .collect()
+    capture::packets(path).into_iter().filter_map(frame).collect()
 }
 
 fn wrap((source, frame): &(MirrorSource, Packet)) -> Packet {

@@ -1,1 +1,165 @@
-//! To come.
+//! Connections beside Zeek's own test baselines of the same captures.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use vxscope_config::Config;
+
+use crate::support::corpus::{self, Entry};
+use crate::support::output::{self, Line};
+use crate::support::program;
+use crate::support::run::{self, Reading};
+
+/// What is compared, where the baseline has it.
+const FIELDS: [&str; 9] = [
+    "conn_state",
+    "history",
+    "orig_pkts",
+    "resp_pkts",
+    "orig_ip_bytes",
+    "resp_ip_bytes",
+    "orig_bytes",
+    "resp_bytes",
+    "missed_bytes",
+];
+
+/// Whose connection it is.
+const TUPLE: [&str; 5] = ["proto", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p"];
+
+/// Baseline, fields that differ in at least one of its connections, reason. Any other difference
+/// fails, and so does an entry that is not needed.
+const DIFFERENCES: &[(&str, &[&str], &str)] = &[];
+
+#[test]
+fn connections_are_those_of_zeek() {
+    let Some(root) = corpus::root() else { return };
+    let (mut baselines, mut connections, mut agreeing) = (0, 0, 0);
+    let mut complaints = Vec::new();
+    for entry in corpus::entries(&root) {
+        let logs = entry.expected.iter().filter(|log| is_conn_log(log));
+        let Some(ours) = logs.clone().next().and_then(|_| ours(&entry)) else { continue };
+        for log in logs {
+            let name = log.trim_start_matches("expected/zeek/testing/btest/Baseline/");
+            let theirs = theirs(&root.join(log));
+            let differing = compare(&ours, &theirs);
+            baselines += 1;
+            connections += theirs.len();
+            agreeing += theirs.len() - differing.iter().filter(|(fields, _)| !fields.is_empty()).count();
+            complaints.extend(judge(name, &entry.name, &differing));
+        }
+    }
+    println!(
+        "zeek: {baselines} baselines, {connections} connections, {agreeing} agree in every field"
+    );
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(baselines >= 45 && agreeing >= 90, "{baselines} baselines, {agreeing} connections");
+}
+
+/// Fields in which one connection differs, and a sentence about each.
+type Differing = Vec<(BTreeSet<&'static str>, String)>;
+
+fn compare(ours: &[Line], theirs: &[Line]) -> Differing {
+    let mut free: Vec<&Line> = ours.iter().collect();
+    theirs.iter().map(|theirs| compare_one(&mut free, theirs)).collect()
+}
+
+/// Takes the connection that agrees best from `free`.
+fn compare_one(free: &mut Vec<&Line>, theirs: &Line) -> (BTreeSet<&'static str>, String) {
+    let fits = |ours: &Line| {
+        TUPLE.iter().all(|field| theirs.get(*field).is_none_or(|value| *value == ours[*field]))
+    };
+    let best = free
+        .iter()
+        .enumerate()
+        .filter(|(_, ours)| fits(ours))
+        .max_by_key(|(at, ours)| (FIELDS.len() - fields(ours, theirs).len(), usize::MAX - at));
+    let Some((at, _)) = best else {
+        return (BTreeSet::from(["missing"]), format!("{}: missing", title(theirs)));
+    };
+    let ours = free.remove(at);
+    let fields = fields(ours, theirs);
+    let sentences: Vec<_> = fields
+        .iter()
+        .map(|field| format!("{field} {}, Zeek {}", ours[*field], theirs[*field]))
+        .collect();
+    (fields, format!("{}: {}", title(theirs), sentences.join("; ")))
+}
+
+/// Where they have a value and ours is another. Zeek leaves out byte counts that it does not know.
+fn fields(ours: &Line, theirs: &Line) -> BTreeSet<&'static str> {
+    let differs = |field: &&str| {
+        let value = theirs.get(*field).map(String::as_str);
+        value.is_some_and(|value| {
+            let unknown = value == "-" && field.ends_with("_bytes");
+            !unknown && value != ours[**field]
+        })
+    };
+    FIELDS.into_iter().filter(differs).collect()
+}
+
+fn title(line: &Line) -> String {
+    TUPLE.map(|field| line.get(field).map_or("?", String::as_str)).join(" ")
+}
+
+fn judge(name: &str, capture: &str, differing: &Differing) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let entry = DIFFERENCES.iter().find(|(listed, _, _)| *listed == name);
+    let allowed = entry.map_or(&[][..], |(_, fields, _)| fields);
+    let mut needed = BTreeSet::new();
+    for (fields, sentence) in differing {
+        needed.extend(fields);
+        if fields.iter().any(|field| !allowed.contains(field)) {
+            complaints.push(format!("{name} ({capture}): {sentence}"));
+        }
+    }
+    if let Some((_, fields, reason)) = entry {
+        println!("differs as listed: {name}: {}: {reason}", fields.join(", "));
+        for field in fields.iter().filter(|field| !needed.contains(**field)) {
+            complaints.push(format!("{name}: {field} is listed as different and agrees"));
+        }
+    }
+    complaints
+}
+
+fn is_conn_log(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    path.contains("/zeek/") && name.starts_with("conn") && name.ends_with(".log")
+}
+
+/// TCP and UDP outside of tunnels: what is inside of them has lines of its own in Zeek.
+fn theirs(log: &Path) -> Vec<Line> {
+    let plain = |line: &Line| {
+        let parents = line.get("tunnel_parents").map_or("-", String::as_str);
+        let proto = line.get("proto").map_or("tcp", String::as_str);
+        matches!(proto, "tcp" | "udp") && matches!(parents, "-" | "(empty)" | "")
+    };
+    output::zeek_log(log).into_iter().filter(plain).collect()
+}
+
+fn ours(entry: &Entry) -> Option<Vec<Line>> {
+    let (_guard, capture) = unpacked(entry)?;
+    let config = zeek_timeouts(run::config(1 << 20, 1));
+    let ran = run::run_with(config, &capture, Reading::Bare);
+    Some(output::conn_log(ran.path()))
+}
+
+/// The capture, decompressed if need be.
+fn unpacked(entry: &Entry) -> Option<(tempfile::TempDir, PathBuf)> {
+    let dir = tempfile::tempdir().unwrap();
+    if !entry.name.ends_with(".gz") {
+        return Some((dir, entry.path.clone()));
+    }
+    let packed = dir.path().join("capture.gz");
+    std::fs::copy(&entry.path, &packed).unwrap();
+    program::output("gzip", &["-d".as_ref(), packed.as_os_str()])?;
+    Some((dir, packed.with_extension("")))
+}
+
+/// Zeek's defaults: `tcp_inactivity_timeout`, `tcp_attempt_delay`, `tcp_close_delay` and
+/// `udp_inactivity_timeout`.
+fn zeek_timeouts(mut config: Config) -> Config {
+    let timeouts = &mut config.flow.timeouts;
+    (timeouts.tcp.established, timeouts.tcp.new, timeouts.tcp.closed) = (300, 5, 5);
+    (timeouts.udp.established, timeouts.udp.new) = (60, 60);
+    config
+}

@@ -55,6 +55,16 @@ impl Door {
     }
 }
 
+/// The input with which [`decapsulate`] opens this record at this depth, from 0 to 5.
+#[must_use]
+pub fn decapsulate_input(link: LinkType, depth: u8, record: &[u8]) -> Vec<u8> {
+    let place = (0..).zip(LINKS).find(|(_, listed)| *listed == link);
+    let unread = u8::try_from(LINKS.len() - 1).expect("a short list");
+    let links = unread + 1;
+    let choice = place.map_or(unread, |(place, _)| place) + links * (depth % DEPTHS);
+    [&[choice], record].concat()
+}
+
 /// The first byte chooses link type (modulo 12), depth (the next factor 6) and sender; the rest
 /// is a capture's record, and a datagram of each tunnel as well.
 ///

@@ -26,6 +26,13 @@ const SOURCE: MirrorSource = MirrorSource {
     vni: Vni::from_bytes([0, 0x12, 0x34]),
 };
 
+/// The input with which [`frame`] reads these bytes; `original_len` is their length on the wire
+/// as the caller knows it, or 0.
+#[must_use]
+pub fn frame_input(original_len: u16, bytes: &[u8]) -> Vec<u8> {
+    [&original_len.to_be_bytes(), bytes].concat()
+}
+
 /// The first two bytes are what the caller knows of the frame's length on the wire; the rest is
 /// the frame.
 ///

@@ -14,8 +14,8 @@ mod replay;
 
 pub use capture_file::capture_file;
 pub use config::config;
-pub use decapsulate::decapsulate;
-pub use frame::frame;
+pub use decapsulate::{decapsulate, decapsulate_input};
+pub use frame::{frame, frame_input};
 pub use replay::replay;
 
 /// A property by the name of its fuzz target and of its folder of kept inputs.

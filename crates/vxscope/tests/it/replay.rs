@@ -108,17 +108,24 @@ fn a_flow_is_extracted_by_its_id() {
     vxscope(dir.path(), &["replay", "a.pcap", "--out", "o"]).ok();
     let eve = fs::read_to_string(dir.path().join("o/eve.json")).unwrap();
     let flow: Value = serde_json::from_str(eve.lines().next().unwrap()).unwrap();
-    let which = format!("flow={}", flow["flow_id"]);
-    let text = vxscope(
-        dir.path(),
-        &["replay", "a.pcap", "--out", "o", "--extract", &which],
-    )
-    .ok();
+    let extract = |which: &str| {
+        let arguments = ["replay", "a.pcap", "--out", "o", "--extract", which];
+        vxscope(dir.path(), &arguments).ok()
+    };
+    let text = extract(&format!("flow={}", flow["flow_id"]));
     assert!(
-        text.contains("extracted  1 flows, 1 of them whole\n"),
+        text.contains("extracted  flows found: 1, whole: 1\n"),
         "{text}"
     );
-    assert!(names(&dir.path().join("o")).contains(&format!("extract-{}.pcap", flow["flow_id"])));
+    let name = format!("extract-{}.pcap", flow["flow_id"]);
+    assert!(text.contains(&format!("extract.json, {name}\n")), "{text}");
+    assert!(names(&dir.path().join("o")).contains(&name));
+    let text = extract("flow=1");
+    assert!(
+        text.contains("extracted  no flow that was asked for is in a ring\n"),
+        "{text}"
+    );
+    assert!(!text.contains(&name), "{text}");
 }
 
 #[test]

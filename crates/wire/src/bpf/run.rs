@@ -107,8 +107,7 @@ mod tests {
 
     #[test]
     fn arithmetic_wraps_at_32_bits() {
-        let compute =
-            |from, code, k| check_value(&[(LOAD_CONSTANT, from), (code, k), (RETURN, 0)]);
+        let compute = |from, code, k| check_value(&[(LOAD_CONSTANT, from), (code, k), (RETURN, 0)]);
         assert_eq!(compute(u32::MAX, ADD, 2), 1);
         assert_eq!(compute(0x8000_0001, MULTIPLY, 2), 2);
         assert_eq!(compute(0x8000_0001, SHIFT_LEFT, 1), 2);
