@@ -99,7 +99,7 @@ impl Request {
                 _ => words.push(argument),
             }
         }
-        let rounds = rounds.unwrap_or(if quick { 1 } else { 7 });
+        let rounds = rounds.unwrap_or(if quick { 1 } else { 5 });
         Self {
             words,
             quick,

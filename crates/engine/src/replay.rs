@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use vxscope_account::{Ledger, Statement};
@@ -18,7 +19,7 @@ use vxscope_wire::steer::Steering;
 
 use crate::clock::Stopwatch;
 use crate::error::EngineError;
-use crate::outlet::{Outlet, Pace, Wanted, Wishes};
+use crate::outlet::{Outlet, Wanted, Wishes};
 use crate::plan::Plan;
 use crate::summary::{self, Finished};
 use crate::worker::{Role, Worker, WorkerReport};
@@ -30,8 +31,6 @@ const CHUNKS: usize = 8;
 const DELIVERIES: usize = 8;
 /// Blocks of a stream that a worker may be behind.
 const BLOCKS: usize = 4;
-/// Input records after which a worker says how far it is, so that others need not wait for it.
-const REPORT_EVERY: u64 = 8192;
 /// Batches between two looks at the progress bar.
 const PROGRESS_EVERY: u64 = 256;
 
@@ -105,6 +104,9 @@ pub struct Outcome {
     pub plan: Plan,
     /// The most index entries one insertion had to look at: far above 50, somebody collides hashes.
     pub longest_probe: usize,
+    /// How far the head logs and the tail logs reached back at the end, in every worker; `None`
+    /// where nothing was stored.
+    pub look_back: [Option<Duration>; 2],
 }
 
 impl Outcome {
@@ -216,13 +218,7 @@ fn connect(replay: &Replay, plan: &Plan) -> (Vec<Line>, Vec<Outlet>) {
         // Frames alone need them, too: overlaps are found in flow records.
         records: !kinds.is_empty(),
         extract: Arc::new(wanted),
-        // With one worker nobody waits for its progress.
-        report_every: if plan.workers.get() == 1 {
-            u64::MAX
-        } else {
-            REPORT_EVERY
-        },
-        pace: Pace::Wait,
+        alone: plan.workers.get() == 1,
     };
     let lines = (0..plan.workers.get()).map(|_| {
         let (sender, deliveries) = bounded(DELIVERIES);

@@ -16,6 +16,7 @@ use vxscope_wire::Reject;
 use crate::error::EngineError;
 use crate::plan::Plan;
 use crate::replay::{Outcome, Walked};
+use crate::worker::WorkerReport;
 use crate::writer::Written;
 
 /// Everything that a run left behind.
@@ -78,6 +79,7 @@ pub(crate) fn conclude(
         sink_errors,
         extracted: (!written.extracted.is_empty()).then_some((written.extracted.len(), whole)),
         plan,
+        look_back: look_back(&walked.reports),
         longest_probe: walked
             .reports
             .iter()
@@ -85,6 +87,17 @@ pub(crate) fn conclude(
             .max()
             .unwrap_or(0),
     })
+}
+
+/// What can be promised for every worker: the shortest.
+fn look_back(reports: &[WorkerReport]) -> [Option<Duration>; 2] {
+    let shortest = |log: usize| {
+        reports
+            .iter()
+            .filter_map(|report| report.look_back[log])
+            .min()
+    };
+    [shortest(0), shortest(1)]
 }
 
 /// What a sink was offered is what there was: frames, or ended flows.

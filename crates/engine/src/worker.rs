@@ -4,6 +4,8 @@
 //! fragments and the same learned addresses. Passes over a batch overlap cache misses: open and
 //! hash all, fetch, then touch.
 
+use std::time::Duration;
+
 use arrayvec::ArrayVec;
 use vxscope_account::{Frame, Ledger, Statement};
 use vxscope_flow::{
@@ -106,6 +108,8 @@ struct Tick {
 pub(crate) struct WorkerReport {
     pub(crate) statement: Statement,
     pub(crate) longest_probe: usize,
+    /// How far head and tail log reached back at the end.
+    pub(crate) look_back: [Option<Duration>; 2],
 }
 
 impl Worker {
@@ -320,11 +324,17 @@ impl Worker {
             outlet: &mut self.outlet,
         };
         let end = at_tick(self.clock.next_index);
+        let now = self.clock.now;
+        let look_back = self
+            .flows
+            .oldest_stored()
+            .map(|oldest| oldest.map(|oldest| Duration::from_nanos(now.nanos_since(oldest))));
         self.flows.close_all(self.clock.now, end, &mut ends);
         self.outlet.finish();
         WorkerReport {
             statement: self.ledger.named(&self.sources),
             longest_probe: self.flows.longest_probe(),
+            look_back,
         }
     }
 }

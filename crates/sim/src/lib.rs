@@ -1,4 +1,4 @@
-//! Traffic models: seeded mirror traffic the way AWS sends it.
+//! Traffic models: seeded mirror traffic the way AWS sends it, and faults on request.
 //!
 //! ```
 //! use vxscope_sim::traffic::{Generator, Spec};

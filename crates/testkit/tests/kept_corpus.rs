@@ -1,11 +1,7 @@
 //! The fuzz properties as ordinary tests: over the inputs kept in `fuzz/`, over cut and damaged
 //! copies of them, over the bundled captures, and over other projects' captures where they are.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a failure names its input, a skipped test its reason"
-)]
+#![expect(clippy::print_stderr, reason = "a failure names its input")]
 
 mod seed;
 
@@ -13,7 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use vxscope_pcap::{Reader, Step};
-use vxscope_testkit::property::{self, Property, decapsulate_input, frame_input};
+use vxscope_testkit::Vxlan;
+use vxscope_testkit::property::{self, Property, decapsulate_input, frame_input, steering_input};
+use vxscope_wire::Tunnel;
 
 /// Longest input of which every prefix is tried.
 const CUT_BYTES_MAX: usize = 600;
@@ -26,27 +24,32 @@ const RECORD_BYTES_MAX: usize = 600;
 
 #[test]
 fn decapsulate_holds_for_kept_cut_and_damaged_inputs() {
-    check("decapsulate", 40);
+    check("decapsulate", 150);
 }
 
 #[test]
 fn frame_holds_for_kept_cut_and_damaged_inputs() {
-    check("frame", 40);
+    check("frame", 150);
+}
+
+#[test]
+fn steering_holds_for_kept_cut_and_damaged_inputs() {
+    check("steering", 150);
 }
 
 #[test]
 fn capture_file_holds_for_kept_cut_and_damaged_inputs() {
-    check("capture_file", 60);
+    check("capture_file", 150);
 }
 
 #[test]
 fn config_holds_for_kept_cut_and_damaged_inputs() {
-    check("config", 10);
+    check("config", 20);
 }
 
 #[test]
 fn replay_holds_for_kept_and_damaged_inputs() {
-    check("replay", 3);
+    check("replay", 6);
 }
 
 /// `UPDATE_EXPECT=1` writes them again.
@@ -134,6 +137,8 @@ fn check_capture(capture: &Path) -> usize {
                 let original_len = u16::try_from(record.original_len).unwrap_or(u16::MAX);
                 property::decapsulate(&decapsulate_input(record.link, 1, bytes));
                 property::frame(&frame_input(original_len, bytes));
+                let payload = Vxlan::new("192.0.2.1", 7).datagram(bytes);
+                property::steering(&steering_input(Tunnel::Vxlan, &payload));
                 records += 1;
                 consumed
             }

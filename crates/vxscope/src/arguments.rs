@@ -1,11 +1,12 @@
 //! What a user types. Types here cannot hold a wrong value: clap refuses it with exit code 2.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use vxscope_config::{Choice, ExportKind};
 use vxscope_engine::Extract;
-use vxscope_sim::traffic::{Scenario, Size, Spec};
+use vxscope_sim::traffic::{Faults, FaultsError, Scenario, Size, Spec};
 
 /// A userspace VXLAN sensor for AWS VPC Traffic Mirroring.
 #[derive(Debug, Parser)]
@@ -61,6 +62,7 @@ pub(crate) struct ReplayArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("target").required(true).args(["to", "pcap"]))]
 pub(crate) struct GenArguments {
     /// Mirror sources, each with its outer address and VNI.
     #[arg(long, value_name = "N", default_value_t = Spec::default().sources)]
@@ -71,7 +73,7 @@ pub(crate) struct GenArguments {
     /// Packets of all sources together.
     #[arg(long, value_name = "N", default_value_t = Spec::default().packets)]
     pub(crate) packets: u64,
-    /// Packets a second of capture time.
+    /// Packets a second of all sources together: of capture time, or of the clock with --to.
     #[arg(long, value_name = "N", default_value_t = Spec::default().rate)]
     pub(crate) rate: u64,
     /// Inner frames: imix (7 of 64, 4 of 576, 1 of 1400 bytes), jumbo, or a number of bytes.
@@ -82,7 +84,30 @@ pub(crate) struct GenArguments {
     pub(crate) seed: u64,
     /// Capture to write; - is standard output, and the JSON then goes to standard error.
     #[arg(long, value_name = "FILE")]
-    pub(crate) pcap: PathBuf,
+    pub(crate) pcap: Option<PathBuf>,
+    /// Send what the packets carry as UDP datagrams, at --rate.
+    ///
+    /// Every source has its own socket: the first 250 have the addresses 127.0.0.2 to 127.0.0.251,
+    /// the next 250 those from 127.0.1.2, and so on up to 750 sources. Inside, their interfaces
+    /// have the same addresses. The UDP source port is the socket's, not one for each flow. Bytes
+    /// are counted without Ethernet, IP and UDP headers. Any other address than 127.x.x.x gets
+    /// everything from one address, and only VNIs tell sources apart.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) to: Option<SocketAddr>,
+    /// Let --to be an address of another machine.
+    #[arg(long, requires = "to", conflicts_with = "pcap")]
+    pub(crate) allow_remote: bool,
+    /// Faults and their shares from 0 to 1, as in loss=0.01,forged=0.1.
+    ///
+    /// loss: made, but does not leave. reorder: leaves up to four packets later. duplicate: leaves
+    /// twice. corrupt: bytes of the tunnel's headers or the inner frame are flipped, or the end
+    /// is cut. forged: extra packets from addresses or with VNIs that are no source. The JSON
+    /// counts each; per_source has what left as it was made, and duplicates.
+    #[arg(long, value_name = "NAME=SHARE,…", default_value = "none", value_parser = faults)]
+    pub(crate) faults: Faults,
+    /// Write one line of JSON for each packet that left.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
     /// Cut inner frames after this many bytes, as a session's PacketLength does.
     #[arg(long, value_name = "BYTES")]
     pub(crate) packet_length: Option<u16>,
@@ -111,6 +136,13 @@ pub(crate) struct CheckConfigArguments {
     /// Print the default configuration with the meaning and the limits of every key.
     #[arg(long, conflicts_with_all = ["file", "set"])]
     pub(crate) print_default: bool,
+}
+
+fn faults(text: &str) -> Result<Faults, String> {
+    match text {
+        "none" => Ok(Faults::default()),
+        _ => text.parse().map_err(|error: FaultsError| error.to_string()),
+    }
 }
 
 fn export_kind(text: &str) -> Result<ExportKind, String> {

@@ -1,46 +1,36 @@
-//! `vxscope gen`: mirror traffic into a capture, and the truth about it.
+//! `vxscope gen`: mirror traffic into a capture or through sockets, and the truth about it.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+mod capture;
+mod live;
+mod log;
+
+use std::io::{self, Write};
 use std::path::Path;
 
-use vxscope_pcap::{Precision, classic};
-use vxscope_sim::traffic::{Generator, Packet, Spec, Truth};
-use vxscope_units::LinkType;
+use vxscope_sim::traffic::{Carrier, Datagram, Spec, Stream, Truth};
 
 use crate::arguments::GenArguments;
 use crate::failure::Failure;
 use crate::print;
 use crate::progress::Progress;
+use log::Log;
 
 const BUFFER_BYTES: usize = 1 << 20;
-const SNAP_LEN: u32 = 262_144;
 /// Packets between two looks at the progress bar.
-const PROGRESS_STEP: u64 = 1 << 14;
+const PROGRESS_STEP: u64 = 1 << 8;
 
-/// Writes the capture and prints the truth.
+/// Makes the traffic and prints the truth.
 pub(crate) fn run(arguments: &GenArguments) -> Result<(), Failure> {
-    let generator =
-        Generator::try_new(spec(arguments)).map_err(|error| Failure::Usage(error.to_string()))?;
-    let path = &arguments.pcap;
-    let failed = |error: io::Error| {
-        Failure::Failed(format!("{}: cannot be written: {error}", path.display()))
-    };
-    if path == Path::new("-") {
-        let truth = write(generator, arguments.packets, io::stdout().lock()).map_err(failed)?;
-        return writeln!(io::stderr(), "{truth:#}").map_err(failed);
+    match (&arguments.pcap, arguments.to) {
+        (Some(path), _) => capture::run(arguments, path),
+        (None, Some(target)) => live::run(arguments, target),
+        (None, None) => Err(Failure::Usage("gen: --pcap or --to".to_owned())),
     }
-    let file = File::create(path).map_err(failed)?;
-    let truth = write(generator, arguments.packets, file).map_err(|error| {
-        // Half a capture is worse than none; the first error is the one to tell.
-        let _ = std::fs::remove_file(path);
-        failed(error)
-    })?;
-    print(&format!("{truth:#}\n"))
 }
 
-fn spec(arguments: &GenArguments) -> Spec {
-    Spec {
+/// The traffic that is asked for.
+fn stream(arguments: &GenArguments, carrier: Carrier) -> Result<Stream, Failure> {
+    let spec = Spec {
         sources: arguments.sources,
         flows: arguments.flows,
         packets: arguments.packets,
@@ -52,33 +42,56 @@ fn spec(arguments: &GenArguments) -> Spec {
         one_vni: arguments.one_vni,
         ipv6_share: arguments.ipv6,
         scenario: arguments.scenario,
+        carrier,
         ..Spec::default()
-    }
+    };
+    Stream::try_new(spec, arguments.faults).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-fn write(mut generator: Generator, packets: u64, file: impl Write) -> io::Result<Truth> {
-    let progress = Progress::new("{bar:40} {human_pos} of {human_len} packets", Some(packets));
-    let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
-    file.write_all(&classic::file_header(
-        Precision::Nanos,
-        LinkType::Ethernet,
-        SNAP_LEN,
-    ))?;
+/// Makes every packet, and counts and logs those that `leave` says have left. The truth is what
+/// left until the end or the first failure.
+fn drive(
+    arguments: &GenArguments,
+    mut stream: Stream,
+    mut leave: impl FnMut(&Datagram, &[u8]) -> Result<bool, Failure>,
+) -> (Truth, Result<(), Failure>) {
+    let result = try_drive(arguments, &mut stream, &mut leave);
+    (stream.truth(), result)
+}
+
+fn try_drive(
+    arguments: &GenArguments,
+    stream: &mut Stream,
+    leave: &mut impl FnMut(&Datagram, &[u8]) -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    let mut log = Log::create(arguments.log.as_deref())?;
+    let template = "{bar:40} {human_pos} of {human_len} packets";
+    let progress = Progress::new(template, Some(arguments.packets));
     let mut buffer = Vec::new();
-    let mut written = 0_u64;
-    while let Some(packet) = generator.next_packet(&mut buffer) {
-        file.write_all(&record_header(&packet))?;
-        file.write_all(&buffer)?;
-        written += 1;
-        if written.is_multiple_of(PROGRESS_STEP) {
-            progress.set(written);
+    while let Some(datagram) = stream.next_datagram(&mut buffer) {
+        if leave(&datagram, &buffer)? {
+            stream.handle_sent(&datagram);
+            log.write(&datagram)?;
+        } else {
+            stream.handle_not_sent();
+        }
+        if datagram.made.is_multiple_of(PROGRESS_STEP) {
+            progress.set(datagram.made);
         }
     }
-    file.flush()?;
-    Ok(generator.truth())
+    log.finish()
 }
 
-fn record_header(packet: &Packet) -> [u8; 16] {
-    let length = u32::try_from(packet.outer_length).unwrap_or(u32::MAX);
-    classic::record_header(packet.timestamp, length, length, Precision::Nanos)
+/// Prints the truth, on standard error if standard output has the capture.
+fn tell(truth: &Truth, to_stderr: bool) -> Result<(), Failure> {
+    if to_stderr {
+        writeln!(io::stderr(), "{truth:#}")
+            .map_err(|error| cannot_write(Path::new("standard error"), &error))
+    } else {
+        print(&format!("{truth:#}\n"))
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(format!("{}: cannot be written: {error}", path.display()))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, HumanFloatCount};
 use serde::Serialize;
@@ -104,6 +105,7 @@ fn lines(outcome: &Outcome, replay: &Replay) -> Vec<(&'static str, String)> {
         ("flows", flows),
         ("untracked", reasons(&packets.untracked)),
         ("rings", rings),
+        ("look back", look_back(outcome)),
     ];
     for (name, count) in &summary.sinks {
         let shed = serde_json::to_value(count)
@@ -206,6 +208,18 @@ fn align<const N: usize>(table: &[[String; N]]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// How far back kept packets reach: flows' beginnings, and what followed.
+fn look_back(outcome: &Outcome) -> String {
+    let [head, tail] = outcome.look_back;
+    let seconds = |span: Option<Duration>| {
+        span.map_or_else(
+            || "empty".to_owned(),
+            |span| format!("{:.1} s", span.as_secs_f64()),
+        )
+    };
+    format!("head log {}, tail log {}", seconds(head), seconds(tail))
 }
 
 #[cfg(test)]

@@ -22,8 +22,9 @@ fn community_ids_have_the_packets_that_the_reference_gives_them() {
         let ran = run::run(&root.join(&capture), Reading::Bare);
         let mut ours = BTreeMap::new();
         for record in output::eve(ran.path()) {
-            *ours.entry(text(&record, "community_id").to_owned()).or_insert(0) +=
-                packets_of(&record);
+            *ours
+                .entry(text(&record, "community_id").to_owned())
+                .or_insert(0) += packets_of(&record);
         }
         captures += 1;
         if ours == theirs {
@@ -38,5 +39,8 @@ fn community_ids_have_the_packets_that_the_reference_gives_them() {
         captures - differing.len()
     );
     listed(&differing, DIFFERENCES);
-    assert!(captures >= 150 && packets >= 5_000, "{captures} captures, {packets} packets");
+    assert!(
+        captures >= 150 && packets >= 5_000,
+        "{captures} captures, {packets} packets"
+    );
 }

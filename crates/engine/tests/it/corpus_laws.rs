@@ -404,12 +404,23 @@ fn assigned_frames(entry: &Entry) -> Vec<(MirrorSource, Packet)> {
 fn frames_of(path: &Path) -> Vec<Packet> {
     let mut scratch = Vec::new();
     let frame = |packet: Packet| {
-        let bytes = ethernet(packet.link, &packet.bytes, &mut scratch).ok()?.to_vec();
-        let lengths = [packet.original_len as usize + bytes.len(), packet.bytes.len()];
+        let bytes = ethernet(packet.link, &packet.bytes, &mut scratch)
+            .ok()?
+            .to_vec();
+        let lengths = [
+            packet.original_len as usize + bytes.len(),
+            packet.bytes.len(),
+        ];
         let original_len = u32::try_from(lengths[0].saturating_sub(lengths[1])).unwrap();
-        Some(Packet { original_len, ..Packet::whole(packet.time, bytes) })
+        Some(Packet {
+            original_len,
+            ..Packet::whole(packet.time, bytes)
+        })
     };
-    capture::packets(path).into_iter().filter_map(frame).collect()
+    capture::packets(path)
+        .into_iter()
+        .filter_map(frame)
+        .collect()
 }
 
 fn wrap((source, frame): &(MirrorSource, Packet)) -> Packet {

@@ -11,8 +11,16 @@ use crate::support::run::{self, Reading};
 use crate::support::{corpus, listed, output};
 
 /// Layers that may stand before the first IP header of a record.
-const LINK_NAMES: [&str; 8] =
-    ["eth", "ethertype", "vlan", "ieee8021ad", "sll", "raw", "null", "chdlc"];
+const LINK_NAMES: [&str; 8] = [
+    "eth",
+    "ethertype",
+    "vlan",
+    "ieee8021ad",
+    "sll",
+    "raw",
+    "null",
+    "chdlc",
+];
 
 /// Captures with frames that tshark counts otherwise, with the reason.
 const BARE_DIFFERENCES: &[(&str, &str)] = &[];
@@ -31,11 +39,18 @@ fn mirrored_conversations_are_those_of_tshark() {
         let ran = run::run(&path, Reading::Mirror);
         let mut ours = flow::volumes(&output::eve(ran.path()));
         // tshark does not print how long the options of GENEVE are.
-        if rows.iter().any(|row| row.names.iter().any(|name| name == "geneve")) {
+        if rows
+            .iter()
+            .any(|row| row.names.iter().any(|name| name == "geneve"))
+        {
             ours.values_mut().for_each(|volume| volume.bytes = 0);
         }
         let differences = flow::differences(&ours, &theirs);
-        assert!(differences.is_empty(), "{capture}:\n{}", differences.join("\n"));
+        assert!(
+            differences.is_empty(),
+            "{capture}:\n{}",
+            differences.join("\n")
+        );
         captures += 1;
         conversations += theirs.len();
         packets += theirs.values().map(|volume| volume.packets).sum::<u64>();
@@ -45,7 +60,10 @@ fn mirrored_conversations_are_those_of_tshark() {
         "tshark, mirrored: {captures} captures, {conversations} conversations, {packets} packets, \
          {bytes} bytes agree"
     );
-    assert!(captures >= 15 && packets >= 100, "{captures} captures, {packets} packets");
+    assert!(
+        captures >= 15 && packets >= 100,
+        "{captures} captures, {packets} packets"
+    );
 }
 
 #[test]
@@ -73,7 +91,10 @@ fn bare_conversations_are_those_of_tshark() {
         "tshark, bare: {captures} captures, {conversations} conversations, {packets} packets agree"
     );
     listed(&differing, BARE_DIFFERENCES);
-    assert!(captures >= 50 && packets >= 1_000, "{captures} captures, {packets} packets");
+    assert!(
+        captures >= 50 && packets >= 1_000,
+        "{captures} captures, {packets} packets"
+    );
 }
 
 /// One packet as tshark prints it: lists hold one entry a layer, outermost first.
@@ -117,13 +138,18 @@ impl Row {
     /// The frame inside the tunnel, if there is one that carries frames, and the length of the
     /// headers around it, if the row tells.
     fn mirrored(&self) -> Option<(Inner, Option<usize>)> {
-        let tunnel = self.names.iter().position(|name| name == "vxlan" || name == "geneve")?;
+        let tunnel = self
+            .names
+            .iter()
+            .position(|name| name == "vxlan" || name == "geneve")?;
         if self.names.get(tunnel + 1).map(String::as_str) != Some("eth") {
             return None;
         }
         let before = &self.names[..tunnel];
         let count = |wanted: &str| before.iter().filter(|name| *name == wanted).count();
-        let vni = self.number("vxlan.vni", 0).or_else(|| self.number("geneve.vni", 0))?;
+        let vni = self
+            .number("vxlan.vni", 0)
+            .or_else(|| self.number("geneve.vni", 0))?;
         let headers = (self.names[tunnel] == "vxlan").then(|| {
             14 + 4 * count("vlan") + 20 * count("ip") + 40 * count("ipv6") + 8 * count("udp") + 8
         });
@@ -139,16 +165,31 @@ impl Row {
 
     /// The record as a frame.
     fn plain(&self) -> Inner {
-        Inner { vni: 0, ipv4: 0, ipv6: 0, udp: 0, names: self.names.clone() }
+        Inner {
+            vni: 0,
+            ipv4: 0,
+            ipv6: 0,
+            udp: 0,
+            names: self.names.clone(),
+        }
     }
 
     fn seen(&self, inner: &Inner) -> Option<Seen> {
-        let ip = inner.names.iter().position(|name| name == "ip" || name == "ipv6")?;
-        if !inner.names[..ip].iter().all(|name| LINK_NAMES.contains(&name.as_str())) {
+        let ip = inner
+            .names
+            .iter()
+            .position(|name| name == "ip" || name == "ipv6")?;
+        if !inner.names[..ip]
+            .iter()
+            .all(|name| LINK_NAMES.contains(&name.as_str()))
+        {
             return None;
         }
-        let (family, index) =
-            if inner.names[ip] == "ip" { ("ip", inner.ipv4) } else { ("ipv6", inner.ipv6) };
+        let (family, index) = if inner.names[ip] == "ip" {
+            ("ip", inner.ipv4)
+        } else {
+            ("ipv6", inner.ipv6)
+        };
         let address = |end: &str| self.text(&format!("{family}.{end}"), index)?.parse().ok();
         let (source, target) = (address("src")?, address("dst")?);
         let mut layers = inner.names[ip + 1..].iter().map(String::as_str);
@@ -168,7 +209,9 @@ impl Row {
         };
         let (from, to) = (port("srcport"), port("dstport"));
         let fragment = self.number("ip.flags.mf", index) == Some(1)
-            || self.number("ip.frag_offset", index).is_some_and(|offset| offset > 0)
+            || self
+                .number("ip.frag_offset", index)
+                .is_some_and(|offset| offset > 0)
             || inner.names.iter().any(|name| name == "ipv6.fraghdr");
         let with_ports = matches!(protocol, 6 | 17 | 132);
         let ends = [(source, from.unwrap_or(0)), (target, to.unwrap_or(0))];
@@ -183,7 +226,9 @@ impl Row {
 fn mirrored(rows: &[Row], packets: &[Packet]) -> Volumes {
     let mut volumes = Volumes::new();
     for (row, packet) in rows.iter().zip(packets) {
-        let Some((inner, headers)) = row.mirrored() else { continue };
+        let Some((inner, headers)) = row.mirrored() else {
+            continue;
+        };
         if let Some(seen) = row.seen(&inner) {
             let bytes = headers.map_or(0, |headers| packet.bytes.len() - headers);
             volumes.entry(seen.tuple).or_default().add(1, bytes as u64);
@@ -197,10 +242,17 @@ fn plain(rows: &[Row], packets: &[Packet]) -> (Volumes, bool) {
     let mut scratch = Vec::new();
     let (mut volumes, mut ports) = (Volumes::new(), true);
     for (row, packet) in rows.iter().zip(packets) {
-        let Some(seen) = row.seen(&row.plain()) else { continue };
-        let Ok(frame) = ethernet(packet.link, &packet.bytes, &mut scratch) else { continue };
+        let Some(seen) = row.seen(&row.plain()) else {
+            continue;
+        };
+        let Ok(frame) = ethernet(packet.link, &packet.bytes, &mut scratch) else {
+            continue;
+        };
         ports &= seen.ports;
-        volumes.entry(seen.tuple).or_default().add(1, frame.len() as u64);
+        volumes
+            .entry(seen.tuple)
+            .or_default()
+            .add(1, frame.len() as u64);
     }
     let volumes = if ports { volumes } else { portless(&volumes) };
     (volumes, ports)
@@ -209,7 +261,10 @@ fn plain(rows: &[Row], packets: &[Packet]) -> (Volumes, bool) {
 fn portless(volumes: &Volumes) -> Volumes {
     let mut portless = Volumes::new();
     for (tuple, volume) in volumes {
-        portless.entry(tuple.portless()).or_default().add(volume.packets, volume.bytes);
+        portless
+            .entry(tuple.portless())
+            .or_default()
+            .add(volume.packets, volume.bytes);
     }
     portless
 }

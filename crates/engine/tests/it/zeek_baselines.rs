@@ -28,7 +28,137 @@ const TUPLE: [&str; 5] = ["proto", "id.orig_h", "id.orig_p", "id.resp_h", "id.re
 
 /// Baseline, fields that differ in at least one of its connections, reason. Any other difference
 /// fails, and so does an entry that is not needed.
-const DIFFERENCES: &[(&str, &[&str], &str)] = &[];
+const DIFFERENCES: &[(&str, &[&str], &str)] = &[
+    (
+        "core.tunnels.gtp.outer_ip_frag/conn.log",
+        &[
+            "orig_pkts",
+            "orig_ip_bytes",
+            "resp_pkts",
+            "resp_ip_bytes",
+            "resp_bytes",
+        ],
+        FRAGMENTS,
+    ),
+    (
+        "core.tunnels.gtp.different_dl_and_ul/conn.log",
+        &["orig_pkts", "orig_ip_bytes"],
+        FRAGMENTS,
+    ),
+    (
+        "scripts.base.frameworks.netcontrol.packetfilter/conn.log",
+        &[
+            "conn_state",
+            "history",
+            "orig_pkts",
+            "resp_pkts",
+            "orig_ip_bytes",
+            "resp_ip_bytes",
+            "orig_bytes",
+            "resp_bytes",
+        ],
+        "the test tells Zeek to drop the rest of each connection",
+    ),
+    (
+        "core.print-bpf-filters/conn.log",
+        &["missing"],
+        OTHER_CAPTURE,
+    ),
+    (
+        "scripts.policy.protocols.conn.mac-logging/conn1.log",
+        &["missing"],
+        OTHER_CAPTURE,
+    ),
+    (
+        "scripts.base.protocols.modbus.events/conn-first.log",
+        &["missing"],
+        OTHER_CAPTURE,
+    ),
+    (
+        "scripts.policy.protocols.conn.mac-logging/conn2.log",
+        &["missing"],
+        WIRELESS,
+    ),
+    ("core.radiotap/conn.log", &["missing"], WIRELESS),
+    ("core.wlanmon/conn.log", &["missing"], WIRELESS),
+    (
+        "core.checksums_ignore_nets/conn-failed.log",
+        &[
+            "conn_state",
+            "history",
+            "orig_pkts",
+            "resp_pkts",
+            "orig_ip_bytes",
+            "resp_ip_bytes",
+            "missing",
+        ],
+        CHECKSUMS,
+    ),
+    (
+        "core.tcp.bad-checksum-syn/conn.log",
+        &["conn_state", "history", "orig_pkts"],
+        CHECKSUMS,
+    ),
+    (
+        "core.udp-corrupt/conn.log",
+        &["conn_state", "history", "orig_pkts", "resp_pkts"],
+        CHECKSUMS,
+    ),
+    (
+        "core.tunnels.vxlan-unknown-internal-packet/conn.log",
+        &["conn_state", "history", "orig_pkts", "orig_ip_bytes"],
+        CHECKSUMS,
+    ),
+    (
+        "core.tunnels.geneve-inner-tcp-bad-checksum/conn.log",
+        &["history", "missing"],
+        INSIDE,
+    ),
+    (
+        "core.tunnels.vxlan-inner-tcp-bad-checksum/conn.log",
+        &["history", "missing"],
+        INSIDE,
+    ),
+    ("core.pppoe-over-qinq/conn.log", &["missing"], NOT_OPENED),
+    ("core.vlan-mpls/conn.log", &["missing"], NOT_OPENED),
+    ("core.vntag-in-vlan/conn.log", &["missing"], NOT_OPENED),
+    (
+        "scripts.base.protocols.gnutella.max-header-length/conn.log",
+        &["history"],
+        ANALYZER,
+    ),
+    (
+        "scripts.base.protocols.dns.max-queries/conn.log",
+        &["history"],
+        ANALYZER,
+    ),
+    (
+        "core.tunnels.teredo/conn.log",
+        &[
+            "conn_state",
+            "history",
+            "orig_pkts",
+            "resp_pkts",
+            "orig_ip_bytes",
+            "resp_ip_bytes",
+            "orig_bytes",
+            "resp_bytes",
+            "missing",
+        ],
+        "Zeek ends half-open connections 3 s after a FIN and DNS conversations after 10 s; those \
+         timers have no counterpart here, so two of its connections are one of ours",
+    ),
+];
+
+const FRAGMENTS: &str = "Zeek reassembles fragments and counts whole datagrams, we count packets";
+const OTHER_CAPTURE: &str = "the baseline is of another capture of the same test";
+const WIRELESS: &str = "IEEE 802.11 captures are not read";
+const CHECKSUMS: &str = "Zeek leaves out packets with a wrong checksum; a mirror truncates packets \
+                         and so breaks checksums, which is why we count them";
+const INSIDE: &str = "the inner packet with its wrong checksum is another line in Zeek; as bare \
+                      frames we count the outer one";
+const NOT_OPENED: &str = "PPPoE, MPLS and VN-Tag are not opened; such frames are untracked, non_ip";
+const ANALYZER: &str = "X says that a protocol analyzer gave up; we have none";
 
 #[test]
 fn connections_are_those_of_zeek() {
@@ -37,14 +167,20 @@ fn connections_are_those_of_zeek() {
     let mut complaints = Vec::new();
     for entry in corpus::entries(&root) {
         let logs = entry.expected.iter().filter(|log| is_conn_log(log));
-        let Some(ours) = logs.clone().next().and_then(|_| ours(&entry)) else { continue };
+        let Some(ours) = logs.clone().next().and_then(|_| ours(&entry)) else {
+            continue;
+        };
         for log in logs {
             let name = log.trim_start_matches("expected/zeek/testing/btest/Baseline/");
             let theirs = theirs(&root.join(log));
             let differing = compare(&ours, &theirs);
             baselines += 1;
             connections += theirs.len();
-            agreeing += theirs.len() - differing.iter().filter(|(fields, _)| !fields.is_empty()).count();
+            agreeing += theirs.len()
+                - differing
+                    .iter()
+                    .filter(|(fields, _)| !fields.is_empty())
+                    .count();
             complaints.extend(judge(name, &entry.name, &differing));
         }
     }
@@ -52,7 +188,10 @@ fn connections_are_those_of_zeek() {
         "zeek: {baselines} baselines, {connections} connections, {agreeing} agree in every field"
     );
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-    assert!(baselines >= 45 && agreeing >= 90, "{baselines} baselines, {agreeing} connections");
+    assert!(
+        baselines >= 45 && agreeing >= 90,
+        "{baselines} baselines, {agreeing} connections"
+    );
 }
 
 /// Fields in which one connection differs, and a sentence about each.
@@ -60,13 +199,20 @@ type Differing = Vec<(BTreeSet<&'static str>, String)>;
 
 fn compare(ours: &[Line], theirs: &[Line]) -> Differing {
     let mut free: Vec<&Line> = ours.iter().collect();
-    theirs.iter().map(|theirs| compare_one(&mut free, theirs)).collect()
+    theirs
+        .iter()
+        .map(|theirs| compare_one(&mut free, theirs))
+        .collect()
 }
 
 /// Takes the connection that agrees best from `free`.
 fn compare_one(free: &mut Vec<&Line>, theirs: &Line) -> (BTreeSet<&'static str>, String) {
     let fits = |ours: &Line| {
-        TUPLE.iter().all(|field| theirs.get(*field).is_none_or(|value| *value == ours[*field]))
+        TUPLE.iter().all(|field| {
+            theirs
+                .get(*field)
+                .is_none_or(|value| *value == ours[*field])
+        })
     };
     let best = free
         .iter()
@@ -74,7 +220,10 @@ fn compare_one(free: &mut Vec<&Line>, theirs: &Line) -> (BTreeSet<&'static str>,
         .filter(|(_, ours)| fits(ours))
         .max_by_key(|(at, ours)| (FIELDS.len() - fields(ours, theirs).len(), usize::MAX - at));
     let Some((at, _)) = best else {
-        return (BTreeSet::from(["missing"]), format!("{}: missing", title(theirs)));
+        return (
+            BTreeSet::from(["missing"]),
+            format!("{}: missing", title(theirs)),
+        );
     };
     let ours = free.remove(at);
     let fields = fields(ours, theirs);
@@ -82,7 +231,10 @@ fn compare_one(free: &mut Vec<&Line>, theirs: &Line) -> (BTreeSet<&'static str>,
         .iter()
         .map(|field| format!("{field} {}, Zeek {}", ours[*field], theirs[*field]))
         .collect();
-    (fields, format!("{}: {}", title(theirs), sentences.join("; ")))
+    (
+        fields,
+        format!("{}: {}", title(theirs), sentences.join("; ")),
+    )
 }
 
 /// Where they have a value and ours is another. Zeek leaves out byte counts that it does not know.
@@ -91,23 +243,25 @@ fn fields(ours: &Line, theirs: &Line) -> BTreeSet<&'static str> {
         let value = theirs.get(*field).map(String::as_str);
         value.is_some_and(|value| {
             let unknown = value == "-" && field.ends_with("_bytes");
-            !unknown && value != ours[**field]
+            !unknown && value != ours[*field]
         })
     };
     FIELDS.into_iter().filter(differs).collect()
 }
 
 fn title(line: &Line) -> String {
-    TUPLE.map(|field| line.get(field).map_or("?", String::as_str)).join(" ")
+    TUPLE
+        .map(|field| line.get(field).map_or("?", String::as_str))
+        .join(" ")
 }
 
 fn judge(name: &str, capture: &str, differing: &Differing) -> Vec<String> {
     let mut complaints = Vec::new();
     let entry = DIFFERENCES.iter().find(|(listed, _, _)| *listed == name);
     let allowed = entry.map_or(&[][..], |(_, fields, _)| fields);
-    let mut needed = BTreeSet::new();
+    let mut needed: BTreeSet<&str> = BTreeSet::new();
     for (fields, sentence) in differing {
-        needed.extend(fields);
+        needed.extend(fields.iter().copied());
         if fields.iter().any(|field| !allowed.contains(field)) {
             complaints.push(format!("{name} ({capture}): {sentence}"));
         }
@@ -159,7 +313,11 @@ fn unpacked(entry: &Entry) -> Option<(tempfile::TempDir, PathBuf)> {
 /// `udp_inactivity_timeout`.
 fn zeek_timeouts(mut config: Config) -> Config {
     let timeouts = &mut config.flow.timeouts;
-    (timeouts.tcp.established, timeouts.tcp.new, timeouts.tcp.closed) = (300, 5, 5);
+    (
+        timeouts.tcp.established,
+        timeouts.tcp.new,
+        timeouts.tcp.closed,
+    ) = (300, 5, 5);
     (timeouts.udp.established, timeouts.udp.new) = (60, 60);
     config
 }

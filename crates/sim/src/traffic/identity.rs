@@ -3,10 +3,18 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::random::hash;
-use super::spec::{PORTS_MAX, Scenario, Spec};
+use super::spec::{Carrier, PORTS_MAX, Scenario, Spec};
 
 /// First outer address of a mirror source.
 const SOURCE_BASE: u32 = u32::from_be_bytes([10, 0, 0, 16]);
+/// Sources on loopback have addresses from here, so many in each third octet.
+const LOOPBACK_BASE: u32 = u32::from_be_bytes([127, 0, 0, 0]);
+const LOOPBACK_ROW: u32 = 250;
+/// First addresses of those who pretend to be sources.
+const FORGED_BASE: u32 = u32::from_be_bytes([10, 254, 0, 1]);
+const FORGED_LOOPBACK_BASE: u32 = u32::from_be_bytes([127, 254, 0, 1]);
+/// How many addresses forgers use, and how many VNIs.
+pub(crate) const FORGED: u32 = 16;
 /// First address of those who speak with the sources.
 const PEER_BASE: u32 = u32::from_be_bytes([172, 16, 0, 1]);
 /// First address of those who are pinged, each by one flow: ICMP has no ports.
@@ -50,9 +58,37 @@ pub(crate) struct Identity {
     pub(crate) hash: u64,
 }
 
-/// The outer address of a source.
-pub(crate) fn outer_address(source: u32) -> Ipv4Addr {
-    Ipv4Addr::from_bits(SOURCE_BASE + source)
+/// The outer address of a source, and of its interface inside.
+pub(crate) fn outer_address(carrier: Carrier, source: u32) -> Ipv4Addr {
+    match carrier {
+        Carrier::Capture | Carrier::Shared(_) => Ipv4Addr::from_bits(SOURCE_BASE + source),
+        Carrier::Loopback => {
+            let (third, fourth) = (source / LOOPBACK_ROW, 2 + source % LOOPBACK_ROW);
+            Ipv4Addr::from_bits(LOOPBACK_BASE + (third << 8) + fourth)
+        }
+    }
+}
+
+/// The address that a sensor takes for the source's: outermost, or the one inside GENEVE.
+pub(crate) fn mirror_address(spec: &Spec, source: u32) -> IpAddr {
+    match spec.carrier {
+        Carrier::Shared(address) if !spec.gwlb => address,
+        carrier => IpAddr::V4(outer_address(carrier, source)),
+    }
+}
+
+/// One of [`FORGED`] addresses of no source.
+pub(crate) fn forged_address(carrier: Carrier, which: u32) -> Ipv4Addr {
+    let base = match carrier {
+        Carrier::Capture | Carrier::Shared(_) => FORGED_BASE,
+        Carrier::Loopback => FORGED_LOOPBACK_BASE,
+    };
+    Ipv4Addr::from_bits(base + which)
+}
+
+/// One of [`FORGED`] VNIs of no source.
+pub(crate) fn forged_vni(spec: &Spec, which: u32) -> u32 {
+    VNI_BASE + spec.sources + which
 }
 
 /// The VNI of a source's session.
@@ -69,20 +105,21 @@ impl Identity {
     pub(crate) fn new(spec: &Spec, flow: u32) -> Self {
         let hash = hash(spec.seed, u64::from(flow));
         match spec.scenario {
-            Scenario::Scan if flow % 2 == 1 => Self::probe(flow / 2, hash),
+            Scenario::Scan if flow % 2 == 1 => Self::probe(spec, flow / 2, hash),
             Scenario::Scan => Self::conversation(spec, flow / 2, hash),
             _ => Self::conversation(spec, flow, hash),
         }
     }
 
-    fn probe(number: u32, hash: u64) -> Self {
+    fn probe(spec: &Spec, number: u32, hash: u64) -> Self {
+        let target = inside(spec, 0, false);
         let port = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
         Self {
             source: 0,
             twin: None,
             kind: Kind::Probe,
             local_starts: false,
-            local: (IpAddr::V4(outer_address(0)), port(1 + number % 65_535)),
+            local: (target, port(1 + number % 65_535)),
             remote: (IpAddr::V4(SCANNER), port(40_000 + number / 65_535)),
             hash,
         }
@@ -100,9 +137,9 @@ impl Identity {
         } else {
             source
         };
-        let local_address = inside(local, ipv6);
+        let local_address = inside(spec, local, ipv6);
         let remote_address = match (twin, kind) {
-            (Some(twin), _) => inside(twin, ipv6),
+            (Some(twin), _) => inside(spec, twin, ipv6),
             (None, Kind::Echo) => address(PINGED_BASE, own, ipv6),
             (None, _) => address(PEER_BASE, own / PORTS_MAX * 16 + own % 16, ipv6),
         };
@@ -156,11 +193,11 @@ fn share(bits: u64) -> f64 {
 }
 
 /// The address of a mirrored interface: the outer one, or an IPv6 address made from its number.
-fn inside(source: u32, ipv6: bool) -> IpAddr {
+fn inside(spec: &Spec, source: u32, ipv6: bool) -> IpAddr {
     if ipv6 {
         unique_local(0, source)
     } else {
-        IpAddr::V4(outer_address(source))
+        IpAddr::V4(outer_address(spec.carrier, source))
     }
 }
 

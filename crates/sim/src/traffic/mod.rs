@@ -6,18 +6,21 @@
 //! lengths and checksums; frames that are cut have no transport checksum, as AWS leaves them.
 
 mod conversation;
+mod corrupt;
 mod fault;
+mod faults;
 mod frame;
 mod identity;
+mod pace;
 mod payload;
 mod plan;
 mod random;
 mod spec;
+mod stream;
+mod tally;
 mod transport;
 mod truth;
 mod tunnel;
-
-use std::net::IpAddr;
 
 use vxscope_units::Timestamp;
 
@@ -26,10 +29,14 @@ use frame::Frame;
 use identity::Identity;
 use payload::Payload;
 use random::Random;
+use tally::Tally;
 use tunnel::Tunnel;
 
-pub use spec::{Scenario, Size, Spec, SpecError};
-pub use truth::{SourceTruth, Truth};
+pub use faults::{Faults, FaultsError};
+pub use pace::Pace;
+pub use spec::{Carrier, Scenario, Size, Spec, SpecError};
+pub use stream::{Datagram, Kind, Stream, StreamError};
+pub use truth::{FaultCounts, ForgedTruth, SourceTruth, Truth};
 
 /// One packet that was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +45,10 @@ pub struct Packet {
     pub timestamp: Timestamp,
     /// Which source mirrored it: an index into [`Truth::per_source`].
     pub source: u32,
+    /// The conversation as this source sees it: a number below twice [`Spec::flows`].
+    pub flow: u32,
+    /// Whether scenario malformed damaged it.
+    pub damaged: bool,
     /// Bytes of the packet, from the outer Ethernet header.
     pub outer_length: usize,
     /// Bytes of the inner frame that are in the packet.
@@ -62,15 +73,6 @@ pub struct Generator {
     second: SecondView,
 }
 
-/// What was sent for one source.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    packets: u64,
-    bytes: u64,
-    inner_bytes: u64,
-    flows: u64,
-}
-
 /// A frame that the other end's session mirrors next.
 #[derive(Clone, Debug, Default)]
 struct SecondView {
@@ -82,6 +84,7 @@ struct SecondView {
 #[derive(Clone, Copy, Debug)]
 struct Departure {
     source: u32,
+    flow: u32,
     flow_hash: u64,
     opens_flow: bool,
     original_length: usize,
@@ -124,26 +127,18 @@ impl Generator {
         let damaged = self.spec.scenario == Scenario::Malformed
             && fault::damage(buffer, self.tunnel.len(), &mut self.random);
         self.malformed += u64::from(damaged);
-        Some(self.count(buffer.len(), departure))
+        Some(self.count(buffer.len(), departure, damaged))
     }
 
     /// What was sent so far.
     #[must_use]
     pub fn truth(&self) -> Truth {
-        let sources = self.tallies.iter().zip(0_u32..);
-        let per_source = sources.map(|(tally, source)| SourceTruth {
-            outer_ip: IpAddr::V4(identity::outer_address(source)),
-            vni: identity::vni(&self.spec, source),
-            packets: tally.packets,
-            bytes: tally.bytes,
-            inner_bytes: tally.inner_bytes,
-            flows: tally.flows,
-        });
         Truth {
             sent: self.sent,
             bytes: self.tallies.iter().map(|tally| tally.bytes).sum(),
             malformed: self.malformed,
-            per_source: per_source.collect(),
+            per_source: tally::per_source(&self.spec, &self.tallies),
+            ..Truth::default()
         }
     }
 
@@ -164,6 +159,7 @@ impl Generator {
         let original_length = frame.len();
         let departure = Departure {
             source,
+            flow: view(number, source, &identity),
             flow_hash: identity.hash,
             opens_flow,
             original_length,
@@ -177,6 +173,7 @@ impl Generator {
                 buffer,
                 Departure {
                     source: sender.1,
+                    flow: view(number, sender.1, &identity),
                     ..departure
                 },
             );
@@ -226,13 +223,11 @@ impl Generator {
         Some(number)
     }
 
-    fn count(&mut self, outer_length: usize, departure: Departure) -> Packet {
+    fn count(&mut self, outer_length: usize, departure: Departure, damaged: bool) -> Packet {
         let inner_length = outer_length.saturating_sub(self.tunnel.len());
         let row = usize::try_from(departure.source).unwrap_or(usize::MAX);
         if let Some(tally) = self.tallies.get_mut(row) {
-            tally.packets += 1;
-            tally.bytes += outer_length as u64;
-            tally.inner_bytes += inner_length as u64;
+            tally.add(outer_length - self.spec.carrier.headers(), inner_length);
             tally.flows += u64::from(departure.opens_flow);
         }
         let elapsed = u128::from(self.sent) * 1_000_000_000 / u128::from(self.spec.rate);
@@ -244,9 +239,16 @@ impl Generator {
         Packet {
             timestamp,
             source: departure.source,
+            flow: departure.flow,
+            damaged,
             outer_length,
             inner_length,
             inner_original_length: departure.original_length,
         }
     }
+}
+
+/// A number for a flow as `source` sees it.
+fn view(flow: u32, source: u32, identity: &Identity) -> u32 {
+    flow * 2 + u32::from(source != identity.source)
 }

@@ -43,6 +43,12 @@ impl Random {
         self.next().to_be_bytes()[0]
     }
 
+    /// A share of 1: at least 0, less than 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        let bits = u32::try_from(self.next() >> 32).unwrap_or(0);
+        f64::from(bits) / 4_294_967_296.0
+    }
+
     /// True half of the time.
     pub(crate) fn coin(&mut self) -> bool {
         self.next() >> 63 == 1

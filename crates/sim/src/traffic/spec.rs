@@ -1,14 +1,19 @@
 //! What traffic is asked for.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use thiserror::Error;
 use vxscope_units::Timestamp;
 
 use super::random::Random;
+use super::tunnel::OUTER_HEADERS;
 
 /// Most mirror sources: their addresses come from 10.0.0.0/12.
 const SOURCES_MAX: u32 = 1_000_000;
+/// Most mirror sources with a loopback address each: every one takes an open file, of which a
+/// process has 1,024 by default.
+const LOOPBACK_SOURCES_MAX: u32 = 750;
 /// Most flows; the generator keeps 20 bytes of each.
 const FLOWS_MAX: u32 = 1 << 26;
 /// Most packets, so that no time stamp leaves the range of capture files at one packet a second.
@@ -43,6 +48,8 @@ pub struct Spec {
     pub ipv6_share: f64,
     /// What is special about it.
     pub scenario: Scenario,
+    /// How packets leave.
+    pub carrier: Carrier,
     /// Time of the first packet.
     pub start: Timestamp,
 }
@@ -62,7 +69,33 @@ impl Default for Spec {
             one_vni: false,
             ipv6_share: 0.1,
             scenario: Scenario::Mixed,
+            carrier: Carrier::Capture,
             start: Timestamp::new(1_767_225_600, 0),
+        }
+    }
+}
+
+/// How packets leave, and so which addresses mirror sources have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// In a capture, with all their headers. Source n is 10.0.0.16 + n.
+    Capture,
+    /// Through sockets on loopback, one for each source. 250 sources share a third octet:
+    /// 127.0.0.2 to 127.0.0.251, then 127.0.1.2 to 127.0.1.251, and so on.
+    Loopback,
+    /// Through one socket, which has this address. Only VNIs tell sources apart, or behind a
+    /// Gateway Load Balancer the addresses inside, which are those of [`Carrier::Capture`].
+    Shared(IpAddr),
+}
+
+impl Carrier {
+    /// Bytes at the front of a packet that its carrier writes itself: Ethernet, IPv4 and UDP
+    /// headers where sockets send. They are in no count of bytes then.
+    #[must_use]
+    pub fn headers(self) -> usize {
+        match self {
+            Self::Capture => 0,
+            Self::Loopback | Self::Shared(_) => OUTER_HEADERS,
         }
     }
 }
@@ -187,6 +220,15 @@ pub enum SpecError {
     /// One source has nobody to talk to.
     #[error("sources: at least 2 with scenario east-west")]
     Lonely,
+    /// More sources than sockets.
+    #[error("sources: at most {LOOPBACK_SOURCES_MAX} over loopback, each has its socket")]
+    Sockets,
+    /// Sources with the same address and VNI.
+    #[error("one VNI: sources that share an address need a VNI each")]
+    Alike,
+    /// Damage to headers that the kernel writes.
+    #[error("scenario malformed is for captures; sockets have the fault corrupt=SHARE")]
+    Malformed,
     /// No such scenario.
     #[error("scenario: mixed, elephant, scan, fragments, east-west, overlap or malformed")]
     Scenario,
@@ -230,6 +272,15 @@ impl Spec {
                 SpecError::Packets { packets_min },
             ),
             ((1..=1_000_000_000).contains(&self.rate), SpecError::Rate),
+            (
+                self.carrier != Carrier::Loopback || self.sources <= LOOPBACK_SOURCES_MAX,
+                SpecError::Sockets,
+            ),
+            (!self.sources_look_alike(), SpecError::Alike),
+            (
+                self.carrier == Carrier::Capture || self.scenario != Scenario::Malformed,
+                SpecError::Malformed,
+            ),
             (self.packet_length != Some(0), SpecError::PacketLength),
             ((0.0..=1.0).contains(&self.ipv6_share), SpecError::Ipv6Share),
         ];
@@ -238,5 +289,14 @@ impl Spec {
             .into_iter()
             .find(|(holds, _)| !holds)
             .map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    fn sources_look_alike(&self) -> bool {
+        self.one_address() && self.one_vni && self.sources > 1
+    }
+
+    /// Whether all sources have one address.
+    pub(crate) fn one_address(&self) -> bool {
+        matches!(self.carrier, Carrier::Shared(_)) && !self.gwlb
     }
 }

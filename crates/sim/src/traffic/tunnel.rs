@@ -16,6 +16,8 @@ const GENEVE_PORT: u16 = 6_081;
 const ETHERNET: usize = 14;
 const IP_UDP: usize = 20 + 8;
 const VXLAN: usize = 8;
+/// Bytes of the outermost Ethernet, IPv4 and UDP headers.
+pub(crate) const OUTER_HEADERS: usize = ETHERNET + IP_UDP;
 /// GENEVE header, and the options for endpoint, attachment and flow cookie.
 const GENEVE: usize = 8 + 12 + 12 + 8;
 /// The largest IP packet that arrives at a sensor, and behind a Gateway Load Balancer.
@@ -63,7 +65,7 @@ impl Tunnel {
     ) {
         let [a, b, c, d] = source.to_be_bytes();
         buffer.extend_from_slice(&[2, 0xee, 0, 0, 0, 1, 2, 0xaa, a, b, c, d, 0x08, 0x00]);
-        let address = outer_address(source);
+        let address = outer_address(spec.carrier, source);
         let port = source_port(flow);
         let inside = IP_UDP + VXLAN + length;
         if self.gwlb {
@@ -83,6 +85,39 @@ impl Tunnel {
         );
         buffer.extend_from_slice(&[0x08, 0, 0, 0]);
         buffer.extend_from_slice(&(vni(spec, source) << 8).to_be_bytes());
+    }
+}
+
+/// Makes the outermost IPv4 and UDP headers say the packet's length.
+pub(crate) fn rewrite_lengths(packet: &mut [u8]) {
+    let length = packet.len().saturating_sub(ETHERNET);
+    patch(packet, ETHERNET + 2, &field(length));
+    patch(packet, ETHERNET + 24, &field(length.saturating_sub(20)));
+    rewrite_checksum(packet, ETHERNET);
+}
+
+/// Replaces the source address of the IPv4 header that carries the VXLAN. `tunnel` bytes stand
+/// before the inner frame.
+pub(crate) fn rewrite_address(packet: &mut [u8], tunnel: usize, address: Ipv4Addr) {
+    let ip = tunnel - VXLAN - IP_UDP;
+    patch(packet, ip + 12, &address.octets());
+    rewrite_checksum(packet, ip);
+}
+
+/// Replaces the VNI of a packet with `tunnel` bytes before its inner frame.
+pub(crate) fn rewrite_vni(packet: &mut [u8], tunnel: usize, vni: u32) {
+    patch(packet, tunnel - 4, &(vni << 8).to_be_bytes());
+}
+
+fn rewrite_checksum(packet: &mut [u8], ip: usize) {
+    patch(packet, ip + 10, &[0; 2]);
+    let sum = packet.get(ip..ip + 20).map(sum_words).map(fold);
+    patch(packet, ip + 10, &sum.unwrap_or(0).to_be_bytes());
+}
+
+fn patch(packet: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = packet.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
     }
 }
 

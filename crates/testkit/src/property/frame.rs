@@ -115,13 +115,15 @@ fn prefixes_read_the_same(bytes: &[u8], original_len: u32) {
             truncated: prefix.truncated,
             // Padding behind the IP packet is part of the whole only.
             original_len: prefix.original_len,
-            // The rest stands in headers that are cut without harm.
+            // The rest stands behind or in headers that are cut without harm.
+            transport_offset: prefix.transport_offset,
             payload_len: prefix.payload_len,
             tcp: prefix.tcp,
             ..whole
         };
         assert_eq!(prefix, longer, "{length} bytes");
         assert!(prefix.original_len <= whole.original_len);
+        assert!([0, whole.transport_offset].contains(&prefix.transport_offset));
         assert!(prefix.tcp == whole.tcp || is_cut(&prefix.tcp, &whole.tcp));
     }
 }

@@ -11,12 +11,14 @@ mod decapsulate;
 mod frame;
 mod random;
 mod replay;
+mod steering;
 
 pub use capture_file::capture_file;
 pub use config::config;
 pub use decapsulate::{decapsulate, decapsulate_input};
 pub use frame::{frame, frame_input};
 pub use replay::replay;
+pub use steering::{steering, steering_input};
 
 /// A property by the name of its fuzz target and of its folder of kept inputs.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +30,7 @@ pub struct Property {
 }
 
 /// Every property.
-pub const ALL: [Property; 5] = [
+pub const ALL: [Property; 6] = [
     Property {
         name: "decapsulate",
         body: decapsulate,
@@ -36,6 +38,10 @@ pub const ALL: [Property; 5] = [
     Property {
         name: "frame",
         body: frame,
+    },
+    Property {
+        name: "steering",
+        body: steering,
     },
     Property {
         name: "capture_file",

@@ -69,7 +69,7 @@ fn folder() -> TempDir {
 fn plan(data: &[u8], folder: &Path) -> Replay {
     let mut random = Random::of(data);
     let mut config = Config::default();
-    config.rings.memory = ByteSize::mib(8);
+    config.rings.memory = ByteSize::mib(64);
     config.flow.flows_max = 1 << 16;
     config.flow.sources_max = 1 << 14;
     config.flow.scope = random.choose([FlowScope::Source, FlowScope::Vni]);

@@ -1,7 +1,8 @@
 //! Inner frames: every layer that the parser knows, whole, cut and contradictory.
 
-use vxscope_testkit::property::frame_input;
-use vxscope_testkit::{Frame, tcp};
+use vxscope_testkit::property::{frame_input, steering_input};
+use vxscope_testkit::{Frame, Geneve, Vxlan, tcp};
+use vxscope_wire::Tunnel;
 
 use super::Seed;
 
@@ -26,6 +27,29 @@ pub(crate) fn seeds() -> Vec<Seed> {
     let mut jumbogram = Frame::udp("[fd00::5]:1", "[fd00::9]:2").bytes();
     jumbogram[18..20].fill(0);
     seeds.push(("jumbogram", frame_input(60_000, &jumbogram)));
+    seeds
+}
+
+/// The same frames as a socket receives them: every other one through GENEVE, and last one
+/// behind a load balancer.
+pub(crate) fn mirrored() -> Vec<Seed> {
+    let all = [transports(), network(), links()].concat();
+    let vxlan = Vxlan::new("192.0.2.1", 0x12_3456);
+    let geneve = Geneve::new("192.0.2.1", 0x65_4321).option(0x0108, 1, &[1; 8]);
+    let mut seeds: Vec<Seed> = all
+        .into_iter()
+        .zip([Tunnel::Vxlan, Tunnel::Geneve].into_iter().cycle())
+        .map(|((name, frame), tunnel)| {
+            let payload = match tunnel {
+                Tunnel::Vxlan => vxlan.datagram(&frame),
+                Tunnel::Geneve => geneve.datagram(&frame),
+            };
+            (name, steering_input(tunnel, &payload))
+        })
+        .collect();
+    let frame = Frame::tcp("10.0.0.5:40000", "10.0.0.9:443").bytes();
+    let payload = Geneve::gwlb("192.0.2.1").datagram(&vxlan.ip_packet(&frame));
+    seeds.push(("load-balancer", steering_input(Tunnel::Geneve, &payload)));
     seeds
 }
 

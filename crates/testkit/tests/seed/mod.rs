@@ -11,6 +11,7 @@ pub(crate) fn built(property: &str) -> Vec<(String, Vec<u8>)> {
     let seeds = match property {
         "decapsulate" => record::seeds(),
         "frame" => frame::seeds(),
+        "steering" => frame::mirrored(),
         "capture_file" => capture::files(),
         "replay" => capture::conversations(),
         "config" => config::seeds(),

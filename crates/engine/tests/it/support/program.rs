@@ -15,6 +15,10 @@ pub(crate) fn output(name: &str, arguments: &[impl AsRef<OsStr>]) -> Option<Stri
         }
     };
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {}: {errors}", output.status);
+    assert!(
+        output.status.success(),
+        "{name}: {}: {errors}",
+        output.status
+    );
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
