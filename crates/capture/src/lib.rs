@@ -1,7 +1,8 @@
-//! Where datagrams come from: files and streams.
+//! Where datagrams come from: files, streams and the network.
 //!
 //! An [`Input`] publishes immutable [`Block`]s; every worker walks every block with a [`Walk`] of
-//! its own, 32 records at a time.
+//! its own, some records at a time. [`udp`] receives live; there the kernel shares the traffic
+//! between workers.
 //!
 //! ```
 //! use vxscope_capture::{Batch, Input};
@@ -26,6 +27,7 @@ mod block;
 mod error;
 mod input;
 mod stream;
+pub mod udp;
 mod walk;
 
 pub use batch::{BATCH_RECORDS, Batch};

@@ -31,8 +31,8 @@ use read::Reader;
 pub use field::Choice;
 pub use place::{Place, Problem};
 pub use section::{
-    Config, Decap, Decapsulation, Eve, Export, ExportKind, Flow, FlowScope, PairTimeouts, Rings,
-    TcpTimeouts, Timeouts, VlanMode,
+    Capture, Config, Decap, Decapsulation, Eve, Export, ExportKind, Flow, FlowScope, PairTimeouts,
+    Rings, TcpTimeouts, Timeouts, VlanMode,
 };
 
 impl Config {

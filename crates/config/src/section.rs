@@ -49,8 +49,9 @@ pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
     SECTIONS.iter().copied().flatten()
 }
 
-const SECTIONS: [&[Key]; 12] = [
+const SECTIONS: [&[Key]; 13] = [
     Config::KEYS,
+    Capture::KEYS,
     Decapsulation::KEYS,
     Flow::KEYS,
     Timeouts::KEYS,
@@ -136,6 +137,8 @@ section! {
     /// Worker threads, one per core; each keeps its own share of flows, sources and rings.
     workers: NonZeroU16 = NonZeroU16::MIN, ["workers" "count"] 1..=64;
 
+    => /// Live receive.
+    capture: Capture,
     => /// Which datagrams carry mirrored frames.
     decapsulation: Decapsulation,
     => /// Flow tables.
@@ -144,6 +147,15 @@ section! {
     rings: Rings,
     => /// Outputs.
     export: Export,
+}
+
+section! {
+    /// Live receive.
+    pub struct Capture at |config| config.capture;
+
+    /// Receive buffer of each socket, the kernel's overhead included: there is one for each
+    /// worker and port. When it is full the kernel drops datagrams, counted as `kernel_dropped`.
+    receive_buffer: ByteSize = ByteSize::mib(64), ["capture" "receive_buffer"] ByteSize::kib(16)..=ByteSize::mib(1_024);
 }
 
 section! {

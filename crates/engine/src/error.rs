@@ -4,6 +4,7 @@ use std::io;
 
 use thiserror::Error;
 use vxscope_capture::CaptureError;
+use vxscope_capture::udp::UdpError;
 use vxscope_export::ExportError;
 
 /// Why a run could not be done. A malformed capture is not among these: it ends the input and is
@@ -14,6 +15,9 @@ pub enum EngineError {
     /// An input cannot be opened.
     #[error(transparent)]
     Input(#[from] CaptureError),
+    /// The network cannot be listened to.
+    #[error(transparent)]
+    Network(#[from] UdpError),
     /// The outputs cannot be written.
     #[error(transparent)]
     Output(#[from] ExportError),

@@ -6,13 +6,16 @@
 
 mod clock;
 mod error;
+mod live;
 mod outlet;
 mod plan;
 mod replay;
+mod start;
 mod summary;
 mod worker;
 mod writer;
 
 pub use error::EngineError;
+pub use live::{Live, Observer, Started, Status, run};
 pub use plan::Plan;
 pub use replay::{Extract, Outcome, Progress, Replay, replay};

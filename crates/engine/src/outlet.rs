@@ -1,19 +1,18 @@
 //! A worker's way out: frames in pooled chunks, flow records in batches, over one bounded channel.
 //!
-//! A replay is a finite source: the worker waits when the writer is behind, and sheds nothing.
+//! A replay is a finite source: the worker waits when the writer is behind, and sheds nothing. A
+//! live source never waits: what finds no room is shed and counted, and capture goes on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 use vxscope_export::{ExtractedFlow, FrameChunk, Shed, SinkCount};
 use vxscope_flow::{CommunityId, FlowRecord, StoredFrames};
 use vxscope_units::{MirrorSource, Timestamp};
 
 /// Records sent together.
 const RECORDS: usize = 256;
-/// Input records after which a worker says how far it is, so that others need not wait for it.
-const REPORT_EVERY: u64 = 8192;
 
 /// What a worker sends to the writer.
 #[derive(Debug)]
@@ -26,8 +25,13 @@ pub(crate) enum Delivery {
     Extracted(Box<Extraction>),
     /// Input records walked: nothing further is to come up to this one.
     Reached(u64),
-    /// Frames given up before they got here.
-    Shed(SinkCount),
+    /// Frames, and flow records, given up before they got here.
+    Shed {
+        /// Of the sinks for frames.
+        frames: SinkCount,
+        /// Of each sink for flow records.
+        records: SinkCount,
+    },
     /// Nothing further is to come.
     End,
 }
@@ -100,8 +104,19 @@ pub(crate) struct Wishes {
     pub(crate) frames: bool,
     pub(crate) records: bool,
     pub(crate) extract: Arc<Wanted>,
-    /// With one worker nobody waits for its progress.
-    pub(crate) alone: bool,
+    /// How far the input goes on between two reports of a worker: others wait for them.
+    pub(crate) report_every: u64,
+    /// What to do when the writer is behind.
+    pub(crate) pace: Pace,
+}
+
+/// What a worker does when the writer is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Waits: the input is finite and can wait, too.
+    Wait,
+    /// Sheds and counts: the input is live.
+    Shed,
 }
 
 /// See the module.
@@ -114,9 +129,8 @@ pub(crate) struct Outlet {
     records: Vec<FlowRecord>,
     reported: u64,
     reached: u64,
-    shed: SinkCount,
-    /// The writer is gone; its own error says why.
-    closed: bool,
+    shed_frames: SinkCount,
+    shed_records: SinkCount,
 }
 
 impl Outlet {
@@ -134,8 +148,8 @@ impl Outlet {
             records: Vec::with_capacity(RECORDS),
             reported: 0,
             reached: 0,
-            shed: SinkCount::default(),
-            closed: false,
+            shed_frames: SinkCount::default(),
+            shed_records: SinkCount::default(),
         }
     }
 
@@ -153,7 +167,7 @@ impl Outlet {
         frame: &[u8],
         original_len: u32,
     ) {
-        if !self.wishes.frames || self.closed {
+        if !self.wishes.frames {
             return;
         }
         let mut push =
@@ -162,12 +176,17 @@ impl Outlet {
             return;
         }
         self.send_chunk(index.saturating_sub(1));
-        self.chunk = self.pool.recv().ok();
+        if self.chunk.is_none() {
+            self.chunk = match self.wishes.pace {
+                Pace::Wait => self.pool.recv().ok(),
+                Pace::Shed => self.pool.try_recv().ok(),
+            };
+        }
         match &mut self.chunk {
-            None => self.closed = true,
+            None => self.shed_frames.add_shed(Shed::PoolEmpty, 1),
             Some(chunk) => {
                 if !push(chunk) {
-                    self.shed.add_shed(Shed::TooLong, 1);
+                    self.shed_frames.add_shed(Shed::TooLong, 1);
                 }
             }
         }
@@ -193,7 +212,7 @@ impl Outlet {
     #[inline]
     pub(crate) fn reach(&mut self, index: u64) {
         self.reached = index;
-        if !self.wishes.alone && index >= self.reported + REPORT_EVERY {
+        if index.saturating_sub(self.reported) >= self.wishes.report_every {
             self.reported = index;
             self.send_chunk(index);
             self.send_records(position_after(index));
@@ -203,10 +222,13 @@ impl Outlet {
 
     /// Hands over what is left. Dropping the outlet afterwards ends the worker's deliveries.
     pub(crate) fn finish(&mut self) {
+        // What was received must not be missing from the output: now even a live worker waits.
+        self.wishes.pace = Pace::Wait;
         self.send_chunk(self.reached);
         self.send_records(u64::MAX);
-        let shed = std::mem::take(&mut self.shed);
-        self.send(Delivery::Shed(shed));
+        let frames = std::mem::take(&mut self.shed_frames);
+        let records = std::mem::take(&mut self.shed_records);
+        self.send(Delivery::Shed { frames, records });
         self.send(Delivery::End);
     }
 
@@ -225,7 +247,31 @@ impl Outlet {
     }
 
     fn send(&mut self, delivery: Delivery) {
-        self.closed |= self.sender.send(delivery).is_err();
+        if self.wishes.pace == Pace::Wait {
+            // Without a writer nothing is written, and its own error says why.
+            let _ = self.sender.send(delivery);
+            return;
+        }
+        let (Err(TrySendError::Full(refused)) | Err(TrySendError::Disconnected(refused))) =
+            self.sender.try_send(delivery)
+        else {
+            return;
+        };
+        match refused {
+            Delivery::Frames(mut chunk) => {
+                self.shed_frames
+                    .add_shed(Shed::QueueFull, chunk.len() as u64);
+                chunk.clear();
+                self.chunk = Some(chunk);
+            }
+            Delivery::Records(records, _) => {
+                self.shed_records
+                    .add_shed(Shed::QueueFull, records.len() as u64);
+            }
+            // Said again with the next report.
+            Delivery::Reached(_) => {}
+            Delivery::Extracted(_) | Delivery::Shed { .. } | Delivery::End => {}
+        }
     }
 }
 

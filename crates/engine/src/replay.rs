@@ -3,32 +3,24 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use vxscope_account::{Ledger, Statement};
+use vxscope_account::Statement;
 use vxscope_capture::{Batch, Block, CaptureError, Input, Walk};
-use vxscope_config::{Config, ExportKind};
-use vxscope_export::{
-    CHUNK_BYTES, ConnLog, DecapWriter, EveLog, EveOptions, FrameChunk, OutputDir, Overlap, Summary,
-    VlanMode,
-};
-use vxscope_flow::{CommunityId, Flows, Fragments, Sources};
-use vxscope_wire::steer::Steering;
+use vxscope_config::Config;
+use vxscope_export::Summary;
+use vxscope_flow::CommunityId;
 
 use crate::clock::Stopwatch;
 use crate::error::EngineError;
-use crate::outlet::{Outlet, Wanted, Wishes};
+use crate::outlet::Wanted;
 use crate::plan::Plan;
-use crate::summary::{self, Finished};
-use crate::worker::{Role, Worker, WorkerReport};
-use crate::writer::{self, Line, Sinks};
+use crate::start::{self, Takes, join, spawn};
+use crate::summary::{self, Finished, Kernel};
+use crate::worker::{Worker, WorkerReport};
+use crate::writer;
 
-/// Empty chunks that each worker owns. Two would do; more ride out a slow disk.
-const CHUNKS: usize = 8;
-/// Deliveries under way from one worker.
-const DELIVERIES: usize = 8;
 /// Blocks of a stream that a worker may be behind.
 const BLOCKS: usize = 4;
 /// Batches between two looks at the progress bar.
@@ -104,6 +96,9 @@ pub struct Outcome {
     pub plan: Plan,
     /// The most index entries one insertion had to look at: far above 50, somebody collides hashes.
     pub longest_probe: usize,
+    /// Datagrams that came before the sockets were open or while they were being shut: never
+    /// received, and not lost by being too slow. 0 in a replay.
+    pub kernel_refused: u64,
     /// How far the head logs and the tail logs reached back at the end, in every worker; `None`
     /// where nothing was stored.
     pub look_back: [Option<Duration>; 2],
@@ -130,15 +125,20 @@ pub fn replay(
 ) -> Result<Outcome, EngineError> {
     let stopwatch = Stopwatch::start();
     let plan = Plan::try_new(&replay.config)?;
-    let inputs = open(&replay.inputs)?;
-    let sinks = sinks(replay)?;
+    let opened = open(&replay.inputs);
+    // After the inputs are open, because one may lie in the output folder; before the first
+    // error is returned, so that no earlier run's outputs pass for this one's.
+    let sinks = start::sinks(&replay.config, &replay.out, !replay.extract.is_empty())?;
+    let inputs = opened?;
     let dir = sinks.dir.clone();
-    let (lines, outlets) = connect(replay, &plan);
-    let workers = outlets
-        .into_iter()
-        .enumerate()
-        .map(|(number, outlet)| worker(number, replay.bare, &plan, outlet))
-        .collect::<Result<Vec<_>, _>>()?;
+    let wishes = start::wishes(&replay.config, Arc::new(wanted(&replay.extract)));
+    let (lines, outlets) = start::connect(&wishes, &plan);
+    let takes = if replay.bare {
+        Takes::OwnBare
+    } else {
+        Takes::Own
+    };
+    let workers = start::workers(&plan, takes, outlets)?;
     let bytes_total = inputs.iter().map(Input::total_bytes).sum();
     let progress = |bytes, packets| {
         progress(Progress {
@@ -156,6 +156,7 @@ pub fn replay(
         walked,
         written,
         elapsed: stopwatch.elapsed(),
+        kernel: Kernel::default(),
     };
     summary::conclude(&dir, plan, finished)
 }
@@ -177,82 +178,16 @@ fn open(paths: &[PathBuf]) -> Result<Vec<Input>, EngineError> {
         .collect::<Result<_, _>>()?)
 }
 
-fn sinks(replay: &Replay) -> Result<Sinks, EngineError> {
-    let dir = OutputDir::create(&replay.out)?;
-    dir.remove_stale()?;
-    let export = &replay.config.export;
-    let mode = writer::vlan_mode(export.decap.vlan);
-    let wants = |kind| export.kinds.contains(&kind);
-    let decap = wants(ExportKind::Decap)
-        .then(|| DecapWriter::create(&dir, mode))
-        .transpose()?;
-    let options = EveOptions {
-        strict: export.eve.strict,
-    };
-    Ok(Sinks {
-        eve: wants(ExportKind::Eve)
-            .then(|| EveLog::create(&dir, options))
-            .transpose()?,
-        conn_log: wants(ExportKind::ConnLog)
-            .then(|| ConnLog::create(&dir))
-            .transpose()?,
-        overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
-        extract: !replay.extract.is_empty(),
-        decap,
-        dir,
-    })
-}
-
-/// The lines between workers and writer.
-fn connect(replay: &Replay, plan: &Plan) -> (Vec<Line>, Vec<Outlet>) {
-    let kinds = &replay.config.export.kinds;
+/// The flows whose packets are wanted.
+fn wanted(extract: &[Extract]) -> Wanted {
     let mut wanted = Wanted::default();
-    for extract in &replay.extract {
+    for extract in extract {
         match extract {
             Extract::CommunityId(id) => wanted.communities.push(*id),
             Extract::Flow(id) => _ = wanted.flows.insert(*id),
         }
     }
-    let wishes = Wishes {
-        frames: kinds.contains(&ExportKind::Decap),
-        // Frames alone need them, too: overlaps are found in flow records.
-        records: !kinds.is_empty(),
-        extract: Arc::new(wanted),
-        alone: plan.workers.get() == 1,
-    };
-    let lines = (0..plan.workers.get()).map(|_| {
-        let (sender, deliveries) = bounded(DELIVERIES);
-        let (pool, chunks) = bounded(CHUNKS);
-        for _ in 0..if wishes.frames { CHUNKS } else { 0 } {
-            // The queue is as long as there are chunks, so none is refused.
-            let _ = pool.try_send(FrameChunk::with_capacity(CHUNK_BYTES));
-        }
-        (
-            Line { deliveries, pool },
-            Outlet::new(wishes.clone(), sender, chunks),
-        )
-    });
-    lines.unzip()
-}
-
-fn worker(number: usize, bare: bool, plan: &Plan, outlet: Outlet) -> Result<Worker, EngineError> {
-    let limits = plan.limits;
-    let role = Role {
-        number,
-        steering: Steering::new(plan.steering_seed, plan.workers),
-        options: plan.options,
-        bare,
-    };
-    let flows = Flows::try_new(limits).map_err(EngineError::Memory)?;
-    Ok(Worker::new(
-        role,
-        usize::from(plan.workers.get()),
-        Sources::new(limits.sources_max, limits.hash_seed),
-        Fragments::new(plan.fragments_max, limits.hash_seed),
-        flows,
-        Ledger::new(limits.sources_max),
-        outlet,
-    ))
+    wanted
 }
 
 /// All workers over all inputs. With one worker, and for files, nobody hands blocks around.
@@ -404,22 +339,4 @@ impl Meter<'_> {
         self.bytes_before += walk.offset();
         self.packets_before += walk.records_walked();
     }
-}
-
-fn spawn<'scope, 'env, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, 'env>,
-    name: &str,
-    body: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>, EngineError> {
-    Builder::new()
-        .name(name.to_owned())
-        .spawn_scoped(scope, body)
-        .map_err(EngineError::Thread)
-}
-
-/// A panic in a thread is a defect; it goes on in whoever waits.
-fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

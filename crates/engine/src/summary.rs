@@ -25,6 +25,16 @@ pub(crate) struct Finished {
     pub(crate) walked: Walked,
     pub(crate) written: Written,
     pub(crate) elapsed: Duration,
+    pub(crate) kernel: Kernel,
+}
+
+/// What the kernel kept from us.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kernel {
+    /// Dropped because a receive buffer was full.
+    pub(crate) dropped: u64,
+    /// Refused before the sockets were open, or while they were being shut.
+    pub(crate) refused: u64,
 }
 
 /// Writes `sources.json`, then `summary.json`.
@@ -37,6 +47,7 @@ pub(crate) fn conclude(
         walked,
         written,
         elapsed,
+        kernel,
     } = finished;
     let mut statement = Statement::default();
     for report in &walked.reports {
@@ -48,6 +59,7 @@ pub(crate) fn conclude(
         .map(ToString::to_string)
         .collect();
     let mut summary = summary(&statement, elapsed);
+    summary.packets.kernel_dropped = kernel.dropped;
     summary.input.error = walked.error.as_ref().map(input_error);
     let mut sink_errors = Vec::new();
     for outcome in &written.outcomes {
@@ -79,6 +91,7 @@ pub(crate) fn conclude(
         sink_errors,
         extracted: (!written.extracted.is_empty()).then_some((written.extracted.len(), whole)),
         plan,
+        kernel_refused: kernel.refused,
         look_back: look_back(&walked.reports),
         longest_probe: walked
             .reports

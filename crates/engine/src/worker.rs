@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use vxscope_account::{Frame, Ledger, Statement};
+use vxscope_capture::udp::UdpBatch;
 use vxscope_flow::{
     CloseReason, Closing, Crossing, FlowRecord, Flows, Fragments, Joined, Packet, Prepared,
     Sources, StoredFrames,
@@ -17,7 +18,8 @@ use vxscope_pcap::Record;
 use vxscope_units::{LinkType, MirrorSource, SourceId, Timestamp, Vni};
 use vxscope_wire::steer::Steering;
 use vxscope_wire::{
-    Decapsulated, FrameView, Options, Reject, Tunnel, decapsulate_record, ethernet, parse_frame,
+    Decapsulated, FrameView, Options, Reject, Tunnel, decapsulate_datagram, decapsulate_record,
+    ethernet, parse_frame,
 };
 
 use crate::outlet::Outlet;
@@ -38,7 +40,11 @@ const ETHERNET_HEADER: usize = 14;
 #[derive(Clone, Debug)]
 pub(crate) struct Role {
     pub(crate) number: usize,
-    pub(crate) steering: Steering,
+    /// Whether it counts what came and what was rejected: one of those that walk the same
+    /// records does, and each of those that receive on their own.
+    pub(crate) counts_input: bool,
+    /// Who takes which frame; `None` if all that come are this worker's.
+    pub(crate) steering: Option<Steering>,
     pub(crate) options: Options,
     pub(crate) bare: bool,
 }
@@ -47,7 +53,6 @@ pub(crate) struct Role {
 #[derive(Debug)]
 pub(crate) struct Worker {
     role: Role,
-    workers: usize,
     sources: Sources,
     fragments: Fragments,
     flows: Flows,
@@ -115,7 +120,6 @@ pub(crate) struct WorkerReport {
 impl Worker {
     pub(crate) fn new(
         role: Role,
-        workers: usize,
         sources: Sources,
         fragments: Fragments,
         flows: Flows,
@@ -125,7 +129,6 @@ impl Worker {
         let (clock, scratch) = (Clock::default(), Vec::new());
         Self {
             role,
-            workers,
             sources,
             fragments,
             flows,
@@ -185,12 +188,51 @@ impl Worker {
         self.scratch = scratch;
     }
 
+    /// Handles what a socket received; `now` is the worker's clock, which never goes back.
+    ///
+    /// The order of live outputs is that of handling: a datagram's index is the clock's
+    /// nanosecond, so that all workers' indices can be compared whatever the wall clock does.
+    pub(crate) fn handle_datagrams(&mut self, batch: &UdpBatch, now: Timestamp) {
+        self.clock.next_index = self.clock.next_index.max(now.as_nanos());
+        let mut ticks = ArrayVec::new();
+        if let Some(second) = self.clock.reach(now) {
+            let index = self.clock.next_index;
+            // There is room for the one tick of a batch.
+            let _ = ticks.try_push(Tick { index, second });
+        }
+        let mut pending = ArrayVec::new();
+        for datagram in batch.datagrams() {
+            let index = self.clock.next_index;
+            self.clock.next_index += 1;
+            self.ledger.receive(datagram.payload.len() as u64);
+            let (tunnel, options) = (batch.tunnel(), &self.role.options);
+            let opened = decapsulate_datagram(tunnel, datagram.source, datagram.payload, options);
+            self.open(index, datagram.timestamp, opened, &mut pending);
+            if pending.is_full() {
+                self.touch(&pending, &ticks);
+                pending.clear();
+                ticks.clear();
+            }
+        }
+        self.touch(&pending, &ticks);
+    }
+
+    /// The ledger as it stands, by source.
+    pub(crate) fn statement(&self) -> Statement {
+        self.ledger.named(&self.sources)
+    }
+
+    /// Touches the memory of the rings before the first packet does.
+    pub(crate) fn prefault(&mut self) {
+        self.flows.prefault();
+    }
+
     /// Counts a record and moves the clock.
     #[inline]
     fn receive(&mut self, record: &Record<'_>, ticks: &mut ArrayVec<Tick, PASS>) -> u64 {
         let index = self.clock.next_index;
         self.clock.next_index += 1;
-        if self.role.number == 0 {
+        if self.role.counts_input {
             self.ledger.receive(record.data.len() as u64);
         }
         if let Some(second) = self.clock.reach(record.timestamp) {
@@ -218,7 +260,7 @@ impl Worker {
         } = match opened {
             Ok(decapsulated) => decapsulated,
             Err(reason) => {
-                if self.role.number == 0 {
+                if self.role.counts_input {
                     self.ledger.reject(reason);
                 }
                 return;
@@ -229,8 +271,8 @@ impl Worker {
         let joined = self.fragments.join(mirror, &mut view, now.seconds());
         let source = self.sources.intern(mirror);
         self.sources.learn(source, &view, frame);
-        if self.workers > 1
-            && self.role.steering.worker(&view, frame, mirror.vni) != self.role.number
+        if let Some(steering) = &self.role.steering
+            && steering.worker(&view, frame, mirror.vni) != self.role.number
         {
             return;
         }

@@ -58,7 +58,7 @@ pub(crate) fn write(lines: &[Line], mut sinks: Sinks) -> Written {
                 records.push(worker, [], position_after(index));
             }
             Ok(Delivery::Extracted(extraction)) => sinks.extract(&extraction, &mut written),
-            Ok(Delivery::Shed(count)) => sinks.shed(&count),
+            Ok(Delivery::Shed { frames, records }) => sinks.shed(&frames, &records),
             Ok(Delivery::End) | Err(_) => {
                 frames.close(worker);
                 records.close(worker);
@@ -116,10 +116,16 @@ impl Sinks {
         }
     }
 
-    fn shed(&mut self, count: &SinkCount) {
-        if let Some(decap) = &mut self.decap {
-            for reason in Shed::ALL {
-                decap.shed(*reason, count.shed(*reason));
+    fn shed(&mut self, frames: &SinkCount, records: &SinkCount) {
+        for reason in Shed::ALL {
+            if let Some(decap) = &mut self.decap {
+                decap.shed(*reason, frames.shed(*reason));
+            }
+            if let Some(eve) = &mut self.eve {
+                eve.shed(*reason, records.shed(*reason));
+            }
+            if let Some(conn_log) = &mut self.conn_log {
+                conn_log.shed(*reason, records.shed(*reason));
             }
         }
     }

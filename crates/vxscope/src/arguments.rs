@@ -20,6 +20,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run captures through the sensor and write what Zeek and Suricata would like to read.
     Replay(ReplayArguments),
+    /// Receive mirrored traffic until interrupted, and write the same.
+    Run(RunArguments),
     /// Make seeded mirror traffic as AWS sends it, and print what was made as JSON.
     Gen(GenArguments),
     /// Check a configuration file and print every problem, or explain every key.
@@ -38,6 +40,34 @@ pub(crate) struct ConfigArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Address and UDP port for VXLAN; GENEVE stays on its own port.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:4789")]
+    pub(crate) listen: SocketAddr,
+    /// Interface that datagrams must come through; waited for if it is not there yet.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) interface: Option<String>,
+    /// Folder for the outputs; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "vxscope-out")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: RunOptions,
+}
+
+/// What both ways to run the sensor understand.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// Worker threads, 1 to 64 [default: workers.count of the configuration]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) workers: Option<u16>,
+    /// Write only these outputs: eve, conn-log, decap; may be repeated [default: all].
+    #[arg(long, value_name = "KIND", value_parser = export_kind)]
+    pub(crate) export: Vec<ExportKind>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ReplayArguments {
     /// Captures (pcap or pcapng), read one after the other; - is standard input.
     #[arg(required = true, value_name = "FILE")]
@@ -48,17 +78,11 @@ pub(crate) struct ReplayArguments {
     /// Take records as frames of one source, VNI 0, instead of opening tunnels.
     #[arg(long)]
     pub(crate) bare: bool,
-    /// Worker threads, 1 to 64 [default: workers.count of the configuration]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) workers: Option<u16>,
     /// Also write the packets of a flow: community-id=1:… or flow=ID; may be repeated.
     #[arg(long, value_name = "WHICH")]
     pub(crate) extract: Vec<Extract>,
-    /// Write only these outputs: eve, conn-log, decap; may be repeated [default: all].
-    #[arg(long, value_name = "KIND", value_parser = export_kind)]
-    pub(crate) export: Vec<ExportKind>,
     #[command(flatten)]
-    pub(crate) config: ConfigArguments,
+    pub(crate) options: RunOptions,
 }
 
 #[derive(Debug, Args)]

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use vxscope_config::Config;
+use vxscope_config::{Choice, Config, ExportKind};
 
-use crate::arguments::CheckConfigArguments;
+use crate::arguments::{CheckConfigArguments, RunOptions};
 use crate::failure::Failure;
 use crate::print;
 
@@ -21,6 +21,22 @@ pub(crate) fn load(file: Option<&Path>, assignments: &[String]) -> Result<Config
         let file = file.map(|file| file.display().to_string());
         Failure::Configuration { file, problems }
     })
+}
+
+/// The configuration; the command line's own options override it like assignments.
+pub(crate) fn with_options(options: &RunOptions) -> Result<Config, Failure> {
+    let mut assignments = options.config.set.clone();
+    if let Some(workers) = options.workers {
+        assignments.push(format!("workers.count={workers}"));
+    }
+    let named = ExportKind::ALL
+        .iter()
+        .filter(|kind| options.export.contains(kind));
+    let kinds: Vec<&str> = named.map(|kind| kind.name()).collect();
+    if !kinds.is_empty() {
+        assignments.push(format!("export.kinds={}", kinds.join(",")));
+    }
+    load(options.config.config.as_deref(), &assignments)
 }
 
 /// `vxscope check-config`.

@@ -9,6 +9,7 @@ mod generate;
 mod progress;
 mod replay;
 mod report;
+mod run;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     start_logging();
     let result = match arguments.command {
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Gen(arguments) => generate::run(&arguments),
         Command::CheckConfig(arguments) => configuration::check(&arguments),
     };

@@ -1,7 +1,6 @@
 //! `vxscope replay`: captures through the sensor.
 
-use vxscope_config::{Choice, Config, ExportKind};
-use vxscope_engine::{EngineError, Replay};
+use vxscope_engine::{EngineError, Outcome, Replay};
 
 use crate::arguments::ReplayArguments;
 use crate::failure::Failure;
@@ -11,10 +10,10 @@ use crate::{configuration, print};
 
 const BAR: &str = "{bar:40} {bytes} of {total_bytes}, {msg} packets, {binary_bytes_per_sec}";
 
-/// Runs the replay, prints the result, and fails if anything was not read, written or balanced.
+/// Runs the replay and prints the result.
 pub(crate) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
     let replay = Replay {
-        config: configure(arguments)?,
+        config: configuration::with_options(&arguments.options)?,
         inputs: arguments.files.clone(),
         out: arguments.out.clone(),
         bare: arguments.bare,
@@ -29,7 +28,12 @@ pub(crate) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
     });
     drop(bar);
     let outcome = outcome.map_err(|error| failure(&error))?;
-    print(&report(&outcome, &replay))?;
+    print(&report(&outcome, &replay.out, !replay.extract.is_empty()))?;
+    conclude(outcome)
+}
+
+/// Fails if anything was not read, written or balanced.
+pub(crate) fn conclude(outcome: Outcome) -> Result<(), Failure> {
     let mut errors = outcome.sink_errors;
     if let Some(error) = outcome.summary.input.error {
         errors.push(format!(
@@ -47,24 +51,8 @@ pub(crate) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
     }
 }
 
-/// The configuration; the command line's own options override it like assignments.
-fn configure(arguments: &ReplayArguments) -> Result<Config, Failure> {
-    let mut assignments = arguments.config.set.clone();
-    if let Some(workers) = arguments.workers {
-        assignments.push(format!("workers.count={workers}"));
-    }
-    let named = ExportKind::ALL
-        .iter()
-        .filter(|kind| arguments.export.contains(kind));
-    let kinds: Vec<&str> = named.map(|kind| kind.name()).collect();
-    if !kinds.is_empty() {
-        assignments.push(format!("export.kinds={}", kinds.join(",")));
-    }
-    configuration::load(arguments.config.config.as_deref(), &assignments)
-}
-
 /// What is asked for is wrong, or could not be done.
-fn failure(error: &EngineError) -> Failure {
+pub(crate) fn failure(error: &EngineError) -> Failure {
     match error {
         EngineError::NoInput | EngineError::Ports { .. } => Failure::Usage(error.to_string()),
         _ => Failure::Failed(error.to_string()),

@@ -1,4 +1,4 @@
-//! The result of a replay as a person reads it.
+//! The result of a run as a person reads it.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount, HumanFloatCount};
 use serde::Serialize;
 use serde_json::Value;
-use vxscope_engine::{Outcome, Replay};
+use vxscope_engine::Outcome;
 use vxscope_export::{OUTPUT_NAMES, Summary};
 
 /// Most sources in the table; the rest is in `sources.json`.
@@ -15,13 +15,13 @@ const SOURCES_SHOWN: usize = 10;
 const LABEL: usize = 11;
 
 /// A few lines that end with the state of the ledger.
-pub(crate) fn report(outcome: &Outcome, replay: &Replay) -> String {
+pub(crate) fn report(outcome: &Outcome, out: &Path, extracts: bool) -> String {
     let summary = &outcome.summary;
     let mut text = headline(summary);
     text.push('\n');
     text.push_str(&sources(outcome));
     text.push('\n');
-    for (label, value) in lines(outcome, replay) {
+    for (label, value) in lines(outcome, out, extracts) {
         let _ = writeln!(text, "{label:LABEL$}{value}");
     }
     for warning in &summary.warnings {
@@ -78,7 +78,7 @@ fn sources(outcome: &Outcome) -> String {
     text
 }
 
-fn lines(outcome: &Outcome, replay: &Replay) -> Vec<(&'static str, String)> {
+fn lines(outcome: &Outcome, out: &Path, extracts: bool) -> Vec<(&'static str, String)> {
     let summary = &outcome.summary;
     let packets = &summary.packets;
     let flows = format!(
@@ -92,7 +92,18 @@ fn lines(outcome: &Outcome, replay: &Replay) -> Vec<(&'static str, String)> {
         HumanCount(rings.stored),
         reasons(&rings.unstored)
     );
-    let mut lines = vec![
+    let mut lines = Vec::new();
+    if outcome.kernel_refused > 0 || packets.kernel_dropped > 0 {
+        lines.push((
+            "kernel",
+            format!(
+                "{} dropped; {} refused while the sockets were being opened or shut",
+                HumanCount(packets.kernel_dropped),
+                HumanCount(outcome.kernel_refused)
+            ),
+        ));
+    }
+    lines.extend([
         (
             "frames",
             format!(
@@ -106,7 +117,7 @@ fn lines(outcome: &Outcome, replay: &Replay) -> Vec<(&'static str, String)> {
         ("untracked", reasons(&packets.untracked)),
         ("rings", rings),
         ("look back", look_back(outcome)),
-    ];
+    ]);
     for (name, count) in &summary.sinks {
         let shed = serde_json::to_value(count)
             .map(|count| reasons(&count["shed"]))
@@ -118,13 +129,13 @@ fn lines(outcome: &Outcome, replay: &Replay) -> Vec<(&'static str, String)> {
         Some((flows, whole)) => {
             lines.push(("extracted", format!("flows found: {flows}, whole: {whole}")));
         }
-        None if replay.extract.is_empty() => {}
+        None if !extracts => {}
         None => lines.push((
             "extracted",
             "no flow that was asked for is in a ring".to_owned(),
         )),
     }
-    lines.push(("outputs", outputs(&replay.out)));
+    lines.push(("outputs", outputs(out)));
     lines
 }
 
@@ -187,7 +198,7 @@ fn ledger(unbalanced: &[String]) -> String {
 }
 
 /// Columns as wide as their longest cell, the first to the left, the others to the right.
-fn align<const N: usize>(table: &[[String; N]]) -> String {
+pub(crate) fn align<const N: usize>(table: &[[String; N]]) -> String {
     let width = |column: usize| {
         table
             .iter()

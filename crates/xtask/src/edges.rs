@@ -16,7 +16,7 @@ const EDGES: &[(&str, &str)] = &[
     ("pcap", "units"),
     ("config", "units"),
     ("sim", "units"),
-    ("capture", "units pcap linux"),
+    ("capture", "units wire pcap linux"),
     ("flow", "units wire memory"),
     ("account", "units wire flow"),
     ("export", "units flow pcap"),

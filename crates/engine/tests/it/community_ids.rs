@@ -7,7 +7,16 @@ use crate::support::run::{self, Reading};
 use crate::support::{corpus, listed};
 
 /// Captures whose packets are counted otherwise, with the reason.
-const DIFFERENCES: &[(&str, &str)] = &[];
+const DIFFERENCES: &[(&str, &str)] = &[
+    (
+        "sctp/arkime__diameter_synthetic.pcap",
+        "the reference's parser leaves out SCTP COOKIE ACK, a chunk without data",
+    ),
+    (
+        "tcp4/pcapplusplus__many_interfaces-1.pcapng",
+        "the reference reads only packets of the first interface's link type",
+    ),
+];
 
 #[test]
 fn community_ids_have_the_packets_that_the_reference_gives_them() {
@@ -40,7 +49,7 @@ fn community_ids_have_the_packets_that_the_reference_gives_them() {
     );
     listed(&differing, DIFFERENCES);
     assert!(
-        captures >= 150 && packets >= 5_000,
+        captures >= 160 && packets >= 3_000,
         "{captures} captures, {packets} packets"
     );
 }

@@ -74,10 +74,9 @@ fn bare_conversations_are_those_of_tshark() {
     for (capture, table) in corpus::answers(&root, "tshark-4.0.17", &[]) {
         let rows = rows(&table);
         let path = root.join(&capture);
-        let (theirs, ports) = plain(&rows, &capture::packets(&path));
+        let (theirs, detail) = plain(&rows, &capture::packets(&path));
         let ran = run::run(&path, Reading::Bare);
-        let ours = flow::volumes(&output::eve(ran.path()));
-        let ours = if ports { ours } else { portless(&ours) };
+        let ours = reduced(flow::volumes(&output::eve(ran.path())), detail);
         let differences = flow::differences(&ours, &theirs);
         if !differences.is_empty() {
             differing.push((capture, differences.join("; ")));
@@ -115,10 +114,20 @@ struct Inner {
     names: Vec<String>,
 }
 
-/// A conversation's packet, and whether tshark knows its ports.
+/// How much of a conversation the table tells, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    /// Of IPv6 it has the first of the next headers, which may be an extension.
+    Addresses,
+    /// Later fragments have no ports there: nothing is reassembled.
+    Protocol,
+    Ports,
+}
+
+/// A conversation's packet.
 struct Seen {
     tuple: Tuple,
-    ports: bool,
+    detail: Detail,
 }
 
 impl Row {
@@ -211,14 +220,16 @@ impl Row {
         let fragment = self.number("ip.flags.mf", index) == Some(1)
             || self
                 .number("ip.frag_offset", index)
-                .is_some_and(|offset| offset > 0)
-            || inner.names.iter().any(|name| name == "ipv6.fraghdr");
-        let with_ports = matches!(protocol, 6 | 17 | 132);
+                .is_some_and(|offset| offset > 0);
+        let detail = match protocol {
+            6 | 17 | 132 if fragment || from.is_none() => Detail::Protocol,
+            1 | 6 | 17 | 58 | 132 => Detail::Ports,
+            _ if family == "ipv6" => Detail::Addresses,
+            _ => Detail::Ports,
+        };
         let ends = [(source, from.unwrap_or(0)), (target, to.unwrap_or(0))];
-        Some(Seen {
-            tuple: Tuple::new(inner.vni, u8::try_from(protocol).unwrap(), ends),
-            ports: !fragment && (from.is_some() || !with_ports),
-        })
+        let tuple = Tuple::new(inner.vni, u8::try_from(protocol).unwrap(), ends);
+        Some(Seen { tuple, detail })
     }
 }
 
@@ -237,10 +248,10 @@ fn mirrored(rows: &[Row], packets: &[Packet]) -> Volumes {
     volumes
 }
 
-/// Conversations of the records themselves; without ports if those of any packet are unknown.
-fn plain(rows: &[Row], packets: &[Packet]) -> (Volumes, bool) {
+/// Conversations of the records themselves, and how much the table tells of all of them.
+fn plain(rows: &[Row], packets: &[Packet]) -> (Volumes, Detail) {
     let mut scratch = Vec::new();
-    let (mut volumes, mut ports) = (Volumes::new(), true);
+    let (mut volumes, mut detail) = (Volumes::new(), Detail::Ports);
     for (row, packet) in rows.iter().zip(packets) {
         let Some(seen) = row.seen(&row.plain()) else {
             continue;
@@ -248,25 +259,32 @@ fn plain(rows: &[Row], packets: &[Packet]) -> (Volumes, bool) {
         let Ok(frame) = ethernet(packet.link, &packet.bytes, &mut scratch) else {
             continue;
         };
-        ports &= seen.ports;
+        detail = detail.min(seen.detail);
         volumes
             .entry(seen.tuple)
             .or_default()
             .add(1, frame.len() as u64);
     }
-    let volumes = if ports { volumes } else { portless(&volumes) };
-    (volumes, ports)
+    (reduced(volumes, detail), detail)
 }
 
-fn portless(volumes: &Volumes) -> Volumes {
-    let mut portless = Volumes::new();
+fn reduced(volumes: Volumes, detail: Detail) -> Volumes {
+    let mut reduced = Volumes::new();
     for (tuple, volume) in volumes {
-        portless
-            .entry(tuple.portless())
+        let tuple = match detail {
+            Detail::Ports => tuple,
+            Detail::Protocol => tuple.portless(),
+            Detail::Addresses => Tuple {
+                protocol: 0,
+                ..tuple.portless()
+            },
+        };
+        reduced
+            .entry(tuple)
             .or_default()
             .add(volume.packets, volume.bytes);
     }
-    portless
+    reduced
 }
 
 fn rows(table: &Path) -> Vec<Row> {

@@ -1,5 +1,6 @@
 //! Another parser walks what the generator makes: headers, checksums, sequence numbers, truth.
 
+mod faults;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,12 +1,12 @@
 //! `gen`: the capture holds what the printed truth says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::Value;
 use vxscope_pcap::{Reader, Step};
 
-use crate::{folder, vxscope};
+use crate::{folder, json, vxscope};
 
 #[test]
 fn the_truth_is_what_the_capture_holds() {
@@ -76,6 +76,53 @@ fn a_capture_that_cannot_be_written_is_named() {
         complaint.contains("no/such/folder.pcap: cannot be written"),
         "{complaint}"
     );
+}
+
+#[test]
+fn a_sensor_sees_genuine_and_forged_sources_as_the_truth_says() {
+    let dir = folder();
+    for gwlb in [false, true] {
+        let faults = "loss=0.1,reorder=0.1,duplicate=0.1,forged=0.2";
+        let mut arguments = vec!["gen", "--pcap", "a.pcap", "--faults", faults];
+        arguments.extend(gwlb.then_some("--gwlb"));
+        let truth: Value = serde_json::from_str(&vxscope(dir.path(), &arguments).ok()).unwrap();
+        vxscope(dir.path(), &["replay", "a.pcap", "--out", "o"]).ok();
+        let rows = |table: &Value, bytes: &str| -> BTreeSet<String> {
+            let rows = table.as_array().unwrap().iter();
+            let fields = ["outer_ip", "vni", "packets", bytes];
+            rows.map(|row| fields.map(|name| row[name].to_string()).join(" "))
+                .collect()
+        };
+        let mut told = rows(&truth["per_source"], "inner_bytes");
+        told.extend(rows(&truth["forged_sources"], "inner_bytes"));
+        assert!(told.len() > 4 + 16, "{told:?}");
+        assert_eq!(
+            rows(&json(&dir.path().join("o/sources.json")), "bytes"),
+            told
+        );
+        let summary = json(&dir.path().join("o/summary.json"));
+        assert_eq!(summary["packets"]["received"], truth["sent"]);
+    }
+}
+
+#[test]
+fn a_sensor_balances_what_was_corrupted() {
+    let dir = folder();
+    let arguments = ["gen", "--pcap", "a.pcap", "--faults", "corrupt=0.5"];
+    let truth: Value = serde_json::from_str(&vxscope(dir.path(), &arguments).ok()).unwrap();
+    let text = vxscope(dir.path(), &["replay", "a.pcap", "--out", "o"]).ok();
+    assert!(text.ends_with("\nledger: balanced\n"), "{text}");
+    let sources = json(&dir.path().join("o/sources.json"));
+    for told in truth["per_source"].as_array().unwrap() {
+        let seen = sources.as_array().unwrap().iter();
+        let mut seen =
+            seen.filter(|row| row["outer_ip"] == told["outer_ip"] && row["vni"] == told["vni"]);
+        let seen = seen.next().unwrap()["packets"].as_u64().unwrap();
+        let (genuine, corrupt) = (told["packets"].as_u64(), told["corrupt"].as_u64());
+        let (genuine, corrupt) = (genuine.unwrap(), corrupt.unwrap());
+        // Some corrupted packets can still be read, and some have lost their VNI.
+        assert!(seen > genuine && seen < genuine + corrupt, "{seen}: {told}");
+    }
 }
 
 /// Packets and bytes by source, read from the headers' fixed places.

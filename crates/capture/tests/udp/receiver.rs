@@ -1,0 +1,109 @@
+//! A thread for each worker, and the totals at the end.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use vxscope_capture::udp::{UdpBatch, UdpDatagram, UdpGroup, UdpOpened, UdpSettings, UdpSource};
+use vxscope_units::ByteSize;
+use vxscope_wire::Tunnel;
+
+pub(crate) const SEED: u32 = 0x5eed_5eed;
+
+/// VXLAN and GENEVE on ports of the kernel's choice.
+pub(crate) fn settings(workers: u16, receive_buffer: ByteSize) -> UdpSettings {
+    let group = |tunnel| UdpGroup { port: 0, tunnel };
+    UdpSettings {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        groups: vec![group(Tunnel::Vxlan), group(Tunnel::Geneve)],
+        interface: None,
+        workers: NonZeroU16::new(workers).unwrap(),
+        seed: SEED,
+        receive_buffer,
+    }
+}
+
+/// What the sockets of all workers say at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) received: u64,
+    pub(crate) dropped: u64,
+    pub(crate) refused: u64,
+}
+
+impl Totals {
+    pub(crate) fn of(sources: &mut [UdpSource]) -> Self {
+        let mut totals = Self::default();
+        for source in sources {
+            totals.received += source.received();
+            totals.dropped += source.dropped().unwrap();
+            totals.refused += source.refused().unwrap();
+        }
+        totals
+    }
+
+    pub(crate) const fn sum(self) -> u64 {
+        self.received + self.dropped + self.refused
+    }
+}
+
+/// What a sender may ask about the receivers.
+pub(crate) struct Progress<'a> {
+    pub(crate) received: &'a AtomicU64,
+}
+
+impl Progress<'_> {
+    /// Waits until the receivers are at most so many datagrams behind.
+    pub(crate) fn await_lag(&self, sent: u64, lag: u64) {
+        while sent > self.received.load(Ordering::Acquire) + lag {
+            thread::yield_now();
+        }
+    }
+}
+
+/// Receives with a thread per worker while `send` runs, which returns how much it sent; then
+/// stops. `observe` sees every datagram with its worker. Asserts the law before it returns.
+pub(crate) fn receive_while(
+    opened: UdpOpened,
+    observe: impl Fn(usize, Tunnel, UdpDatagram<'_>) + Sync,
+    send: impl FnOnce(&Progress<'_>) -> u64,
+) -> Totals {
+    let (received, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (sent, mut sources) = thread::scope(|scope| {
+        let (received, stop, observe) = (&received, &stop, &observe);
+        let workers = opened
+            .sources
+            .into_iter()
+            .enumerate()
+            .map(|(worker, mut source)| {
+                scope.spawn(move || {
+                    let mut batch = UdpBatch::new();
+                    loop {
+                        if stop.load(Ordering::Acquire) {
+                            source.stop().unwrap();
+                        }
+                        let stopping = stop.load(Ordering::Acquire);
+                        let count = source.receive(&mut batch).unwrap();
+                        assert_eq!(count, batch.datagrams().count());
+                        for datagram in batch.datagrams() {
+                            observe(worker, batch.tunnel(), datagram);
+                        }
+                        received.fetch_add(count as u64, Ordering::Release);
+                        if count == 0 && stopping {
+                            return source;
+                        }
+                    }
+                })
+            });
+        let workers: Vec<_> = workers.collect();
+        let sent = send(&Progress { received });
+        stop.store(true, Ordering::Release);
+        let sources: Vec<_> = workers.into_iter().map(|it| it.join().unwrap()).collect();
+        (sent, sources)
+    });
+    let totals = Totals::of(&mut sources);
+    assert_eq!(totals.received, received.into_inner());
+    assert_eq!(totals.sum(), sent, "{totals:?}");
+    totals
+}

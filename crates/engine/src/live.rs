@@ -1,0 +1,287 @@
+//! Live: mirrored traffic from UDP sockets, until somebody says stop.
+//!
+//! The kernel steers every datagram to its worker. Stop: every worker shuts its sockets, drains
+//! them, closes its flows and hands everything over; then the files get their names, the summary
+//! last. What was received is in the outputs or in a counter.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use vxscope_account::Statement;
+use vxscope_capture::udp::{
+    Interface, UdpBatch, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
+};
+use vxscope_config::Config;
+use vxscope_wire::Tunnel;
+
+use crate::clock::LiveClock;
+use crate::error::EngineError;
+use crate::outlet::{Pace, Wanted, Wishes};
+use crate::plan::Plan;
+use crate::replay::{Outcome, Walked};
+use crate::start;
+use crate::summary::{self, Finished, Kernel};
+use crate::worker::{Worker, WorkerReport};
+use crate::writer;
+
+/// How long frames and records may wait for the writer: bounds how old the newest line of an
+/// output is, and how far apart the workers' frames are merged.
+const REPORT_EVERY_NANOS: u64 = 100_000_000;
+/// How often somebody looks whether it is time to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Reports under way from all workers: one each second, so nobody who looks falls behind.
+const REPORTS: usize = 256;
+
+/// What to receive, and where to write.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Everything that can be configured.
+    pub config: Config,
+    /// Address to listen on; `::` or `0.0.0.0` for all.
+    pub address: IpAddr,
+    /// Ports to listen on instead of the configured ones for VXLAN.
+    pub vxlan_port: Option<u16>,
+    /// Interface that datagrams must come through; waited for if it is not there yet.
+    pub interface: Option<String>,
+    /// The folder of the outputs; made if it is not there.
+    pub out: PathBuf,
+}
+
+/// What a run says before the first packet.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// What was reserved.
+    pub plan: Plan,
+    /// Where it listens: address, port, what comes there.
+    pub listening: Vec<String>,
+    /// What is less than was asked for, and what to do about it.
+    pub warnings: Vec<String>,
+}
+
+/// How a run stands, once a second.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Since the sockets were opened.
+    pub elapsed: Duration,
+    /// The ledger by source.
+    pub statement: Statement,
+    /// Datagrams that the kernel dropped.
+    pub kernel_dropped: u64,
+}
+
+/// Who looks at a run.
+pub trait Observer {
+    /// The sockets are open.
+    fn handle_start(&mut self, started: &Started);
+
+    /// A second passed.
+    fn handle_status(&mut self, status: &Status);
+}
+
+/// One worker's news.
+struct News {
+    number: usize,
+    statement: Statement,
+    dropped: u64,
+}
+
+/// Receives until `stop` is set, then ends in order.
+///
+/// # Errors
+/// The sockets cannot be opened, memory cannot be reserved, outputs cannot be made, or the kernel
+/// fails a socket; in the last case the outputs are complete up to there.
+pub fn run(
+    live: &Live,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, EngineError> {
+    let plan = Plan::try_new(&live.config)?;
+    let interface = live
+        .interface
+        .as_deref()
+        .map(|name| Interface::wait(name, LOOK_EVERY, || !stop.load(Ordering::Relaxed)))
+        .transpose()?;
+    let sinks = start::sinks(&live.config, &live.out, false)?;
+    let dir = sinks.dir.clone();
+    let wishes = Wishes {
+        report_every: REPORT_EVERY_NANOS,
+        pace: Pace::Shed,
+        ..start::wishes(&live.config, Arc::new(Wanted::default()))
+    };
+    let (lines, outlets) = start::connect(&wishes, &plan);
+    let mut workers = start::workers(&plan, start::Takes::All, outlets)?;
+    workers.iter_mut().for_each(Worker::prefault);
+    let opened = settings(live, &plan, interface).open()?;
+    observer.handle_start(&started(live, plan, &opened));
+    let clock = LiveClock::start();
+    let (news, reports) = bounded(REPORTS);
+    let (written, served) = std::thread::scope(|scope| {
+        let writer = start::spawn(scope, "writer", move || writer::write(&lines, sinks))?;
+        let mut threads = Vec::new();
+        for (number, (worker, source)) in workers.into_iter().zip(opened.sources).enumerate() {
+            let news = news.clone();
+            let name = format!("worker-{number}");
+            let serve = move || serve(number, worker, source, stop, clock, &news);
+            threads.push(start::spawn(scope, &name, serve)?);
+        }
+        drop(news);
+        watch(&reports, threads.len(), clock, observer);
+        let served: Vec<_> = threads.into_iter().map(start::join).collect();
+        Ok::<_, EngineError>((start::join(writer), served))
+    })?;
+    let mut kernel = Kernel::default();
+    let mut reports = Vec::new();
+    let mut error = None;
+    for (report, result) in served {
+        reports.push(report);
+        match result {
+            Ok((dropped, refused)) => {
+                kernel.dropped += dropped;
+                kernel.refused += refused;
+            }
+            Err(failed) => error = Some(failed),
+        }
+    }
+    let walked = Walked {
+        reports,
+        error: None,
+    };
+    let finished = Finished {
+        walked,
+        written,
+        elapsed: clock.elapsed(),
+        kernel,
+    };
+    let outcome = summary::conclude(&dir, plan, finished)?;
+    match error {
+        Some(error) => Err(error.into()),
+        None => Ok(outcome),
+    }
+}
+
+fn settings(live: &Live, plan: &Plan, interface: Option<Interface>) -> UdpSettings {
+    let group = |tunnel| move |port| UdpGroup { port, tunnel };
+    let vxlan: Vec<u16> = match live.vxlan_port {
+        Some(port) => vec![port],
+        None => plan.options.vxlan_ports.iter().collect(),
+    };
+    let geneve = plan
+        .options
+        .geneve_ports
+        .iter()
+        .filter(|port| !vxlan.contains(port));
+    UdpSettings {
+        address: live.address,
+        groups: vxlan
+            .iter()
+            .copied()
+            .map(group(Tunnel::Vxlan))
+            .chain(geneve.map(group(Tunnel::Geneve)))
+            .collect(),
+        interface,
+        workers: plan.workers,
+        seed: plan.steering_seed,
+        receive_buffer: live.config.capture.receive_buffer,
+    }
+}
+
+fn started(live: &Live, plan: Plan, opened: &UdpOpened) -> Started {
+    let line = |group: &UdpGroup| {
+        let name = match group.tunnel {
+            Tunnel::Vxlan => "VXLAN",
+            Tunnel::Geneve => "GENEVE",
+        };
+        format!("{name} on {} UDP port {}", live.address, group.port)
+    };
+    Started {
+        plan,
+        listening: opened.groups.iter().map(line).collect(),
+        warnings: opened.warnings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// One worker: receives until told to stop, drains, ends.
+fn serve(
+    number: usize,
+    mut worker: Worker,
+    mut source: UdpSource,
+    stop: &AtomicBool,
+    clock: LiveClock,
+    news: &Sender<News>,
+) -> (WorkerReport, Result<(u64, u64), UdpError>) {
+    let result = receive(number, &mut worker, &mut source, stop, clock, news);
+    // A worker that fails ends the run: half a sensor would look like a whole one.
+    stop.store(true, Ordering::Relaxed);
+    (worker.finish(), result)
+}
+
+fn receive(
+    number: usize,
+    worker: &mut Worker,
+    source: &mut UdpSource,
+    stop: &AtomicBool,
+    clock: LiveClock,
+    news: &Sender<News>,
+) -> Result<(u64, u64), UdpError> {
+    let mut batch = UdpBatch::new();
+    let mut stopping = false;
+    let mut told = 0;
+    loop {
+        if !stopping && stop.load(Ordering::Relaxed) {
+            source.stop()?;
+            stopping = true;
+        }
+        let received = source.receive(&mut batch)?;
+        worker.handle_datagrams(&batch, clock.now());
+        if stopping && received == 0 {
+            break;
+        }
+        let second = clock.elapsed().as_secs();
+        if second > told {
+            told = second;
+            let (statement, dropped) = (worker.statement(), source.dropped()?);
+            // Whoever looks gets the next one if this one finds no room.
+            let _ = news.try_send(News {
+                number,
+                statement,
+                dropped,
+            });
+        }
+    }
+    Ok((source.dropped()?, source.refused()?))
+}
+
+/// Shows the workers' news, once a second, until they have ended.
+fn watch(reports: &Receiver<News>, workers: usize, clock: LiveClock, observer: &mut dyn Observer) {
+    let mut latest: Vec<Option<News>> = (0..workers).map(|_| None).collect();
+    let mut shown = 0;
+    loop {
+        match reports.recv_timeout(LOOK_EVERY) {
+            Ok(news) => {
+                if let Some(place) = latest.get_mut(news.number) {
+                    *place = Some(news);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let elapsed = clock.elapsed();
+        if elapsed.as_secs() > shown && reports.is_empty() {
+            shown = elapsed.as_secs();
+            let mut status = Status {
+                elapsed,
+                statement: Statement::default(),
+                kernel_dropped: 0,
+            };
+            for news in latest.iter().flatten() {
+                status.statement.merge(&news.statement);
+                status.kernel_dropped += news.dropped;
+            }
+            observer.handle_status(&status);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What every run is made of before its first packet: sinks, lines, workers, threads.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+use crossbeam_channel::bounded;
+use vxscope_account::Ledger;
+use vxscope_config::{Config, ExportKind};
+use vxscope_export::{
+    CHUNK_BYTES, ConnLog, DecapWriter, EveLog, EveOptions, FrameChunk, OutputDir, Overlap, VlanMode,
+};
+use vxscope_flow::{Flows, Fragments, Sources};
+use vxscope_wire::steer::Steering;
+
+use crate::error::EngineError;
+use crate::outlet::{Outlet, Pace, Wanted, Wishes};
+use crate::plan::Plan;
+use crate::worker::{Role, Worker};
+use crate::writer::{self, Line, Sinks};
+
+/// Empty chunks that each worker owns. Two would do; more ride out a slow disk.
+const CHUNKS: usize = 8;
+/// Deliveries under way from one worker.
+const DELIVERIES: usize = 8;
+/// Input records after which a worker says how far it is, so that others need not wait for it.
+const REPORT_EVERY: u64 = 8192;
+
+/// Which of the input a worker takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// All workers walk all records and take their own.
+    Own,
+    /// The same, and records are bare frames.
+    OwnBare,
+    /// All that comes: the kernel has steered it here.
+    All,
+}
+
+/// Opens the output files, after removing those of an earlier run.
+pub(crate) fn sinks(config: &Config, out: &Path, extract: bool) -> Result<Sinks, EngineError> {
+    let dir = OutputDir::create(out)?;
+    dir.remove_stale()?;
+    let export = &config.export;
+    let mode = writer::vlan_mode(export.decap.vlan);
+    let wants = |kind| export.kinds.contains(&kind);
+    let decap = wants(ExportKind::Decap)
+        .then(|| DecapWriter::create(&dir, mode))
+        .transpose()?;
+    let options = EveOptions {
+        strict: export.eve.strict,
+    };
+    Ok(Sinks {
+        eve: wants(ExportKind::Eve)
+            .then(|| EveLog::create(&dir, options))
+            .transpose()?,
+        conn_log: wants(ExportKind::ConnLog)
+            .then(|| ConnLog::create(&dir))
+            .transpose()?,
+        overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
+        extract,
+        decap,
+        dir,
+    })
+}
+
+/// What workers send on; for a finite input.
+pub(crate) fn wishes(config: &Config, extract: Arc<Wanted>) -> Wishes {
+    let kinds = &config.export.kinds;
+    Wishes {
+        frames: kinds.contains(&ExportKind::Decap),
+        // Frames alone need them, too: overlaps are found in flow records.
+        records: !kinds.is_empty(),
+        extract,
+        // With one worker nobody waits for its progress.
+        report_every: if config.workers.get() == 1 {
+            u64::MAX
+        } else {
+            REPORT_EVERY
+        },
+        pace: Pace::Wait,
+    }
+}
+
+/// The lines between workers and writer.
+pub(crate) fn connect(wishes: &Wishes, plan: &Plan) -> (Vec<Line>, Vec<Outlet>) {
+    let lines = (0..plan.workers.get()).map(|_| {
+        let (sender, deliveries) = bounded(DELIVERIES);
+        let (pool, chunks) = bounded(CHUNKS);
+        for _ in 0..if wishes.frames { CHUNKS } else { 0 } {
+            // The queue is as long as there are chunks, so none is refused.
+            let _ = pool.try_send(FrameChunk::with_capacity(CHUNK_BYTES));
+        }
+        (
+            Line { deliveries, pool },
+            Outlet::new(wishes.clone(), sender, chunks),
+        )
+    });
+    lines.unzip()
+}
+
+/// One worker for each outlet, its memory reserved.
+pub(crate) fn workers(
+    plan: &Plan,
+    takes: Takes,
+    outlets: Vec<Outlet>,
+) -> Result<Vec<Worker>, EngineError> {
+    let numbered = outlets.into_iter().enumerate();
+    numbered
+        .map(|(number, outlet)| worker(plan, takes, number, outlet))
+        .collect()
+}
+
+fn worker(plan: &Plan, takes: Takes, number: usize, outlet: Outlet) -> Result<Worker, EngineError> {
+    let limits = plan.limits;
+    let shares = takes != Takes::All && plan.workers.get() > 1;
+    let role = Role {
+        counts_input: takes == Takes::All || number == 0,
+        number,
+        steering: shares.then(|| Steering::new(plan.steering_seed, plan.workers)),
+        options: plan.options,
+        bare: takes == Takes::OwnBare,
+    };
+    Ok(Worker::new(
+        role,
+        Sources::new(limits.sources_max, limits.hash_seed),
+        Fragments::new(plan.fragments_max, limits.hash_seed),
+        Flows::try_new(limits).map_err(EngineError::Memory)?,
+        Ledger::new(limits.sources_max),
+        outlet,
+    ))
+}
+
+/// Starts a thread under a name.
+pub(crate) fn spawn<'scope, 'env, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, 'env>,
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, EngineError> {
+    Builder::new()
+        .name(name.to_owned())
+        .spawn_scoped(scope, body)
+        .map_err(EngineError::Thread)
+}
+
+/// A panic in a thread is a defect; it goes on in whoever waits.
+pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
