@@ -115,7 +115,8 @@ pub(crate) struct GenArguments {
     /// the next 250 those from 127.0.1.2, and so on up to 750 sources. Inside, their interfaces
     /// have the same addresses. The UDP source port is the socket's, not one for each flow. Bytes
     /// are counted without Ethernet, IP and UDP headers. Any other address than 127.x.x.x gets
-    /// everything from one address, and only VNIs tell sources apart.
+    /// everything from one address, and only VNIs tell sources apart. With --gwlb the datagrams
+    /// are GENEVE, whose usual port is 6081.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) to: Option<SocketAddr>,
     /// Let --to be an address of another machine.
@@ -125,8 +126,9 @@ pub(crate) struct GenArguments {
     ///
     /// loss: made, but does not leave. reorder: leaves up to four packets later. duplicate: leaves
     /// twice. corrupt: bytes of the tunnel's headers or the inner frame are flipped, or the end
-    /// is cut. forged: extra packets from addresses or with VNIs that are no source. The JSON
-    /// counts each; per_source has what left as it was made, and duplicates.
+    /// is cut. forged: extra packets from addresses (16 from 127.254.0.1, in captures 10.254.0.1)
+    /// or with VNIs that are no source. The JSON counts each; per_source has what left as it was
+    /// made, and duplicates.
     #[arg(long, value_name = "NAME=SHARE,…", default_value = "none", value_parser = faults)]
     pub(crate) faults: Faults,
     /// Write one line of JSON for each packet that left.

@@ -98,7 +98,7 @@ fn stopping_under_fire_hands_out_all_that_was_received() {
         });
         let totals = Totals::of(&mut opened.sources);
         assert_eq!(totals.sum(), sent.into_inner(), "{totals:?}");
-        assert!(totals.received >= 1_000 && totals.refused > 0, "{totals:?}");
+        assert!(totals.received >= 300 && totals.refused > 0, "{totals:?}");
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::num::NonZeroU16;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use vxscope_capture::udp::UdpDatagram;
+use vxscope_capture::udp::{UdpBatch, UdpDatagram, UdpGroup, UdpSettings};
 use vxscope_units::{ByteSize, Timestamp};
 use vxscope_wire::bpf::Program;
 use vxscope_wire::steer::Steering;
@@ -14,6 +16,7 @@ use crate::receiver::{SEED, receive_while, settings};
 
 const FLOWS: u32 = 1_000;
 const WORKERS: u16 = 4;
+const BUFFER: ByteSize = ByteSize::mib(4);
 
 /// How the hosts of the flows are numbered.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +47,7 @@ fn no_flow_is_split_in_any_encoding_plan_direction_or_tunnel() {
 #[test]
 fn the_kernel_runs_the_program_as_we_do() {
     // Frames that are cut, damaged or nothing at all: whatever the index, it is the program's.
-    let opened = settings(WORKERS, ByteSize::mib(4)).open().unwrap();
+    let opened = settings(WORKERS, BUFFER).open().unwrap();
     let ports = [opened.groups[0].port, opened.groups[1].port];
     let workers = NonZeroU16::new(WORKERS).unwrap();
     let programs = [Tunnel::Vxlan, Tunnel::Geneve]
@@ -81,9 +84,51 @@ fn the_kernel_runs_the_program_as_we_do() {
     assert_eq!(totals.dropped, 0);
 }
 
+#[test]
+fn no_flow_is_split_while_the_sockets_open() {
+    // A port that was free a moment ago.
+    let port = settings(1, BUFFER).open().unwrap().groups[0].port;
+    let settings = UdpSettings {
+        groups: vec![UdpGroup {
+            port,
+            tunnel: Tunnel::Vxlan,
+        }],
+        ..settings(WORKERS, BUFFER)
+    };
+    let ceased = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut senders = Senders::new(8);
+            let mut random = Random(5);
+            while !ceased.load(Ordering::Acquire) {
+                let flow = flow(0, Plan::RandomHosts, &mut random);
+                senders.send(port, &vxlan(flow.vni, &flow.frame(&ENCODINGS[0], false)));
+            }
+        });
+        let program = Program::steering(SEED, settings.workers, Tunnel::Vxlan);
+        let (mut received, mut refused) = (0, 0);
+        for _ in 0..40 {
+            let mut opened = settings.open().unwrap();
+            let mut batch = UdpBatch::new();
+            for (worker, source) in opened.sources.iter_mut().enumerate() {
+                for _ in 0..4 {
+                    source.receive(&mut batch).unwrap();
+                    for datagram in batch.datagrams() {
+                        assert_eq!(program.run(datagram.payload) as usize, worker);
+                        received += 1;
+                    }
+                }
+                refused += source.refused().unwrap();
+            }
+        }
+        ceased.store(true, Ordering::Release);
+        assert!(received > 0 && refused > 0, "{received} {refused}");
+    });
+}
+
 /// Sends both directions of each flow through both tunnels; where it arrived, flow by flow.
 fn workers_of_flows(encoding: &Encoding, plan: Plan) -> Vec<usize> {
-    let opened = settings(WORKERS, ByteSize::mib(4)).open().unwrap();
+    let opened = settings(WORKERS, BUFFER).open().unwrap();
     let [vxlan_port, geneve_port] = [opened.groups[0].port, opened.groups[1].port];
     let steering = Steering::new(SEED, NonZeroU16::new(WORKERS).unwrap());
     let seen = Mutex::new(vec![Vec::new(); FLOWS as usize]);

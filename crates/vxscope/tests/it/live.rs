@@ -272,13 +272,15 @@ fn collect(receiver: &UdpSocket, ended: &AtomicBool) -> Arrived {
     loop {
         let last = ended.load(Ordering::Acquire);
         match receiver.recv_from(&mut buffer) {
-            Ok((length, sender)) => arrived.push((sender, buffer[..length].to_vec())),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 if last {
                     return arrived;
                 }
             }
-            Err(error) => panic!("{error}"),
+            result => {
+                let (length, sender) = result.expect("a socket that receives");
+                arrived.push((sender, buffer[..length].to_vec()));
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod generate;
 mod live;
 mod replay;
+mod run;
 mod usage;
 
 use std::path::Path;

@@ -14,7 +14,7 @@ pub(crate) fn listed(differing: &[(String, String)], list: &[(&str, &str)]) {
     let mut complaints = Vec::new();
     for (name, difference) in differing {
         match list.iter().find(|(listed, _)| listed == name) {
-            Some((_, reason)) => println!("differs as listed: {name}: {reason}"),
+            Some((_, reason)) => println!("differs as listed: {name}: {reason} [{difference}]"),
             None => complaints.push(format!("{name}: {difference}")),
         }
     }
