@@ -43,7 +43,8 @@ pub struct Live {
     pub config: Config,
     /// Address to listen on; `::` or `0.0.0.0` for all.
     pub address: IpAddr,
-    /// Ports to listen on instead of the configured ones for VXLAN.
+    /// Port to listen on instead of the configured ones for VXLAN. 0: one of the kernel's choice,
+    /// and nothing else is listened on, as a demonstration wants it.
     pub vxlan_port: Option<u16>,
     /// Interface that datagrams must come through; waited for if it is not there yet.
     pub interface: Option<String>,
@@ -56,6 +57,8 @@ pub struct Live {
 pub struct Started {
     /// What was reserved.
     pub plan: Plan,
+    /// The first port for VXLAN.
+    pub vxlan_port: Option<u16>,
     /// Where it listens: address, port, what comes there.
     pub listening: Vec<String>,
     /// What is less than was asked for, and what to do about it.
@@ -173,7 +176,7 @@ fn settings(live: &Live, plan: &Plan, interface: Option<Interface>) -> UdpSettin
         .options
         .geneve_ports
         .iter()
-        .filter(|port| !vxlan.contains(port));
+        .filter(|port| !vxlan.contains(port) && live.vxlan_port != Some(0));
     UdpSettings {
         address: live.address,
         groups: vxlan
@@ -199,6 +202,7 @@ fn started(live: &Live, plan: Plan, opened: &UdpOpened) -> Started {
     };
     Started {
         plan,
+        vxlan_port: opened.groups.first().map(|group| group.port),
         listening: opened.groups.iter().map(line).collect(),
         warnings: opened.warnings.iter().map(ToString::to_string).collect(),
     }

@@ -18,6 +18,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See it work: sensor and mirrored traffic on this machine, in half a minute at most.
+    Demo(DemoArguments),
     /// Run captures through the sensor and write what Zeek and Suricata would like to read.
     Replay(ReplayArguments),
     /// Receive mirrored traffic until interrupted, and write the same.
@@ -37,6 +39,13 @@ pub(crate) struct ConfigArguments {
     /// Change one key of the configuration, as in rings.memory=1GiB; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// How long traffic is sent.
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=25))]
+    pub(crate) seconds: u64,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! `vxscope gen`: mirror traffic into a capture or through sockets, and the truth about it.
 
 mod capture;
-mod live;
+pub(crate) mod live;
 mod log;
 
 use std::io::{self, Write};

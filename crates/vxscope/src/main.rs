@@ -4,6 +4,7 @@
 
 mod arguments;
 mod configuration;
+mod demo;
 mod failure;
 mod generate;
 mod progress;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging();
     let result = match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Gen(arguments) => generate::run(&arguments),

@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
 
 /// What is told while it runs: a few lines at the start, and on a terminal a live table.
 #[derive(Debug, Default)]
-struct Screen {
+pub(crate) struct Screen {
     lines: usize,
     before: Option<Status>,
 }
@@ -77,7 +77,7 @@ impl Observer for Screen {
 
 impl Screen {
     /// Takes the live table away.
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if self.lines > 0 {
             show(&format!("\x1b[{}A\x1b[J", self.lines));
             self.lines = 0;

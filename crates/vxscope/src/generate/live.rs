@@ -63,7 +63,7 @@ fn carrier(target: SocketAddr) -> Result<Carrier, Failure> {
 
 /// Sockets, and when to use them.
 #[derive(Debug)]
-struct Sender {
+pub(crate) struct Sender {
     /// In the order of [`Stream::senders`]. They are not connected, so that a target at which
     /// nobody listens is no error.
     sockets: Vec<UdpSocket>,
@@ -74,7 +74,7 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(stream: &Stream, target: SocketAddr, rate: u64) -> Result<Self, Failure> {
+    pub(crate) fn new(stream: &Stream, target: SocketAddr, rate: u64) -> Result<Self, Failure> {
         let sockets = stream.senders().into_iter().map(|address| {
             UdpSocket::bind((address, 0))
                 .map_err(|error| Failure::Failed(format!("{address}: no socket: {error}")))
@@ -89,7 +89,7 @@ impl Sender {
     }
 
     /// Waits for the datagram's turn. False if the kernel would not take it.
-    fn send(&mut self, datagram: &Datagram, packet: &[u8]) -> Result<bool, Failure> {
+    pub(crate) fn send(&mut self, datagram: &Datagram, packet: &[u8]) -> Result<bool, Failure> {
         self.wait();
         let payload = packet.get(self.headers..).unwrap_or_default();
         let Some(socket) = self.sockets.get(datagram.sender) else {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -117,11 +118,28 @@ fn a_port_in_use_is_named_with_what_to_do() {
     );
 }
 
+#[test]
+fn the_demo_ends_with_a_balanced_ledger_for_any_user_in_any_folder() {
+    let dir = folder();
+    let output = Command::new(env!("CARGO_BIN_EXE_vxscope"))
+        .args(["demo", "--seconds", "1"])
+        .current_dir("/")
+        .env("TMPDIR", dir.path())
+        .output()
+        .unwrap();
+    let run = Run::from(output);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.starts_with("sent "), "{run:?}");
+    assert!(run.stdout.ends_with("ledger: balanced\n"), "{run:?}");
+}
+
 /// A running sensor, in `dir`, with outputs in `out`.
 struct Sensor {
     child: Child,
     dir: std::path::PathBuf,
     port: u16,
+    /// Kept open, so that the sensor never writes to nobody.
+    _said: BufReader<ChildStderr>,
 }
 
 /// What is left of it.
@@ -133,7 +151,7 @@ struct Stopped {
 impl Sensor {
     fn start(dir: &Path, options: &[&str]) -> Self {
         let (port, other) = (free_port(), free_port());
-        let child = Command::new(env!("CARGO_BIN_EXE_vxscope"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vxscope"))
             .args([
                 "run",
                 "--listen",
@@ -149,28 +167,23 @@ impl Sensor {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let sensor = Self {
+        // What is said at the start comes once the sockets are open; before, they refuse.
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.starts_with("interrupt") {
+            line.clear();
+            assert_ne!(
+                said.read_line(&mut line).unwrap(),
+                0,
+                "the sensor did not start"
+            );
+        }
+        Self {
             child,
             dir: dir.to_owned(),
             port,
-        };
-        sensor.wait_until_bound();
-        sensor
-    }
-
-    /// The outputs are made before the sockets, and the sockets are listed by the kernel.
-    fn wait_until_bound(&self) {
-        let local = format!(":{:04X} ", self.port);
-        for _ in 0..500 {
-            if fs::read_to_string("/proc/net/udp")
-                .unwrap()
-                .contains(&local)
-            {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+            _said: said,
         }
-        panic!("the sensor does not listen");
     }
 
     fn command(&self, options: &[&str]) -> Command {
