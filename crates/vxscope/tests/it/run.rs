@@ -164,14 +164,14 @@ impl Sensor {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
+            .expect("as the test arranged it");
         // What is said at the start comes once the sockets are open; before, they refuse.
-        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut said = BufReader::new(child.stderr.take().expect("as the test arranged it"));
         let mut line = String::new();
         while !line.starts_with("interrupt") {
             line.clear();
             assert_ne!(
-                said.read_line(&mut line).unwrap(),
+                said.read_line(&mut line).expect("as the test arranged it"),
                 0,
                 "the sensor did not start"
             );
@@ -194,15 +194,26 @@ impl Sensor {
 
     /// Sends to it, and returns what was sent.
     fn load(&self, options: &[&str]) -> Value {
-        let run = Run::from(self.command(options).output().unwrap());
-        serde_json::from_str(&run.ok()).unwrap()
+        let run = Run::from(
+            self.command(options)
+                .output()
+                .expect("as the test arranged it"),
+        );
+        serde_json::from_str(&run.ok()).expect("as the test arranged it")
     }
 
     fn stop(self) -> Stopped {
         let id = self.child.id().to_string();
-        let killed = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        let killed = Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .expect("as the test arranged it");
         assert!(killed.success());
-        let run = Run::from(self.child.wait_with_output().unwrap());
+        let run = Run::from(
+            self.child
+                .wait_with_output()
+                .expect("as the test arranged it"),
+        );
         assert_eq!(run.code, Some(0), "{run:?}");
         Stopped { run, dir: self.dir }
     }
@@ -210,38 +221,46 @@ impl Sensor {
 
 impl Stopped {
     fn summary(&self) -> Value {
-        let text = fs::read_to_string(self.dir.join("out/summary.json")).unwrap();
-        serde_json::from_str(&text).unwrap()
+        let text =
+            fs::read_to_string(self.dir.join("out/summary.json")).expect("as the test arranged it");
+        serde_json::from_str(&text).expect("as the test arranged it")
     }
 }
 
 fn free_port() -> u16 {
     UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
+        .expect("as the test arranged it")
         .local_addr()
-        .unwrap()
+        .expect("as the test arranged it")
         .port()
 }
 
 fn sent(truth: &Value) -> u64 {
-    truth["sent"].as_u64().unwrap()
+    truth["sent"].as_u64().expect("as the test arranged it")
 }
 
 fn received_and_dropped(summary: &Value) -> (u64, u64) {
-    let count = |name: &str| summary["packets"][name].as_u64().unwrap();
+    let count = |name: &str| {
+        summary["packets"][name]
+            .as_u64()
+            .expect("as the test arranged it")
+    };
     (count("received"), count("kernel_dropped"))
 }
 
 fn sources(dir: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(dir.join("out/sources.json")).unwrap()).unwrap()
+    serde_json::from_str(
+        &fs::read_to_string(dir.join("out/sources.json")).expect("as the test arranged it"),
+    )
+    .expect("as the test arranged it")
 }
 
 fn per_source(rows: &Value) -> BTreeMap<String, u64> {
-    let rows = rows.as_array().unwrap().iter();
+    let rows = rows.as_array().expect("as the test arranged it").iter();
     rows.map(|row| {
         (
             format!("{} {}", row["outer_ip"], row["vni"]),
-            row["packets"].as_u64().unwrap(),
+            row["packets"].as_u64().expect("as the test arranged it"),
         )
     })
     .collect()
@@ -249,10 +268,14 @@ fn per_source(rows: &Value) -> BTreeMap<String, u64> {
 
 fn records(capture: &Path) -> u64 {
     use vxscope_pcap::{Reader, Step};
-    let (bytes, mut reader, mut records) = (fs::read(capture).unwrap(), Reader::new(), 0);
+    let (bytes, mut reader, mut records) = (
+        fs::read(capture).expect("as the test arranged it"),
+        Reader::new(),
+        0,
+    );
     let mut rest = &bytes[..];
     loop {
-        match reader.read(rest).unwrap() {
+        match reader.read(rest).expect("as the test arranged it") {
             Step::Record { consumed, .. } => {
                 records += 1;
                 rest = &rest[consumed..];
@@ -261,18 +284,18 @@ fn records(capture: &Path) -> u64 {
             Step::NeedMore { .. } => break,
         }
     }
-    reader.finish(rest).unwrap();
+    reader.finish(rest).expect("as the test arranged it");
     records
 }
 
 /// Every flow without its times, ids and addresses (a live source is a loopback address): VNI,
 /// protocol, ports, packets and bytes of both ways, state.
 fn flows(out: &Path) -> Vec<String> {
-    let text = fs::read_to_string(out.join("eve.json")).unwrap();
+    let text = fs::read_to_string(out.join("eve.json")).expect("as the test arranged it");
     let mut flows: Vec<String> = text
         .lines()
         .map(|line| {
-            let record: Value = serde_json::from_str(line).unwrap();
+            let record: Value = serde_json::from_str(line).expect("as the test arranged it");
             let flow = &record["flow"];
             format!(
                 "{} {} {} {} {} {} {} {} {}",
