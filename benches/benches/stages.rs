@@ -160,7 +160,6 @@ fn rings(criterion: &mut Criterion) {
         let Ok(mut store) = Store::try_new() else {
             continue;
         };
-        store.touch();
         let file = file(frames);
         let copy = BenchmarkId::new("ceiling: walk and copy", frames.name());
         group.bench_function(copy, |bencher| {

@@ -16,22 +16,19 @@ const LINE: usize = 64;
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 
-/// Memory of the same kind as the rings', zeroed, untouched.
+/// Memory of the same kind as the rings', zeroed.
 #[derive(Debug)]
 pub struct Store(Slab);
 
 impl Store {
-    /// Reserves [`STORE_BYTES`].
+    /// [`STORE_BYTES`], every page of it there.
     ///
     /// # Errors
     /// What the kernel says when it has no address space left.
     pub fn try_new() -> io::Result<Self> {
-        Slab::try_new(STORE_BYTES).map(Self)
-    }
-
-    /// Touches all of it.
-    pub fn touch(&mut self) {
-        self.0.prefault();
+        let mut slab = Slab::try_new(STORE_BYTES)?;
+        slab.prefault();
+        Ok(Self(slab))
     }
 }
 

@@ -17,4 +17,4 @@ pub use rounds::{Ratio, Work, interleave, median};
 pub use run::{Exports, Once, configuration, replay_once};
 pub use table::Table;
 pub use traffic::{Capture, Frames, Traffic, bundled, folder};
-pub use usage::{cpu_of_children, cpu_of_process};
+pub use usage::Cpu;

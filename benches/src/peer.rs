@@ -3,9 +3,8 @@
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use crate::usage::cpu_of_children;
+use crate::usage::Cpu;
 
 /// Another program and how it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +20,8 @@ pub enum Peer {
 /// What a peer took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured {
-    /// User and system time of the child.
-    Cpu(Duration),
+    /// CPU time of the child.
+    Cpu(Cpu),
     /// There is no such program.
     NotInstalled,
     /// It ended with an error.
@@ -48,12 +47,12 @@ impl Peer {
         let mut command = self.command(capture, folder);
         command.stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        let before = cpu_of_children()?;
+        let before = Cpu::of_children()?;
         match command.status() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Measured::NotInstalled),
             Err(error) => Err(error),
             Ok(status) if !status.success() => Ok(Measured::Failed),
-            Ok(_) => Ok(Measured::Cpu(cpu_of_children()?.saturating_sub(before))),
+            Ok(_) => Ok(Measured::Cpu(Cpu::of_children()?.since(before))),
         }
     }
 

@@ -2,12 +2,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use vxscope_config::{Config, ExportKind};
 use vxscope_engine::{Outcome, Replay, replay};
 
-use crate::usage::cpu_of_process;
+use crate::usage::Cpu;
 
 /// What a replay writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +45,8 @@ impl Exports {
 /// A replay that was done.
 #[derive(Debug)]
 pub struct Once {
-    /// User and system time of all threads, from opening the files to the written summary.
-    pub cpu: Duration,
+    /// Used by all threads, from opening the files to the written summary.
+    pub cpu: Cpu,
     /// What it gave.
     pub outcome: Outcome,
 }
@@ -77,9 +76,9 @@ pub fn replay_once(config: &Config, inputs: &[PathBuf], out: &Path) -> io::Resul
         bare: false,
         extract: vec![],
     };
-    let before = cpu_of_process()?;
+    let before = Cpu::of_process()?;
     let outcome = replay(&job, &|_| {}).map_err(io::Error::other)?;
-    let cpu = cpu_of_process()?.saturating_sub(before);
+    let cpu = Cpu::of_process()?.since(before);
     if !outcome.is_success() {
         let faults = [&outcome.unbalanced[..], &outcome.sink_errors[..]].concat();
         return Err(io::Error::other(format!(

@@ -6,25 +6,54 @@ use std::time::Duration;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
-/// User and system time of this process, all threads.
-///
-/// # Errors
-/// What the kernel says.
-pub fn cpu_of_process() -> io::Result<Duration> {
-    cpu(UsageWho::RUSAGE_SELF)
+/// CPU time that was used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cpu {
+    /// In the program itself.
+    pub user: Duration,
+    /// In the kernel on its behalf.
+    pub kernel: Duration,
 }
 
-/// User and system time of all child processes that have been waited for.
-///
-/// # Errors
-/// What the kernel says.
-pub fn cpu_of_children() -> io::Result<Duration> {
-    cpu(UsageWho::RUSAGE_CHILDREN)
+impl Cpu {
+    /// Of this process, all threads.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn of_process() -> io::Result<Self> {
+        cpu(UsageWho::RUSAGE_SELF)
+    }
+
+    /// Of all child processes that have been waited for.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn of_children() -> io::Result<Self> {
+        cpu(UsageWho::RUSAGE_CHILDREN)
+    }
+
+    /// What was used since `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            user: self.user.saturating_sub(before.user),
+            kernel: self.kernel.saturating_sub(before.kernel),
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn total(self) -> Duration {
+        self.user + self.kernel
+    }
 }
 
-fn cpu(who: UsageWho) -> io::Result<Duration> {
+fn cpu(who: UsageWho) -> io::Result<Cpu> {
     let usage = getrusage(who)?;
-    Ok(duration(usage.user_time()) + duration(usage.system_time()))
+    Ok(Cpu {
+        user: duration(usage.user_time()),
+        kernel: duration(usage.system_time()),
+    })
 }
 
 fn duration(time: TimeVal) -> Duration {

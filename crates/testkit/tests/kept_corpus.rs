@@ -8,6 +8,7 @@ mod seed;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use vxscope_config::Config;
 use vxscope_pcap::{Reader, Step};
 use vxscope_testkit::Vxlan;
 use vxscope_testkit::property::{self, Property, decapsulate_input, frame_input, steering_input};
@@ -50,6 +51,13 @@ fn config_holds_for_kept_cut_and_damaged_inputs() {
 #[test]
 fn replay_holds_for_kept_and_damaged_inputs() {
     check("replay", 6);
+}
+
+/// Not kept as files, which every new key would change.
+#[test]
+fn printed_configurations_hold() {
+    property::config(Config::default().to_toml().as_bytes());
+    property::config(Config::reference().as_bytes());
 }
 
 /// `UPDATE_EXPECT=1` writes them again.

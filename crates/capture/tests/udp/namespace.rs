@@ -75,18 +75,26 @@ fn inside_an_interface_appears_and_goes() {
         let sent = command(&format!("{from}bash -c")).arg(script).status();
         assert!(sent.unwrap().success());
     };
-    send("", "127.0.0.1");
-    send(&format!("{far} "), "192.0.2.1");
     let mut sources = opened.sources;
     let mut batch = UdpBatch::new();
     let mut senders = Vec::new();
-    for _ in 0..3 {
+    // A link that has just come up may lose the first.
+    for _ in 0..50 {
+        send("", "127.0.0.1");
+        send(&format!("{far} "), "192.0.2.1");
         for source in &mut sources {
             source.receive(&mut batch).unwrap();
             senders.extend(batch.datagrams().map(|datagram| datagram.source));
         }
+        if !senders.is_empty() {
+            break;
+        }
     }
-    assert_eq!(senders, [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))]);
+    let far_end = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+    assert!(
+        !senders.is_empty() && senders.iter().all(|it| *it == far_end),
+        "{senders:?}"
+    );
 
     let found = Interface::find("mirror0").unwrap();
     assert!(found.is_present() && found.is_up());

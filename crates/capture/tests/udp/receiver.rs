@@ -50,14 +50,27 @@ impl Totals {
 
 /// What a sender may ask about the receivers.
 pub(crate) struct Progress<'a> {
-    pub(crate) received: &'a AtomicU64,
+    received: &'a AtomicU64,
+    failed: &'a AtomicBool,
 }
 
 impl Progress<'_> {
-    /// Waits until the receivers are at most so many datagrams behind.
+    /// Waits until the receivers are at most so many datagrams behind, or one has failed.
     pub(crate) fn await_lag(&self, sent: u64, lag: u64) {
         while sent > self.received.load(Ordering::Acquire) + lag {
+            assert!(!self.failed.load(Ordering::Acquire), "a receiver failed");
             thread::yield_now();
+        }
+    }
+}
+
+/// Tells the sender that the receiver's thread panicked.
+struct Alarm<'a>(&'a AtomicBool);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Release);
         }
     }
 }
@@ -70,20 +83,22 @@ pub(crate) fn receive_while(
     send: impl FnOnce(&Progress<'_>) -> u64,
 ) -> Totals {
     let (received, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let failed = AtomicBool::new(false);
     let (sent, mut sources) = thread::scope(|scope| {
-        let (received, stop, observe) = (&received, &stop, &observe);
+        let (received, stop, failed, observe) = (&received, &stop, &failed, &observe);
         let workers = opened
             .sources
             .into_iter()
             .enumerate()
             .map(|(worker, mut source)| {
                 scope.spawn(move || {
+                    let _alarm = Alarm(failed);
                     let mut batch = UdpBatch::new();
                     loop {
-                        if stop.load(Ordering::Acquire) {
+                        let stopping = stop.load(Ordering::Acquire);
+                        if stopping {
                             source.stop().unwrap();
                         }
-                        let stopping = stop.load(Ordering::Acquire);
                         let count = source.receive(&mut batch).unwrap();
                         assert_eq!(count, batch.datagrams().count());
                         for datagram in batch.datagrams() {
@@ -97,7 +112,7 @@ pub(crate) fn receive_while(
                 })
             });
         let workers: Vec<_> = workers.collect();
-        let sent = send(&Progress { received });
+        let sent = send(&Progress { received, failed });
         stop.store(true, Ordering::Release);
         let sources: Vec<_> = workers.into_iter().map(|it| it.join().unwrap()).collect();
         (sent, sources)

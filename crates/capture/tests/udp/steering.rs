@@ -107,7 +107,11 @@ fn no_flow_is_split_while_the_sockets_open() {
         });
         let program = Program::steering(SEED, settings.workers, Tunnel::Vxlan);
         let (mut received, mut refused) = (0, 0);
-        for _ in 0..40 {
+        // Until something came at the wrong moment often enough.
+        for round in 0..2_000 {
+            if round >= 40 && refused >= 10 {
+                break;
+            }
             let mut opened = settings.open().unwrap();
             let mut batch = UdpBatch::new();
             for (worker, source) in opened.sources.iter_mut().enumerate() {
@@ -122,7 +126,7 @@ fn no_flow_is_split_while_the_sockets_open() {
             }
         }
         ceased.store(true, Ordering::Release);
-        assert!(received > 0 && refused > 0, "{received} {refused}");
+        assert!(received > 0 && refused >= 10, "{received} {refused}");
     });
 }
 

@@ -1,10 +1,10 @@
 //! Community IDs, each with its packets, beside those of the reference library.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::output::{self, packets_of, text};
 use crate::support::run::{self, Reading};
-use crate::support::{corpus, listed};
+use crate::support::{Comparison, corpus};
 
 /// Captures whose packets are counted otherwise, with the reason.
 const DIFFERENCES: &[(&str, &str)] = &[
@@ -21,8 +21,8 @@ const DIFFERENCES: &[(&str, &str)] = &[
 #[test]
 fn community_ids_have_the_packets_that_the_reference_gives_them() {
     let Some(root) = corpus::root() else { return };
-    let (mut captures, mut ids, mut packets) = (0, 0, 0);
-    let mut differing = Vec::new();
+    let mut comparison = Comparison::new(DIFFERENCES);
+    let (mut ids, mut packets) = (0, 0);
     for (capture, table) in corpus::answers(&root, "communityid-1.5.0", &[]) {
         let theirs: BTreeMap<String, u64> = corpus::table(&table)
             .into_iter()
@@ -35,21 +35,26 @@ fn community_ids_have_the_packets_that_the_reference_gives_them() {
                 .entry(text(&record, "community_id").to_owned())
                 .or_insert(0) += packets_of(&record);
         }
-        captures += 1;
-        if ours == theirs {
+        if comparison.note(&capture, &differences(&ours, &theirs)) {
             ids += theirs.len();
             packets += theirs.values().sum::<u64>();
-        } else {
-            differing.push((capture, format!("{ours:?}, they say {theirs:?}")));
         }
     }
-    println!(
-        "community ids: {captures} captures, {} agree: {ids} ids, {packets} packets",
-        captures - differing.len()
-    );
-    listed(&differing, DIFFERENCES);
+    let captures = comparison.agreeing();
+    println!("community ids: {captures} captures, {ids} ids, {packets} packets agree");
+    comparison.finish();
     assert!(
         captures >= 160 && packets >= 3_000,
         "{captures} captures, {packets} packets"
     );
+}
+
+fn differences(ours: &BTreeMap<String, u64>, theirs: &BTreeMap<String, u64>) -> Vec<String> {
+    let ids: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    let differing = ids
+        .into_iter()
+        .filter(|id| ours.get(*id) != theirs.get(*id));
+    differing
+        .map(|id| format!("{id}: {:?}, they say {:?}", ours.get(id), theirs.get(id)))
+        .collect()
 }

@@ -1,20 +1,35 @@
 //! Flows beside those of programs that read `decap.pcap`: tshark's conversations, argus's flows,
 //! and whether capinfos and tcpdump take the file.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::support::flow::{self, Tuple, Volume, Volumes};
 use crate::support::run::{self, Ran, Reading};
-use crate::support::{capture, corpus, listed, output, program};
+use crate::support::{Comparison, capture, corpus, output, program};
+
+/// Programs that run at once.
+const THREADS: usize = 8;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// Captures of which tshark counts conversations otherwise.
 const TSHARK_DIFFERENCES: &[(&str, &str)] = &[
-    ("pcaps/fragments.pcap", "without reassembly tshark knows no ports of later fragments"),
+    (
+        "pcaps/fragments.pcap",
+        "without reassembly tshark knows no ports of later fragments",
+    ),
+    (
+        "pcaps/malformed.pcap",
+        "tshark makes no conversation of TCP whose header length is wrong or cut off; we use the \
+         ports, which are there",
+    ),
     (
         "geneve/tcpdump__bigtcp-ipv6-geneve-ipv6.pcap",
         "tshark takes a length of 0 in the IPv6 header (segmentation offload) for an empty packet",
@@ -40,100 +55,112 @@ const INSIDE: &str = "tshark opens the tunnels inside the frame, too";
 
 #[test]
 fn conversations_of_decap_pcap_are_those_of_tshark() {
-    let (mut captures, mut conversations, mut packets) = (0, 0, 0);
-    let mut differing = Vec::new();
-    for choice in choices() {
-        let ran = run::run(&choice.path, choice.reading);
-        let Some(theirs) = tshark(&decap(&ran)) else {
-            return;
-        };
-        let ours = ours(&ran);
-        let differences = roughly(&ours, &theirs, counts_bytes(&ran));
-        if !differences.is_empty() {
-            differing.push((choice.name, differences.join("; ")));
-            continue;
+    let mut comparison = Comparison::new(TSHARK_DIFFERENCES);
+    let (mut conversations, mut packets) = (0, 0);
+    let Some(all) = each(&|ran| {
+        let mut theirs = tshark(&decap(ran))?;
+        if !counts_bytes(ran) {
+            theirs.values_mut().for_each(|(_, slack)| *slack = u64::MAX);
         }
-        captures += 1;
-        conversations += ours.len();
-        packets += ours.values().map(|volume| volume.packets).sum::<u64>();
+        Some((ours(ran), theirs))
+    }) else {
+        return;
+    };
+    for (choice, (ours, theirs)) in all {
+        if comparison.note(&choice.name, &roughly(&ours, &theirs)) {
+            conversations += ours.len();
+            packets += ours.values().map(|volume| volume.packets).sum::<u64>();
+        }
     }
     println!(
-        "tshark conversations: {captures} captures, {conversations} conversations, {packets} \
-         packets agree"
+        "tshark conversations: {} captures, {conversations} conversations, {packets} packets agree",
+        comparison.agreeing()
     );
-    listed(&differing, TSHARK_DIFFERENCES);
-    assert!(captures > 0);
+    comparison.finish();
 }
 
 #[test]
 fn flows_of_decap_pcap_are_those_of_argus() {
-    let (mut captures, mut conversations, mut volume) = (0, 0, Volume::default());
-    let mut differing = Vec::new();
-    for choice in choices() {
-        let ran = run::run(&choice.path, choice.reading);
-        let Some(theirs) = argus(&decap(&ran)) else {
-            return;
-        };
-        let ours = ours(&ran);
-        let differences = flow::differences(&ours, &theirs);
-        if !differences.is_empty() {
-            differing.push((choice.name, differences.join("; ")));
-            continue;
+    let mut comparison = Comparison::new(ARGUS_DIFFERENCES);
+    let (mut conversations, mut volume) = (0, Volume::default());
+    let Some(all) = each(&|ran| {
+        let (mut ours, mut theirs) = (ours(ran), argus(&decap(ran))?);
+        if !counts_bytes(ran) {
+            let volumes = ours.values_mut().chain(theirs.values_mut());
+            volumes.for_each(|volume| volume.bytes = 0);
         }
-        captures += 1;
-        conversations += ours.len();
-        for our in ours.values() {
-            volume.add(our.packets, our.bytes);
+        Some((ours, theirs))
+    }) else {
+        return;
+    };
+    for (choice, (ours, theirs)) in all {
+        if comparison.note(&choice.name, &flow::differences(&ours, &theirs)) {
+            conversations += ours.len();
+            ours.values()
+                .for_each(|our| volume.add(our.packets, our.bytes));
         }
     }
     println!(
-        "argus: {captures} captures, {conversations} conversations, {} packets, {} bytes agree",
-        volume.packets, volume.bytes
+        "argus: {} captures, {conversations} conversations, {} packets, {} bytes agree",
+        comparison.agreeing(),
+        volume.packets,
+        volume.bytes
     );
-    listed(&differing, ARGUS_DIFFERENCES);
-    assert!(captures > 0);
+    comparison.finish();
 }
 
 #[test]
 fn capinfos_and_tcpdump_read_decap_pcap_to_its_end() {
-    let (mut captures, mut frames) = (0, 0);
-    for choice in choices() {
-        let ran = run::run(&choice.path, choice.reading);
-        let written = capture::decap(ran.path()).len();
-        let file = decap(&ran);
-        let Some(info) = program::output("capinfos", &["-M".as_ref(), file.as_os_str()]) else {
-            return;
-        };
+    let Some(all) = each(&|ran| {
+        let file = decap(ran);
+        let info = program::output("capinfos", &["-M".as_ref(), file.as_os_str()])?;
+        let count = program::output("tcpdump", &["-n", "--count", "-r", file.to_str()?])?;
+        Some((capture::decap(ran.path()).len(), info, count))
+    }) else {
+        return;
+    };
+    let mut frames = 0;
+    for (choice, (written, info, count)) in &all {
+        let name = &choice.name;
         assert_eq!(
-            after(&info, "Number of packets:"),
+            after(info, "Number of packets:"),
             written.to_string(),
-            "{}",
-            choice.name
+            "{name}"
         );
-        assert_eq!(
-            after(&info, "File encapsulation:"),
-            "ether",
-            "{}",
-            choice.name
-        );
-        let arguments = ["-n", "--count", "-r"].map(str::to_owned);
-        let arguments = arguments
-            .into_iter()
-            .chain([file.to_str().unwrap().to_owned()]);
-        let arguments: Vec<String> = arguments.collect();
-        let Some(count) = program::output("tcpdump", &arguments) else {
-            return;
-        };
+        assert_eq!(after(info, "File encapsulation:"), "ether", "{name}");
         assert!(
             count.starts_with(&format!("{written} packet")),
-            "{}: {count}",
-            choice.name
+            "{name}: {count}"
         );
-        captures += 1;
         frames += written;
     }
-    println!("capinfos and tcpdump: {captures} files, {frames} frames");
-    assert!(captures > 0);
+    println!("capinfos and tcpdump: {} files, {frames} frames", all.len());
+}
+
+/// Runs every choice and looks at it, a few at a time, because most of the time is spent waiting
+/// for programs. `None` if one of these is not installed.
+fn each<T: Send>(look: &(dyn Fn(&Ran) -> Option<T> + Sync)) -> Option<Vec<(Choice, T)>> {
+    let waiting = Mutex::new(choices().into_iter());
+    let done = Mutex::new(Vec::new());
+    let missing = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    // The lock is not held over the work.
+                    let choice = waiting.lock().unwrap().next();
+                    let Some(choice) = choice else { return };
+                    match look(&run::run(&choice.path, choice.reading)) {
+                        Some(seen) => done.lock().unwrap().push((choice, seen)),
+                        None => return missing.store(true, Ordering::Relaxed),
+                    }
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    (!missing.into_inner()).then_some(done)
 }
 
 /// A capture to compare.
@@ -141,6 +168,12 @@ struct Choice {
     name: String,
     path: PathBuf,
     reading: Reading,
+}
+
+/// Whether bytes can be compared: of frames that were cut, others count those on the wire and
+/// we count those captured.
+fn counts_bytes(ran: &Ran) -> bool {
+    ran.outcome.summary.frames.truncated == 0
 }
 
 /// Our own captures, those of others with tunnels, and some of their plain ones.
@@ -207,20 +240,27 @@ fn ours(ran: &Ran) -> Volumes {
     volumes
 }
 
-/// Of frames that were cut, others count the bytes on the wire and we count those captured.
-fn counts_bytes(ran: &Ran) -> bool {
-    ran.outcome.summary.frames.truncated == 0
-}
-
 /// Conversations, and how far off their bytes may be: tshark prints large numbers in units.
 type Rough = std::collections::BTreeMap<Tuple, (Volume, u64)>;
 
 fn tshark(file: &Path) -> Option<Rough> {
+    let options = [
+        "-n",
+        "-q",
+        "-o",
+        "ip.defragment:FALSE",
+        "-o",
+        "ipv6.defragment:FALSE",
+    ];
+    let reports = ["-z", "conv,tcp", "-z", "conv,udp", "-r"];
+    let arguments = options.into_iter().chain(reports).map(OsStr::new);
+    let arguments: Vec<&OsStr> = arguments.chain([file.as_os_str()]).collect();
+    program::output("tshark", &arguments).map(|text| conversations_of(&text))
+}
+
+/// The conversations in tshark's reports.
+fn conversations_of(text: &str) -> Rough {
     let mut conversations = Rough::new();
-    let options = ["-n", "-q", "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE"];
-    let reports = ["-z", "conv,tcp", "-z", "conv,udp", "-r", file.to_str().unwrap()];
-    let arguments: Vec<&str> = options.into_iter().chain(reports).collect();
-    let text = program::output("tshark", &arguments)?;
     let mut protocol = TCP;
     for line in text.lines() {
         match line {
@@ -228,12 +268,23 @@ fn tshark(file: &Path) -> Option<Rough> {
             "UDP Conversations" => protocol = UDP,
             _ => {}
         }
-        let Some((first, rest)) = line.split_once("<->") else { continue };
+        let Some((first, rest)) = line.split_once("<->") else {
+            continue;
+        };
         let mut words = rest.split_whitespace();
         let ends = [end(first.trim()), end(words.next().unwrap())];
-        let conversation = conversations.entry(Tuple::new(0, protocol, ends)).or_default();
+        let conversation = conversations
+            .entry(Tuple::new(0, protocol, ends))
+            .or_default();
         for _ in 0..2 {
-            let mut number = || words.next().unwrap().replace(',', "").parse::<u64>().unwrap();
+            let mut number = || {
+                words
+                    .next()
+                    .unwrap()
+                    .replace(',', "")
+                    .parse::<u64>()
+                    .unwrap()
+            };
             let (packets, bytes) = (number(), number());
             let unit = match words.next().unwrap() {
                 "bytes" => 1,
@@ -245,7 +296,7 @@ fn tshark(file: &Path) -> Option<Rough> {
             conversation.1 += unit - 1;
         }
     }
-    Some(conversations)
+    conversations
 }
 
 /// `address:port`, without brackets even around IPv6.
@@ -254,12 +305,11 @@ fn end(text: &str) -> (IpAddr, u16) {
     (address.parse().unwrap(), port.parse().unwrap())
 }
 
-fn roughly(ours: &Volumes, theirs: &Rough, bytes: bool) -> Vec<String> {
+fn roughly(ours: &Volumes, theirs: &Rough) -> Vec<String> {
     // Where they are within the rounding, our bytes stand for theirs.
     let same = |(tuple, (volume, slack)): (&Tuple, &(Volume, u64))| {
-        let near = ours
-            .get(tuple)
-            .filter(|our| our.bytes.abs_diff(volume.bytes) <= *slack);
+        let near = |our: &&Volume| our.bytes.abs_diff(volume.bytes) <= *slack;
+        let near = ours.get(tuple).filter(near);
         let bytes = near.map_or(volume.bytes, |our| our.bytes);
         (
             *tuple,
@@ -275,24 +325,25 @@ fn roughly(ours: &Volumes, theirs: &Rough, bytes: bool) -> Vec<String> {
 /// Flows of all status records together.
 fn argus(file: &Path) -> Option<Volumes> {
     let flows = file.with_extension("argus");
-    let path = |path: &Path| path.to_str().unwrap().to_owned();
-    program::output(
-        "argus",
-        &[
-            "-X".into(),
-            "-r".into(),
-            path(file),
-            "-w".into(),
-            path(&flows),
-        ],
-    )?;
+    let arguments = ["-X", "-r"]
+        .map(OsStr::new)
+        .into_iter()
+        .chain([file.as_os_str()]);
+    let arguments = arguments.chain([OsStr::new("-w"), flows.as_os_str()]);
+    program::output("argus", &arguments.collect::<Vec<_>>())?;
     let fields = "saddr sport daddr dport proto spkts dpkts sbytes dbytes";
-    let fixed = ["-X", "-n", "-c", ",", "-s"]
+    let options = ["-X", "-n", "-c", ",", "-s"]
         .into_iter()
         .chain(fields.split(' '));
-    let mut arguments: Vec<String> = fixed.map(str::to_owned).collect();
-    arguments.extend(["-r".into(), path(&flows)]);
-    let text = program::output("ra", &arguments)?;
+    let arguments = options
+        .chain(["-r"])
+        .map(OsStr::new)
+        .chain([flows.as_os_str()]);
+    program::output("ra", &arguments.collect::<Vec<_>>()).map(|text| volumes_of(&text))
+}
+
+/// The flows in the table that `ra` prints.
+fn volumes_of(text: &str) -> Volumes {
     let mut volumes = Volumes::new();
     for line in text.lines().skip(1) {
         let fields: Vec<&str> = line.split(',').collect();
@@ -313,7 +364,7 @@ fn argus(file: &Path) -> Option<Volumes> {
             .or_default();
         volume.add(number(5) + number(6), number(7) + number(8));
     }
-    Some(volumes)
+    volumes
 }
 
 /// What follows a label on its line.

@@ -70,8 +70,9 @@ fn plan(data: &[u8], folder: &Path) -> Replay {
     let mut random = Random::of(data);
     let mut config = Config::default();
     config.rings.memory = ByteSize::mib(64);
-    config.flow.flows_max = 1 << 16;
-    config.flow.sources_max = 1 << 14;
+    config.flow.flows_max = 1 << 12;
+    config.flow.sources_max = 1 << 10;
+    config.flow.fragments_max = 1 << 10;
     config.flow.scope = random.choose([FlowScope::Source, FlowScope::Vni]);
     config.flow.active_timeout_seconds = random.choose([0, 0, 20]);
     config.decapsulation.depth = random.choose([0, 0, 1, 4]);

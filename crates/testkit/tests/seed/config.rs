@@ -1,6 +1,4 @@
-//! Configurations: whole ones, every type of value, and the slips people make.
-
-use vxscope_config::Config;
+//! Configurations: every type of value, and the slips people make.
 
 use super::Seed;
 
@@ -64,7 +62,6 @@ pub(crate) fn seeds() -> Vec<Seed> {
         .iter()
         .map(|(name, text)| (*name, text.as_bytes().to_vec()))
         .collect();
-    seeds.push(("defaults", Config::default().to_toml().into_bytes()));
     seeds.push((
         "no-utf8",
         b"seed = 1 # \xff\xfe\n[flow]\nscope = \"\xc3\"\n".to_vec(),

@@ -22,12 +22,15 @@ pub(crate) enum Reading {
 /// flow beyond head and tail has at least 80 KiB of it, one source may hold half of the private
 /// rings, and one worker may get all of them.
 pub(crate) fn config(bytes: u64, workers: u16) -> Config {
-    let mut config = Config::default();
-    config.workers = NonZeroU16::new(workers).unwrap();
+    let workers = NonZeroU16::new(workers).unwrap();
+    let mut config = Config {
+        workers,
+        ..Config::default()
+    };
     config.flow.flows_max = 4_096 + bytes / 4;
     config.flow.sources_max = 64;
     config.flow.fragments_max = 1_024;
-    let mebibytes = 2 * u64::from(workers) + bytes * 64 / (1 << 20);
+    let mebibytes = 2 * u64::from(workers.get()) + bytes * 64 / (1 << 20);
     config.rings.memory = ByteSize::mib(mebibytes);
     config.rings.private = ByteSize::kib(128);
     config
