@@ -25,7 +25,7 @@ const EDGES: &[(&str, &str)] = &[
         "units wire memory flow account pcap capture export config",
     ),
     ("testkit", "units wire pcap capture flow config engine"),
-    ("vxscope", "units pcap export config engine sim"),
+    ("vxscope", "units pcap account export config engine sim"),
     ("benches", "units memory linux pcap config sim engine"),
     ("xtask", ""),
 ];
