@@ -207,6 +207,14 @@ impl Worker {
             self.ledger.receive(datagram.payload.len() as u64);
             let (tunnel, options) = (batch.tunnel(), &self.role.options);
             let opened = decapsulate_datagram(tunnel, datagram.source, datagram.payload, options);
+            // What did not fit the receive slot is missing from the frame, not from its length.
+            let cut = datagram
+                .original_len
+                .saturating_sub(length(datagram.payload));
+            let opened = opened.map(|opened| Decapsulated {
+                original_len: opened.original_len.saturating_add(cut),
+                ..opened
+            });
             self.open(index, datagram.timestamp, opened, &mut pending);
             if pending.is_full() {
                 self.touch(&pending, &ticks);
@@ -404,6 +412,10 @@ fn at_packet(index: u64) -> u64 {
 }
 
 /// A record as the frame of one source, held to the same least length as a mirrored one.
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
 fn bare(frame: &[u8], original_len: u32) -> Result<Decapsulated<'_>, Reject> {
     if frame.len() < ETHERNET_HEADER {
         return Err(Reject::InnerTruncated);

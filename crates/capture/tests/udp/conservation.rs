@@ -7,7 +7,7 @@ use vxscope_capture::udp::UdpBatch;
 use vxscope_units::ByteSize;
 
 use crate::mirror::{ENCODINGS, Flow, Random, Senders, balanced, vxlan};
-use crate::receiver::{Progress, Totals, receive_while, settings};
+use crate::receiver::{EndOnDrop, Progress, Totals, receive_while, settings};
 
 const WORKERS: [u16; 3] = [1, 2, 4];
 
@@ -82,6 +82,7 @@ fn stopping_under_fire_hands_out_all_that_was_received() {
                     sent.fetch_add(fire(ports, 64, None), Ordering::Release);
                 }
             });
+            let _end = EndOnDrop(&ceased);
             while sent.load(Ordering::Acquire) < 2_000 {
                 thread::yield_now();
             }
@@ -94,7 +95,6 @@ fn stopping_under_fire_hands_out_all_that_was_received() {
                 // The fire goes on, and nothing comes through.
                 assert_eq!(source.receive(&mut batch).unwrap(), 0);
             }
-            ceased.store(true, Ordering::Release);
         });
         let totals = Totals::of(&mut opened.sources);
         assert_eq!(totals.sum(), sent.into_inner(), "{totals:?}");

@@ -75,6 +75,15 @@ impl Drop for Alarm<'_> {
     }
 }
 
+/// Ends a thread that runs until told otherwise, also when a test fails before it tells.
+pub(crate) struct EndOnDrop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// Receives with a thread per worker while `send` runs, which returns how much it sent; then
 /// stops. `observe` sees every datagram with its worker. Asserts the law before it returns.
 pub(crate) fn receive_while(
@@ -112,8 +121,9 @@ pub(crate) fn receive_while(
                 })
             });
         let workers: Vec<_> = workers.collect();
+        let end = EndOnDrop(stop);
         let sent = send(&Progress { received, failed });
-        stop.store(true, Ordering::Release);
+        drop(end);
         let sources: Vec<_> = workers.into_iter().map(|it| it.join().unwrap()).collect();
         (sent, sources)
     });

@@ -12,7 +12,7 @@ use vxscope_wire::steer::Steering;
 use vxscope_wire::{Options, Tunnel, decapsulate_datagram, parse_frame};
 
 use crate::mirror::{ENCODINGS, Encoding, Flow, Random, Senders, balanced, flow_number, vxlan};
-use crate::receiver::{SEED, receive_while, settings};
+use crate::receiver::{EndOnDrop, SEED, receive_while, settings};
 
 const FLOWS: u32 = 1_000;
 const WORKERS: u16 = 4;
@@ -105,6 +105,7 @@ fn no_flow_is_split_while_the_sockets_open() {
                 senders.send(port, &vxlan(flow.vni, &flow.frame(&ENCODINGS[0], false)));
             }
         });
+        let _end = EndOnDrop(&ceased);
         let program = Program::steering(SEED, settings.workers, Tunnel::Vxlan);
         let (mut received, mut refused) = (0, 0);
         // Until something came at the wrong moment often enough.
@@ -125,7 +126,6 @@ fn no_flow_is_split_while_the_sockets_open() {
                 refused += source.refused().unwrap();
             }
         }
-        ceased.store(true, Ordering::Release);
         assert!(received > 0 && refused >= 10, "{received} {refused}");
     });
 }

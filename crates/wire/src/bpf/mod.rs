@@ -18,6 +18,7 @@
 //! ```
 
 mod assembler;
+mod header;
 mod opcode;
 mod run;
 mod steering;

@@ -8,14 +8,17 @@
 //!                       └──> addresses at the start of the frame
 //! ```
 //!
-//! Loads at fixed offsets cost next to nothing in the kernel, indexed ones a call each, so the
-//! common shapes have a path of their own. Everything else goes the long way, where `END` holds
-//! the end of the bytes that belong to the packet by the headers read so far.
+//! Loads at fixed offsets are inlined by the kernel, indexed ones are a call each, so the common
+//! shapes have a path of their own. Measured on loopback, on top of a program that returns at once
+//! (median of 201 pairs, Linux 6.18): 14 ns for IPv4 and 19 for IPv6, which would be 48 and 61 the
+//! long way; 55 to 90 ns for tags, extension headers and GENEVE. On the long way, `END` holds the
+//! end of the bytes that belong to the packet by the headers read so far.
 
 use std::num::NonZeroU16;
 
 use super::Instruction;
 use super::assembler::{Assembler, At, Cell, If, Label};
+use super::header::*;
 use super::opcode::*;
 use crate::decapsulate::Tunnel;
 use crate::frame::{IPV6_EXTENSIONS_MAX, VLAN_TAGS_MAX};
@@ -24,24 +27,6 @@ use crate::steer::{
 };
 use crate::view::protocol;
 use crate::{ether, vxlan};
-
-/// Where the inner frame starts.
-const FRAME: Cell = Cell(0);
-const VNI: Cell = Cell(1);
-/// Source and destination, one word each.
-const SOURCE: Cell = Cell(2);
-const DESTINATION: Cell = Cell(3);
-/// Both ports, or 0.
-const PORTS: Cell = Cell(4);
-/// Protocol of what starts at `HEADER`.
-const PROTOCOL: Cell = Cell(5);
-/// Where the header that is looked at starts.
-const HEADER: Cell = Cell(6);
-/// End of the bytes that belong to the packet.
-const END: Cell = Cell(7);
-/// Bytes of an IPv4 header, or where another header starts.
-const LENGTH: Cell = Cell(8);
-const SUM: Cell = Cell(9);
 
 const FRAGMENT_OFFSET: u32 = 0x1fff;
 const MORE_FRAGMENTS: u32 = 0x2000;
@@ -322,93 +307,6 @@ fn ports(code: &mut Assembler) {
     code.place(done);
 }
 
-/// Checks the IPv4 header at `HEADER`; sets `LENGTH` and `PROTOCOL` and narrows `END`. Options
-/// may be cut.
-fn ipv4_header(code: &mut Assembler) {
-    let lengths_agree = code.label();
-    need(code, 20);
-    code.load_byte(At::Behind(HEADER, 9));
-    code.store(PROTOCOL);
-    code.load_byte(At::Behind(HEADER, 0));
-    code.give_up_unless(If::AtLeast(0x45));
-    code.give_up_if(If::AtLeast(0x50));
-    code.put(AND, 0x0f);
-    code.put(SHIFT_LEFT, 2);
-    code.store(LENGTH);
-    code.load_half(At::Behind(HEADER, 2));
-    code.jump_if(If::Equal(0), lengths_agree);
-    code.load_index(LENGTH);
-    code.give_up_unless(If::AtLeastIndex);
-    code.place(lengths_agree);
-    narrow(code, 0);
-}
-
-/// Moves `HEADER` behind the IPv4 header.
-fn skip_ipv4_header(code: &mut Assembler) {
-    code.load_cell(LENGTH);
-    code.add_cell(HEADER);
-    code.store(HEADER);
-}
-
-/// Checks the IPv6 header at `HEADER`; sets `PROTOCOL` and narrows `END`.
-fn ipv6_header(code: &mut Assembler) {
-    need(code, 40);
-    code.load_byte(At::Behind(HEADER, 6));
-    code.store(PROTOCOL);
-    code.load_byte(At::Behind(HEADER, 0));
-    code.put(SHIFT_RIGHT, 4);
-    code.give_up_unless(If::Equal(6));
-    code.load_half(At::Behind(HEADER, 4));
-    narrow(code, 40);
-}
-
-/// Bytes of the extension header at `HEADER`, which it gives in units of eight behind the first.
-fn extension_length(code: &mut Assembler) {
-    code.load_byte(At::Behind(HEADER, 1));
-    code.put(ADD, 1);
-    code.put(SHIFT_LEFT, 3);
-}
-
-/// Moves `HEADER` by the accumulator, sets `PROTOCOL`; the header must be there whole.
-fn skip_header(code: &mut Assembler) {
-    code.add_cell(HEADER);
-    code.store(LENGTH);
-    code.load_index(END);
-    code.give_up_if(If::AboveIndex);
-    code.load_byte(At::Behind(HEADER, 0));
-    code.store(PROTOCOL);
-    code.load_cell(LENGTH);
-    code.store(HEADER);
-}
-
-/// Moves `HEADER`, and leaves it in the accumulator.
-fn advance(code: &mut Assembler, bytes: u32) {
-    code.load_cell(HEADER);
-    code.put(ADD, bytes);
-    code.store(HEADER);
-}
-
-/// Gives up unless so many bytes at `HEADER` belong to the packet.
-fn need(code: &mut Assembler, bytes: u32) {
-    code.load_cell(HEADER);
-    code.put(ADD, bytes);
-    code.load_index(END);
-    code.give_up_if(If::AboveIndex);
-}
-
-/// The accumulator is the length that the header at `HEADER` gives, `header` bytes of it not
-/// counted; 0 says nothing. `END` is never moved outwards.
-fn narrow(code: &mut Assembler, header: u32) {
-    let done = code.label();
-    code.jump_if(If::Equal(0), done);
-    code.put(ADD, header);
-    code.add_cell(HEADER);
-    code.load_index(END);
-    code.jump_if(If::AtLeastIndex, done);
-    code.store(END);
-    code.place(done);
-}
-
 /// One word for an IPv6 address: `((w0 * 31 + w1) * 31 + w2) * 31 + w3`.
 fn fold(code: &mut Assembler, word: impl Fn(u32) -> At, cell: Cell) {
     code.load_word(word(0));
@@ -462,9 +360,4 @@ fn mix(code: &mut Assembler) {
         code.put(SHIFT_RIGHT, shift);
         code.put(XOR_INDEX, 0);
     }
-}
-
-/// An offset as programs have it; headers are far shorter than 4 GiB.
-fn offset(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
