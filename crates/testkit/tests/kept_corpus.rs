@@ -94,6 +94,12 @@ fn kept_inputs_are_few_and_small() {
 }
 
 #[test]
+fn a_regression_is_a_description_and_bytes_in_hex() {
+    let text = b"# Two bytes\n# that were too many.\n0aFF\n00 1\n0\n";
+    assert_eq!(from_hex(Path::new("a.hex"), text), [0x0a, 0xff, 0x00, 0x10]);
+}
+
+#[test]
 fn bundled_captures_hold() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pcaps");
     let captures: Vec<PathBuf> = files(&folder)
