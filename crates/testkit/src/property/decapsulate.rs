@@ -71,7 +71,8 @@ pub fn decapsulate_input(link: LinkType, depth: u8, record: &[u8]) -> Vec<u8> {
 /// # Panics
 /// If the frame lies outside of the input or is shorter than an Ethernet header, its lengths
 /// contradict each other, a tunnel around it does not give it back with source and VNI, more
-/// bytes of the same input close a tunnel or change its source, or a reason is not listed.
+/// bytes of the same input close a tunnel or change its source, an Ethernet header makes a
+/// difference, or a reason is not listed.
 pub fn decapsulate(data: &[u8]) {
     let Some((choice, bytes)) = data.split_first() else {
         return;
@@ -95,6 +96,7 @@ pub fn decapsulate(data: &[u8]) {
         longer_prefixes_open_the_same(door, bytes, &options);
     }
     closed_ports_open_nothing(link, bytes);
+    same_without_link_header(bytes, &options);
     becomes_ethernet(link, bytes);
 }
 
@@ -207,6 +209,23 @@ fn closed_ports_open_nothing(link: LinkType, bytes: &[u8]) {
         depth: DEPTH_MAX,
     };
     assert!(decapsulate_record(link, bytes, &closed).is_err());
+}
+
+/// Common records have a short way of their own; without the Ethernet header there is none, and
+/// everything else is the same.
+fn same_without_link_header(bytes: &[u8], options: &Options) {
+    let Some((header, packet)) = bytes.split_first_chunk::<14>() else {
+        return;
+    };
+    let link = match header[12..] {
+        [0x08, 0x00] => LinkType::RawIp4,
+        [0x86, 0xdd] => LinkType::RawIp6,
+        _ => return,
+    };
+    assert_eq!(
+        decapsulate_record(LinkType::Ethernet, bytes, options),
+        decapsulate_record(link, packet, options)
+    );
 }
 
 /// Records taken as bare frames: Ethernet as it is, anything else with a header of 14 bytes
