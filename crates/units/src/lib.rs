@@ -1,4 +1,4 @@
-//! The nouns everybody shares: VNI, timestamp, mirror source, link type, byte size.
+//! The nouns everybody shares: VNI, timestamp, mirror source, link type, byte size, grade.
 //!
 //! Values here cannot hold a bad number: a constructor that can be wrong returns `Option`.
 //!
@@ -9,12 +9,14 @@
 //! ```
 
 mod byte_size;
+mod grade;
 mod link_type;
 mod reason;
 mod source;
 mod timestamp;
 
 pub use byte_size::{ByteSize, ByteSizeError};
+pub use grade::{EvidenceClass, Grade};
 pub use link_type::LinkType;
 pub use source::{MirrorSource, SourceId, Vni};
 pub use timestamp::Timestamp;

@@ -14,6 +14,7 @@ const EDGES: &[(&str, &str)] = &[
     ("linux", ""),
     ("wire", "units"),
     ("pcap", "units"),
+    ("report", ""),
     ("config", "units"),
     ("sim", "units"),
     ("capture", "units wire pcap linux"),
