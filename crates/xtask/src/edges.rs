@@ -15,6 +15,7 @@ const EDGES: &[(&str, &str)] = &[
     ("wire", "units"),
     ("pcap", "units"),
     ("report", ""),
+    ("policy", "units"),
     ("config", "units"),
     ("sim", "units"),
     ("capture", "units wire pcap linux"),
