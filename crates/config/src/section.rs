@@ -156,6 +156,12 @@ section! {
     /// Receive buffer of each socket, the kernel's overhead included: there is one for each
     /// worker and port. When it is full the kernel drops datagrams, counted as `kernel_dropped`.
     receive_buffer: ByteSize = ByteSize::mib(64), ["capture" "receive_buffer"] ByteSize::kib(16)..=ByteSize::mib(1_024);
+
+    /// How long a stop may take, in seconds. What was received and is not written after three
+    /// quarters of it is counted as `deadline`, the files are closed, and the exit code is 1. Keep
+    /// it below the time after which a service manager kills: 90 s for systemd, 10 s for
+    /// `docker stop`.
+    stop_seconds: u32 = 10, ["capture" "stop_seconds"] 0..=3_600;
 }
 
 section! {

@@ -7,7 +7,6 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -16,6 +15,7 @@ use vxscope_capture::udp::{
     Interface, UdpBatch, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
 };
 use vxscope_config::Config;
+use vxscope_export::{OutputDir, SinkOutcome};
 use vxscope_wire::Tunnel;
 
 use crate::clock::LiveClock;
@@ -24,9 +24,10 @@ use crate::outlet::{Pace, Wanted, Wishes};
 use crate::plan::Plan;
 use crate::replay::{Outcome, Walked};
 use crate::start;
-use crate::summary::{self, Finished, Kernel};
+use crate::stop::{Deadline, Stop};
+use crate::summary::{self, Ended, Finished, Kernel};
 use crate::worker::{Worker, WorkerReport};
-use crate::writer;
+use crate::writer::{self, Line, Sinks, Written};
 
 /// How long frames and records may wait for the writer: bounds how old the newest line of an
 /// output is, and how far apart the workers' frames are merged.
@@ -35,6 +36,11 @@ const REPORT_EVERY_NANOS: u64 = 100_000_000;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Reports under way from all workers: one each second, so nobody who looks falls behind.
 const REPORTS: usize = 256;
+
+/// More than there are kinds of files.
+const FILES_MAX: usize = 16;
+/// How long writing the summary may take once everything else has ended.
+const SUMMARY_MAX: Duration = Duration::from_secs(2);
 
 /// What to receive, and where to write.
 #[derive(Clone, Debug)]
@@ -92,27 +98,34 @@ struct News {
     dropped: u64,
 }
 
-/// Receives until `stop` is set, then ends in order.
+/// Receives until `stop` is asked for, then ends in order, within `capture.stop_seconds`.
 ///
 /// # Errors
 /// The sockets cannot be opened, memory cannot be reserved, outputs cannot be made, or the kernel
 /// fails a socket; in the last case the outputs are complete up to there.
 pub fn run(
     live: &Live,
-    stop: &AtomicBool,
+    stop: &Arc<Stop>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, EngineError> {
     let plan = Plan::try_new(&live.config)?;
     let interface = live
         .interface
         .as_deref()
-        .map(|name| Interface::wait(name, LOOK_EVERY, || !stop.load(Ordering::Relaxed)))
+        .map(|name| Interface::wait(name, LOOK_EVERY, || !stop.is_requested()))
         .transpose()?;
-    let sinks = start::sinks(&live.config, &live.out, false)?;
+    let clock = LiveClock::start();
+    let limit = Duration::from_secs(live.config.capture.stop_seconds.into());
+    let deadline = Arc::new(Deadline::new(stop.clone(), clock, limit));
+    let mut sinks = start::sinks(&live.config, &live.out, false)?;
+    sinks.deadline = Some(deadline.clone());
     let dir = sinks.dir.clone();
+    let names = sinks.names();
     let wishes = Wishes {
         report_every: REPORT_EVERY_NANOS,
-        pace: Pace::Shed,
+        pace: Pace::Shed {
+            deadline: deadline.clone(),
+        },
         ..start::wishes(&live.config, Arc::new(Wanted::default()))
     };
     let (lines, outlets) = start::connect(&wishes, &plan);
@@ -120,22 +133,27 @@ pub fn run(
     workers.iter_mut().for_each(Worker::prefault);
     let opened = settings(live, &plan, interface).open()?;
     observer.handle_start(&started(live, plan, &opened));
-    let clock = LiveClock::start();
     let (news, reports) = bounded(REPORTS);
-    let (written, served) = std::thread::scope(|scope| {
-        let writer = start::spawn(scope, "writer", move || writer::write(&lines, sinks))?;
+    let writer = Writer::start(lines, sinks)?;
+    let served = std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for (number, (worker, source)) in workers.into_iter().zip(opened.sources).enumerate() {
             let news = news.clone();
             let name = format!("worker-{number}");
-            let serve = move || serve(number, worker, source, stop, clock, &news);
+            let deadline = &*deadline;
+            let serve = move || serve(number, worker, source, stop, deadline, clock, &news);
             threads.push(start::spawn(scope, &name, serve)?);
         }
         drop(news);
         watch(&reports, threads.len(), clock, observer);
         let served: Vec<_> = threads.into_iter().map(start::join).collect();
-        Ok::<_, EngineError>((start::join(writer), served))
+        Ok::<_, EngineError>(served)
     })?;
+    let (written, closed) = writer.wait(&deadline);
+    let closed_names: Vec<_> = closed.iter().map(|outcome| outcome.name).collect();
+    let left = names
+        .into_iter()
+        .filter(|name| !closed_names.contains(name));
     let mut kernel = Kernel::default();
     let mut reports = Vec::new();
     let mut error = None;
@@ -156,14 +174,72 @@ pub fn run(
     let finished = Finished {
         walked,
         written,
+        closed,
+        left: left.collect(),
         elapsed: clock.elapsed(),
         kernel,
     };
-    let outcome = summary::conclude(&dir, plan, finished)?;
+    let outcome = write_down(summary::conclude(plan, finished), &dir)?;
     match error {
         Some(error) => Err(error.into()),
         None => Ok(outcome),
     }
+}
+
+/// The writer's thread, which a disk that hangs may keep for good: it is waited for, but not for
+/// longer than a stop may take.
+struct Writer {
+    closed: Receiver<SinkOutcome>,
+    ended: Receiver<Written>,
+}
+
+impl Writer {
+    fn start(lines: Vec<Line>, sinks: Sinks) -> Result<Self, EngineError> {
+        let (outcomes, closed) = bounded(FILES_MAX);
+        let (sender, ended) = bounded(1);
+        start::detach("writer", move || {
+            let written = writer::write(&lines, sinks, &mut |outcome| {
+                // There is room for each, and who does not wait any more does not read it.
+                let _ = outcomes.try_send(outcome);
+            });
+            let _ = sender.try_send(written);
+        })?;
+        Ok(Self { closed, ended })
+    }
+
+    /// What it wrote, and the files that it closed.
+    fn wait(&self, deadline: &Deadline) -> (Written, Vec<SinkOutcome>) {
+        let written = loop {
+            match self.ended.recv_timeout(LOOK_EVERY) {
+                Err(RecvTimeoutError::Timeout) if !deadline.is_over() => {}
+                result => break result.unwrap_or_default(),
+            }
+        };
+        (written, self.closed.try_iter().collect())
+    }
+}
+
+/// Writes the summary. A disk that hangs does not keep the process from ending.
+fn write_down(ended: Ended, dir: &OutputDir) -> Result<Outcome, EngineError> {
+    let (sender, done) = bounded(1);
+    let ended = Arc::new(ended);
+    let (to_write, folder) = (ended.clone(), dir.clone());
+    start::detach("summary", move || {
+        let result = to_write.write(&folder);
+        drop(to_write);
+        let _ = sender.try_send(result);
+    })?;
+    let result = done.recv_timeout(SUMMARY_MAX);
+    let mut outcome =
+        Arc::try_unwrap(ended).map_or_else(|shared| shared.outcome.clone(), |ended| ended.outcome);
+    match result {
+        Ok(result) => result?,
+        Err(_) => outcome.cut.push(format!(
+            "{}: summary.json could not be written in time; the disk may hang",
+            dir.path().display()
+        )),
+    }
+    Ok(outcome)
 }
 
 fn settings(live: &Live, plan: &Plan, interface: Option<Interface>) -> UdpSettings {
@@ -213,13 +289,22 @@ fn serve(
     number: usize,
     mut worker: Worker,
     mut source: UdpSource,
-    stop: &AtomicBool,
+    stop: &Stop,
+    deadline: &Deadline,
     clock: LiveClock,
     news: &Sender<News>,
 ) -> (WorkerReport, Result<(u64, u64), UdpError>) {
-    let result = receive(number, &mut worker, &mut source, stop, clock, news);
+    let result = receive(
+        number,
+        &mut worker,
+        &mut source,
+        stop,
+        deadline,
+        clock,
+        news,
+    );
     // A worker that fails ends the run: half a sensor would look like a whole one.
-    stop.store(true, Ordering::Relaxed);
+    stop.begin();
     (worker.finish(), result)
 }
 
@@ -227,7 +312,8 @@ fn receive(
     number: usize,
     worker: &mut Worker,
     source: &mut UdpSource,
-    stop: &AtomicBool,
+    stop: &Stop,
+    deadline: &Deadline,
     clock: LiveClock,
     news: &Sender<News>,
 ) -> Result<(u64, u64), UdpError> {
@@ -235,12 +321,18 @@ fn receive(
     let mut stopping = false;
     let mut told = 0;
     loop {
-        if !stopping && stop.load(Ordering::Relaxed) {
+        if !stopping && stop.is_requested() {
             source.stop()?;
+            worker.end();
             stopping = true;
         }
         let received = source.receive(&mut batch)?;
-        worker.handle_datagrams(&batch, clock.now());
+        if stopping && deadline.is_cut() {
+            // As fast as they can be counted: a buffer's worth, because the sockets are shut.
+            worker.refuse_datagrams(&batch);
+        } else {
+            worker.handle_datagrams(&batch, clock.now());
+        }
         if stopping && received == 0 {
             break;
         }

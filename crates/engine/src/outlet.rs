@@ -5,14 +5,19 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
 use vxscope_export::{ExtractedFlow, FrameChunk, Shed, SinkCount};
 use vxscope_flow::{CommunityId, FlowRecord, StoredFrames};
 use vxscope_units::{MirrorSource, Timestamp};
 
+use crate::stop::Deadline;
+
 /// Records sent together.
 const RECORDS: usize = 256;
+/// How often a worker that waits at its end looks whether its time is up.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a worker sends to the writer.
 #[derive(Debug)]
@@ -25,13 +30,6 @@ pub(crate) enum Delivery {
     Extracted(Box<Extraction>),
     /// Input records walked: nothing further is to come up to this one.
     Reached(u64),
-    /// Frames, and flow records, given up before they got here.
-    Shed {
-        /// Of the sinks for frames.
-        frames: SinkCount,
-        /// Of each sink for flow records.
-        records: SinkCount,
-    },
     /// Nothing further is to come.
     End,
 }
@@ -111,12 +109,26 @@ pub(crate) struct Wishes {
 }
 
 /// What a worker does when the writer is behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Pace {
     /// Waits: the input is finite and can wait, too.
     Wait,
     /// Sheds and counts: the input is live.
-    Shed,
+    Shed {
+        /// When to stop waiting at the end, where even a live worker waits.
+        deadline: Arc<Deadline>,
+    },
+    /// Waits until then, and then sheds: a live input ended.
+    Until(Arc<Deadline>),
+}
+
+/// What did not get to the writer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lost {
+    /// Of the sinks for frames.
+    pub(crate) frames: SinkCount,
+    /// Of each sink for flow records.
+    pub(crate) records: SinkCount,
 }
 
 /// See the module.
@@ -129,8 +141,7 @@ pub(crate) struct Outlet {
     records: Vec<FlowRecord>,
     reported: u64,
     reached: u64,
-    shed_frames: SinkCount,
-    shed_records: SinkCount,
+    lost: Lost,
 }
 
 impl Outlet {
@@ -148,8 +159,7 @@ impl Outlet {
             records: Vec::with_capacity(RECORDS),
             reported: 0,
             reached: 0,
-            shed_frames: SinkCount::default(),
-            shed_records: SinkCount::default(),
+            lost: Lost::default(),
         }
     }
 
@@ -176,17 +186,22 @@ impl Outlet {
             return;
         }
         self.send_chunk(index.saturating_sub(1));
+        let mut reason = Shed::PoolEmpty;
         if self.chunk.is_none() {
-            self.chunk = match self.wishes.pace {
+            self.chunk = match &self.wishes.pace {
                 Pace::Wait => self.pool.recv().ok(),
-                Pace::Shed => self.pool.try_recv().ok(),
+                Pace::Shed { .. } => self.pool.try_recv().ok(),
+                Pace::Until(deadline) => {
+                    reason = Shed::Deadline;
+                    receive_until(&self.pool, deadline)
+                }
             };
         }
         match &mut self.chunk {
-            None => self.shed_frames.add_shed(Shed::PoolEmpty, 1),
+            None => self.lost.frames.add_shed(reason, 1),
             Some(chunk) => {
                 if !push(chunk) {
-                    self.shed_frames.add_shed(Shed::TooLong, 1);
+                    self.lost.frames.add_shed(Shed::TooLong, 1);
                 }
             }
         }
@@ -220,16 +235,22 @@ impl Outlet {
         }
     }
 
-    /// Hands over what is left. Dropping the outlet afterwards ends the worker's deliveries.
-    pub(crate) fn finish(&mut self) {
-        // What was received must not be missing from the output: now even a live worker waits.
-        self.wishes.pace = Pace::Wait;
+    /// The input ended, and what was received must not be missing from the output: from now on
+    /// even a live worker waits for the writer, as long as a stop may take.
+    pub(crate) fn end(&mut self) {
+        if let Pace::Shed { deadline } = &self.wishes.pace {
+            self.wishes.pace = Pace::Until(deadline.clone());
+        }
+    }
+
+    /// Hands over what is left, and says what could not be. Dropping the outlet afterwards ends
+    /// the worker's deliveries.
+    pub(crate) fn finish(&mut self) -> Lost {
+        self.end();
         self.send_chunk(self.reached);
         self.send_records(u64::MAX);
-        let frames = std::mem::take(&mut self.shed_frames);
-        let records = std::mem::take(&mut self.shed_records);
-        self.send(Delivery::Shed { frames, records });
         self.send(Delivery::End);
+        self.lost
     }
 
     fn send_chunk(&mut self, through: u64) {
@@ -247,30 +268,65 @@ impl Outlet {
     }
 
     fn send(&mut self, delivery: Delivery) {
-        if self.wishes.pace == Pace::Wait {
+        match &self.wishes.pace {
             // Without a writer nothing is written, and its own error says why.
-            let _ = self.sender.send(delivery);
-            return;
+            Pace::Wait => _ = self.sender.send(delivery),
+            Pace::Shed { .. } => {
+                if let Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) =
+                    self.sender.try_send(delivery)
+                {
+                    self.lose(refused, Shed::QueueFull);
+                }
+            }
+            Pace::Until(deadline) => {
+                if let Some(refused) = send_until(&self.sender, delivery, deadline) {
+                    self.lose(refused, Shed::Deadline);
+                }
+            }
         }
-        let (Err(TrySendError::Full(refused)) | Err(TrySendError::Disconnected(refused))) =
-            self.sender.try_send(delivery)
-        else {
-            return;
-        };
+    }
+
+    fn lose(&mut self, refused: Delivery, reason: Shed) {
         match refused {
             Delivery::Frames(mut chunk) => {
-                self.shed_frames
-                    .add_shed(Shed::QueueFull, chunk.len() as u64);
+                self.lost.frames.add_shed(reason, chunk.len() as u64);
                 chunk.clear();
                 self.chunk = Some(chunk);
             }
             Delivery::Records(records, _) => {
-                self.shed_records
-                    .add_shed(Shed::QueueFull, records.len() as u64);
+                self.lost.records.add_shed(reason, records.len() as u64);
             }
             // Said again with the next report.
             Delivery::Reached(_) => {}
-            Delivery::Extracted(_) | Delivery::Shed { .. } | Delivery::End => {}
+            // A writer that is too far behind to hear of the end notices that the worker is gone.
+            Delivery::Extracted(_) | Delivery::End => {}
+        }
+    }
+}
+
+/// Waits for room until the deadline; gives the delivery back if there was none.
+fn send_until(
+    sender: &Sender<Delivery>,
+    mut delivery: Delivery,
+    deadline: &Deadline,
+) -> Option<Delivery> {
+    loop {
+        match sender.send_timeout(delivery, LOOK_EVERY) {
+            Ok(()) => return None,
+            Err(SendTimeoutError::Timeout(refused)) if !deadline.is_cut() => delivery = refused,
+            Err(SendTimeoutError::Timeout(refused) | SendTimeoutError::Disconnected(refused)) => {
+                return Some(refused);
+            }
+        }
+    }
+}
+
+/// Waits for a chunk until the deadline.
+fn receive_until(pool: &Receiver<FrameChunk>, deadline: &Deadline) -> Option<FrameChunk> {
+    loop {
+        match pool.recv_timeout(LOOK_EVERY) {
+            Err(RecvTimeoutError::Timeout) if !deadline.is_cut() => {}
+            received => return received.ok(),
         }
     }
 }

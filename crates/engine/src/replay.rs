@@ -80,7 +80,7 @@ pub struct Progress {
 }
 
 /// What a run gave.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     /// As in `summary.json`.
     pub summary: Summary,
@@ -90,6 +90,8 @@ pub struct Outcome {
     pub unbalanced: Vec<String>,
     /// Files that could not be written, as sentences.
     pub sink_errors: Vec<String>,
+    /// What a live run gave up because the stop had to end, as sentences.
+    pub cut: Vec<String>,
     /// How many flows were extracted, and how many of them whole.
     pub extracted: Option<(usize, usize)>,
     /// What was reserved.
@@ -111,6 +113,7 @@ impl Outcome {
         self.summary.input.error.is_none()
             && self.unbalanced.is_empty()
             && self.sink_errors.is_empty()
+            && self.cut.is_empty()
     }
 }
 
@@ -147,18 +150,27 @@ pub fn replay(
             packets,
         })
     };
-    let (written, walked) = std::thread::scope(|scope| {
-        let writer = spawn(scope, "writer", move || writer::write(&lines, sinks))?;
+    let ((written, closed), walked) = std::thread::scope(|scope| {
+        let write = move || {
+            let mut closed = Vec::new();
+            let written = writer::write(&lines, sinks, &mut |outcome| closed.push(outcome));
+            (written, closed)
+        };
+        let writer = spawn(scope, "writer", write)?;
         let walked = walk(inputs, workers, &progress)?;
         Ok::<_, EngineError>((join(writer), walked))
     })?;
     let finished = Finished {
         walked,
         written,
+        closed,
+        left: Vec::new(),
         elapsed: stopwatch.elapsed(),
         kernel: Kernel::default(),
     };
-    summary::conclude(&dir, plan, finished)
+    let ended = summary::conclude(plan, finished);
+    ended.write(&dir)?;
+    Ok(ended.outcome)
 }
 
 /// What all workers found, and where reading ended early.

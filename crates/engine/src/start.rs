@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 use crossbeam_channel::bounded;
 use vxscope_account::Ledger;
@@ -61,6 +61,9 @@ pub(crate) fn sinks(config: &Config, out: &Path, extract: bool) -> Result<Sinks,
         extract,
         decap,
         dir,
+        deadline: None,
+        cut: false,
+        flushed: 0,
     })
 }
 
@@ -129,6 +132,17 @@ fn worker(plan: &Plan, takes: Takes, number: usize, outlet: Outlet) -> Result<Wo
         Ledger::new(limits.sources_max),
         outlet,
     ))
+}
+
+/// Starts a thread under a name that nobody has to wait for.
+pub(crate) fn detach<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, EngineError> {
+    Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(EngineError::Thread)
 }
 
 /// Starts a thread under a name.

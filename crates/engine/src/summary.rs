@@ -8,7 +8,10 @@ use vxscope_export::summary::{
     FlowSummary, FrameSummary, InputError, InputSummary, PacketSummary, RingSummary, SCHEMA,
     VlanSummary,
 };
-use vxscope_export::{OutputDir, Reasons, SourceSummary, Summary, write_sources, write_summary};
+use vxscope_export::{
+    DecapWriter, OutputDir, Reasons, Shed, SinkCount, SinkOutcome, SourceSummary, Summary,
+    write_sources, write_summary,
+};
 use vxscope_flow::{CloseReason, Unstored, Untracked};
 use vxscope_units::MirrorSource;
 use vxscope_wire::Reject;
@@ -19,11 +22,18 @@ use crate::replay::{Outcome, Walked};
 use crate::worker::WorkerReport;
 use crate::writer::Written;
 
+/// Name of the sink for frames; all others get flow records.
+const DECAP: &str = DecapWriter::NAME;
+
 /// Everything that a run left behind.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) walked: Walked,
     pub(crate) written: Written,
+    /// Files that were closed, or could not be written.
+    pub(crate) closed: Vec<SinkOutcome>,
+    /// Sinks whose files a live run could not close in time, by name.
+    pub(crate) left: Vec<&'static str>,
     pub(crate) elapsed: Duration,
     pub(crate) kernel: Kernel,
 }
@@ -37,15 +47,29 @@ pub(crate) struct Kernel {
     pub(crate) refused: u64,
 }
 
-/// Writes `sources.json`, then `summary.json`.
-pub(crate) fn conclude(
-    dir: &OutputDir,
-    plan: Plan,
-    finished: Finished,
-) -> Result<Outcome, EngineError> {
+/// A run in numbers that nobody has written down yet.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    pub(crate) rows: Vec<SourceSummary>,
+}
+
+impl Ended {
+    /// Writes `sources.json`, then `summary.json`.
+    pub(crate) fn write(&self, dir: &OutputDir) -> Result<(), EngineError> {
+        write_sources(dir, &self.rows)?;
+        write_summary(dir, &self.outcome.summary)?;
+        Ok(())
+    }
+}
+
+/// Adds everything up.
+pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
     let Finished {
         walked,
         written,
+        closed,
+        left,
         elapsed,
         kernel,
     } = finished;
@@ -62,18 +86,24 @@ pub(crate) fn conclude(
     summary.packets.kernel_dropped = kernel.dropped;
     summary.input.error = walked.error.as_ref().map(input_error);
     let mut sink_errors = Vec::new();
-    for outcome in &written.outcomes {
+    for outcome in &closed {
         if let Some(error) = &outcome.error {
             sink_errors.push(error.to_string());
         }
-        summary.sinks.insert(outcome.name, outcome.count);
-        check_offered(
-            outcome.name,
-            outcome.count.offered(),
-            &statement,
-            &mut unbalanced,
-        );
+        let mut count = outcome.count;
+        count.merge(&lost(outcome.name, &walked.reports));
+        summary.sinks.insert(outcome.name, count);
+        check_offered(outcome.name, count.offered(), &statement, &mut unbalanced);
     }
+    for name in &left {
+        // Nobody knows how far the file is, so nothing counts as written.
+        let mut count = lost(name, &walked.reports);
+        let there = offered(name, &statement).0;
+        count.add_shed(Shed::Deadline, there.saturating_sub(count.offered()));
+        summary.sinks.insert(name, count);
+    }
+    let cut = cut(&statement, &summary, &left);
+    summary.warnings.extend(cut.iter().cloned());
     sink_errors.extend(written.extract_error.iter().map(ToString::to_string));
     summary.warnings.extend(written.warning);
     summary.vlans = written.vlans.into_iter().map(VlanSummary::from).collect();
@@ -82,13 +112,13 @@ pub(crate) fn conclude(
         .iter()
         .filter(|extracted| extracted.complete)
         .count();
-    write_sources(dir, &source_rows(&statement))?;
-    write_summary(dir, &summary)?;
-    Ok(Outcome {
+    let rows = source_rows(&statement);
+    let outcome = Outcome {
         summary,
         statement,
         unbalanced,
         sink_errors,
+        cut,
         extracted: (!written.extracted.is_empty()).then_some((written.extracted.len(), whole)),
         plan,
         kernel_refused: kernel.refused,
@@ -99,7 +129,47 @@ pub(crate) fn conclude(
             .map(|report| report.longest_probe)
             .max()
             .unwrap_or(0),
-    })
+    };
+    Ended { outcome, rows }
+}
+
+/// What the workers could not hand over to a sink.
+fn lost(name: &str, reports: &[WorkerReport]) -> SinkCount {
+    let mut count = SinkCount::default();
+    for report in reports {
+        count.merge(match name {
+            DECAP => &report.lost.frames,
+            _ => &report.lost.records,
+        });
+    }
+    count
+}
+
+/// What the end of the time for a stop cost, for people.
+fn cut(statement: &Statement, summary: &Summary, left: &[&str]) -> Vec<String> {
+    let mut cut = Vec::new();
+    let unopened = statement.rejected.get(Reject::Deadline);
+    if unopened > 0 {
+        cut.push(format!(
+            "the stop ended before {unopened} received datagrams were opened (rejected as \
+             deadline); a longer capture.stop_seconds lets it finish"
+        ));
+    }
+    for (name, count) in &summary.sinks {
+        let shed = count.shed(Shed::Deadline);
+        if left.contains(name) {
+            cut.push(format!(
+                "{name} could not be closed in time; what was written of it is under its hidden \
+                 name, and the disk may hang"
+            ));
+        } else if shed > 0 {
+            cut.push(format!(
+                "the stop ended before {shed} records were written to {name} (shed as deadline); \
+                 a longer capture.stop_seconds or a faster disk lets it finish"
+            ));
+        }
+    }
+    cut
 }
 
 /// What can be promised for every worker: the shortest.
@@ -113,14 +183,19 @@ fn look_back(reports: &[WorkerReport]) -> [Option<Duration>; 2] {
     [shortest(0), shortest(1)]
 }
 
-/// What a sink was offered is what there was: frames, or ended flows.
-fn check_offered(name: &str, offered: u64, statement: &Statement, unbalanced: &mut Vec<String>) {
-    let (there, what) = match name {
-        "decap" => (statement.decapsulated, "decapsulated"),
+/// What a sink is to be offered, and what that is: frames, or ended flows.
+fn offered(name: &str, statement: &Statement) -> (u64, &'static str) {
+    match name {
+        DECAP => (statement.decapsulated, "decapsulated"),
         _ => (statement.totals().closed.sum(), "flows closed"),
-    };
-    if offered != there {
-        unbalanced.push(format!("{name} offered = {what}: {offered} is not {there}"));
+    }
+}
+
+/// What a sink was offered is what there was.
+fn check_offered(name: &str, count: u64, statement: &Statement, unbalanced: &mut Vec<String>) {
+    let (there, what) = offered(name, statement);
+    if count != there {
+        unbalanced.push(format!("{name} offered = {what}: {count} is not {there}"));
     }
 }
 

@@ -22,7 +22,7 @@ use vxscope_wire::{
     ethernet, parse_frame,
 };
 
-use crate::outlet::Outlet;
+use crate::outlet::{Lost, Outlet};
 
 /// Records handled in one set of passes: enough to overlap misses, few enough to stay in L1.
 pub(crate) const PASS: usize = 16;
@@ -115,6 +115,8 @@ pub(crate) struct WorkerReport {
     pub(crate) longest_probe: usize,
     /// How far head and tail log reached back at the end.
     pub(crate) look_back: [Option<Duration>; 2],
+    /// What did not get to the writer.
+    pub(crate) lost: Lost,
 }
 
 impl Worker {
@@ -223,6 +225,19 @@ impl Worker {
             }
         }
         self.touch(&pending, &ticks);
+    }
+
+    /// A live input is about to end: see [`Outlet::end`].
+    pub(crate) fn end(&mut self) {
+        self.outlet.end();
+    }
+
+    /// Counts what a socket received and nobody has the time to open any more.
+    pub(crate) fn refuse_datagrams(&mut self, batch: &UdpBatch) {
+        for datagram in batch.datagrams() {
+            self.ledger.receive(datagram.payload.len() as u64);
+            self.ledger.reject(Reject::Deadline);
+        }
     }
 
     /// The ledger as it stands, by source.
@@ -369,6 +384,7 @@ impl Worker {
 
     /// The input ended: closes all flows and hands everything over.
     pub(crate) fn finish(mut self) -> WorkerReport {
+        self.outlet.end();
         let mut ends = Ends {
             ledger: &mut self.ledger,
             outlet: &mut self.outlet,
@@ -380,11 +396,12 @@ impl Worker {
             .oldest_stored()
             .map(|oldest| oldest.map(|oldest| Duration::from_nanos(now.nanos_since(oldest))));
         self.flows.close_all(self.clock.now, end, &mut ends);
-        self.outlet.finish();
+        let lost = self.outlet.finish();
         WorkerReport {
             statement: self.ledger.named(&self.sources),
             longest_probe: self.flows.longest_probe(),
             look_back,
+            lost,
         }
     }
 }

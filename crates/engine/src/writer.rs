@@ -4,15 +4,22 @@
 //! is bounded by what fits between the slowest and the fastest worker: each has a fixed pool of
 //! chunks and a short channel, and waits when both are used up.
 
+use std::sync::Arc;
+
 use crossbeam_channel::{Receiver, Sender};
 use vxscope_export::{
     ConnLog, DecapWriter, EveLog, ExportError, Extracted, FlowWriter, FrameChunk, FrameMerge,
-    Merge, OutputDir, Overlap, Shed, SinkCount, SinkOutcome, VlanMode,
+    Merge, OutputDir, Overlap, Shed, SinkOutcome, VlanMode,
 };
 use vxscope_flow::FlowRecord;
 use vxscope_units::{MirrorSource, Timestamp};
 
 use crate::outlet::{Delivery, Extraction, position_after};
+use crate::stop::Deadline;
+
+/// How old the newest line of a hidden file may be in a live run, in nanoseconds: what a crash
+/// takes along. A write of each file a second costs nothing.
+const FLUSH_EVERY_NANOS: u64 = 1_000_000_000;
 
 /// One worker's end of the line.
 #[derive(Debug)]
@@ -30,35 +37,47 @@ pub(crate) struct Sinks {
     pub(crate) conn_log: Option<ConnLog>,
     pub(crate) overlap: Option<Overlap>,
     pub(crate) extract: bool,
+    /// Of a live run: when to give up what is not written yet.
+    pub(crate) deadline: Option<Arc<Deadline>>,
+    /// Whether that time has come.
+    pub(crate) cut: bool,
+    /// Position in a live run up to which everything is in the files.
+    pub(crate) flushed: u64,
 }
 
 /// What was written.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    pub(crate) outcomes: Vec<SinkOutcome>,
     pub(crate) vlans: Vec<(u16, MirrorSource)>,
     pub(crate) warning: Option<String>,
     pub(crate) extracted: Vec<Extracted>,
     pub(crate) extract_error: Option<ExportError>,
 }
 
-/// Merges and writes until every worker has ended. Returns what `finish` needs.
-pub(crate) fn write(lines: &[Line], mut sinks: Sinks) -> Written {
+/// Merges and writes until every worker has ended. Tells `closed` of each file as soon as it is
+/// closed; returns the rest of what `finish` needs.
+pub(crate) fn write(
+    lines: &[Line],
+    mut sinks: Sinks,
+    closed: &mut dyn FnMut(SinkOutcome),
+) -> Written {
     let mut frames = FrameMerge::new(lines.len());
     let mut records = Merge::new(lines.len());
     let mut written = Written::default();
     let mut last_closed = Timestamp::ZERO;
     while let Some(worker) = frames.lagging() {
         let Some(line) = lines.get(worker) else { break };
-        match line.deliveries.recv() {
+        let delivery = line.deliveries.recv();
+        sinks.look_at_the_time();
+        match delivery {
             Ok(Delivery::Frames(chunk)) => frames.push(worker, Owned { worker, chunk }),
             Ok(Delivery::Records(batch, through)) => records.push(worker, batch, through),
             Ok(Delivery::Reached(index)) => {
                 frames.advance(worker, index);
                 records.push(worker, [], position_after(index));
+                sinks.flush(index);
             }
             Ok(Delivery::Extracted(extraction)) => sinks.extract(&extraction, &mut written),
-            Ok(Delivery::Shed { frames, records }) => sinks.shed(&frames, &records),
             Ok(Delivery::End) | Err(_) => {
                 frames.close(worker);
                 records.close(worker);
@@ -73,7 +92,7 @@ pub(crate) fn write(lines: &[Line], mut sinks: Sinks) -> Written {
             sinks.record(&record);
         }
     }
-    sinks.finish(last_closed, written)
+    sinks.finish(last_closed, written, closed)
 }
 
 /// A chunk and whose it is.
@@ -98,13 +117,46 @@ fn recycle(lines: &[Line], Owned { worker, mut chunk }: Owned) {
 }
 
 impl Sinks {
+    /// The names of those there are.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let decap = self.decap.iter().map(|_| DecapWriter::NAME);
+        let eve = self.eve.iter().map(|_| EveLog::NAME);
+        let conn_log = self.conn_log.iter().map(|_| ConnLog::NAME);
+        decap.chain(eve).chain(conn_log).collect()
+    }
+
+    fn look_at_the_time(&mut self) {
+        self.cut = self.deadline.as_ref().is_some_and(|it| it.is_cut());
+    }
+
+    /// Lets nothing live stay in memory for long.
+    fn flush(&mut self, reached: u64) {
+        if self.deadline.is_none() || reached.saturating_sub(self.flushed) < FLUSH_EVERY_NANOS {
+            return;
+        }
+        self.flushed = reached;
+        self.decap.iter_mut().for_each(DecapWriter::flush);
+        self.eve.iter_mut().for_each(EveLog::flush);
+        self.conn_log.iter_mut().for_each(ConnLog::flush);
+    }
+
     fn frames(&mut self, chunk: &FrameChunk, positions: std::ops::Range<usize>) {
         if let Some(decap) = &mut self.decap {
+            if self.cut {
+                return decap.shed(Shed::Deadline, positions.len() as u64);
+            }
             decap.write(chunk, positions);
         }
     }
 
     fn record(&mut self, record: &FlowRecord) {
+        if self.cut {
+            self.eve
+                .iter_mut()
+                .for_each(|it| it.shed(Shed::Deadline, 1));
+            let logs = self.conn_log.iter_mut();
+            return logs.for_each(|it| it.shed(Shed::Deadline, 1));
+        }
         if let Some(eve) = &mut self.eve {
             eve.push(record);
         }
@@ -113,20 +165,6 @@ impl Sinks {
         }
         if let Some(overlap) = &mut self.overlap {
             overlap.observe(record);
-        }
-    }
-
-    fn shed(&mut self, frames: &SinkCount, records: &SinkCount) {
-        for reason in Shed::ALL {
-            if let Some(decap) = &mut self.decap {
-                decap.shed(*reason, frames.shed(*reason));
-            }
-            if let Some(eve) = &mut self.eve {
-                eve.shed(*reason, records.shed(*reason));
-            }
-            if let Some(conn_log) = &mut self.conn_log {
-                conn_log.shed(*reason, records.shed(*reason));
-            }
         }
     }
 
@@ -145,15 +183,20 @@ impl Sinks {
         writer.finish(extraction.packets_seen)
     }
 
-    fn finish(self, last_closed: Timestamp, mut written: Written) -> Written {
+    fn finish(
+        self,
+        last_closed: Timestamp,
+        mut written: Written,
+        closed: &mut dyn FnMut(SinkOutcome),
+    ) -> Written {
+        // The small files first: the large one is the likeliest not to be closed in time.
+        self.eve.map(EveLog::finish).map(&mut *closed);
+        let conn_log = self.conn_log.map(|log| log.finish(last_closed));
+        conn_log.map(&mut *closed);
         if let Some(decap) = self.decap {
             written.vlans = decap.mapping().collect();
-            written.outcomes.push(decap.finish());
+            closed(decap.finish());
         }
-        written.outcomes.extend(self.eve.map(EveLog::finish));
-        written
-            .outcomes
-            .extend(self.conn_log.map(|log| log.finish(last_closed)));
         written.warning = self.overlap.and_then(|overlap| overlap.warning());
         if self.extract && written.extract_error.is_none() {
             let list = vxscope_export::write_extracted(&self.dir, &written.extracted);

@@ -135,6 +135,9 @@ pub struct ConnLog {
 }
 
 impl ConnLog {
+    /// Its name as in `--export` and in the summary.
+    pub const NAME: &str = NAME;
+
     /// Starts the file.
     ///
     /// # Errors
@@ -158,6 +161,11 @@ impl ConnLog {
     /// Counts records that never came this far.
     pub fn shed(&mut self, reason: Shed, records: u64) {
         self.sink.shed(reason, records);
+    }
+
+    /// Writes out what is only in memory yet, so that a crash does not take it along.
+    pub fn flush(&mut self) {
+        self.sink.flush();
     }
 
     /// The ledger so far.

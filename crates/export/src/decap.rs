@@ -28,6 +28,9 @@ pub struct DecapWriter {
 }
 
 impl DecapWriter {
+    /// Its name as in `--export` and in the summary.
+    pub const NAME: &str = NAME;
+
     /// Starts `decap.pcap`.
     ///
     /// # Errors
@@ -58,6 +61,11 @@ impl DecapWriter {
     /// Counts frames that never came this far, such as those for which no chunk was free.
     pub fn shed(&mut self, reason: Shed, frames: u64) {
         self.sink.shed(reason, frames);
+    }
+
+    /// Writes out what is only in memory yet, so that a crash does not take it along.
+    pub fn flush(&mut self) {
+        self.sink.flush();
     }
 
     /// The ledger so far.

@@ -78,6 +78,9 @@ pub struct EveLog {
 }
 
 impl EveLog {
+    /// Its name as in `--export` and in the summary.
+    pub const NAME: &str = NAME;
+
     /// Starts the file.
     ///
     /// # Errors
@@ -98,6 +101,11 @@ impl EveLog {
     /// Counts records that never came this far.
     pub fn shed(&mut self, reason: Shed, records: u64) {
         self.sink.shed(reason, records);
+    }
+
+    /// Writes out what is only in memory yet, so that a crash does not take it along.
+    pub fn flush(&mut self) {
+        self.sink.flush();
     }
 
     /// The ledger so far.

@@ -165,7 +165,11 @@ impl OutputFile {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), ExportError> {
+    /// Writes the buffer out, so that a reader of the hidden file sees everything.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn flush(&mut self) -> Result<(), ExportError> {
         let result = self.file.write_all(&self.buffer);
         self.buffer.clear();
         result.map_err(|cause| self.failed("write", cause))

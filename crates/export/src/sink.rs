@@ -22,6 +22,8 @@ reasons! {
         TooLong = "too_long",
         /// The frame is too short to hold a VLAN tag.
         TooShort = "too_short",
+        /// The run had to end before it was written.
+        Deadline = "deadline",
     }
 }
 
@@ -145,6 +147,13 @@ impl SinkFile {
     /// Offers `records` records that are given up at once.
     pub(crate) fn shed(&mut self, reason: Shed, records: u64) {
         self.count.add_shed(reason, records);
+    }
+
+    /// Writes out what is only in memory yet.
+    pub(crate) fn flush(&mut self) {
+        if let Some(Err(error)) = self.file.as_mut().map(OutputFile::flush) {
+            self.fail(error);
+        }
     }
 
     pub(crate) fn count(&self) -> &SinkCount {

@@ -5,7 +5,7 @@
 //! machine, and nothing is needed on it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use vxscope_sim::traffic::{Carrier, Faults, Spec, Stream};
 use crate::arguments::DemoArguments;
 use crate::failure::Failure;
 use crate::generate::live::Sender;
-use crate::print;
 use crate::replay::{conclude, failure};
 use crate::report::report;
 use crate::run::Screen;
+use crate::{print, signal};
 
 /// Packets a second of the generator: enough to see rates, little enough for any machine.
 const RATE: u64 = 4_000;
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
         interface: None,
         out,
     };
-    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (stop, sent) = (signal::stop()?, AtomicU64::new(0));
     let (opened, port) = sync_channel(1);
     let mut stage = Stage {
         screen: Screen::default(),
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
         let (stop, sent) = (&stop, &sent);
         let traffic = scope.spawn(move || {
             let result = send_all(&port, arguments.seconds, sent);
-            stop.store(true, Ordering::Relaxed);
+            stop.begin();
             result
         });
         let outcome = vxscope_engine::run(&live, stop, &mut stage);

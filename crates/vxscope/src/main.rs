@@ -11,6 +11,7 @@ mod progress;
 mod replay;
 mod report;
 mod run;
+mod signal;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;

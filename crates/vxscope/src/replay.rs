@@ -41,6 +41,7 @@ pub(crate) fn conclude(outcome: Outcome) -> Result<(), Failure> {
             error.file, error.offset, error.message
         ));
     }
+    errors.extend(outcome.cut);
     if !outcome.unbalanced.is_empty() {
         errors.push("the ledger does not balance; this is a defect of vxscope".to_owned());
     }

@@ -2,11 +2,8 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use indicatif::{HumanCount, HumanFloatCount};
-use signal_hook::consts::{SIGINT, SIGTERM};
 use vxscope_account::Statement;
 use vxscope_engine::{Live, Observer, Started, Status};
 use vxscope_units::MirrorSource;
@@ -15,20 +12,14 @@ use crate::arguments::RunArguments;
 use crate::failure::Failure;
 use crate::replay::{conclude, failure};
 use crate::report::{align, report};
-use crate::{configuration, print};
+use crate::{configuration, print, signal};
 
 /// Most sources in the live table.
 const SOURCES_SHOWN: usize = 15;
 
 /// Receives until SIGINT or SIGTERM, then prints the result.
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // A second one of the same kind ends the process at once.
-        let registered = signal_hook::flag::register_conditional_shutdown(signal, 1, stop.clone())
-            .and_then(|_| signal_hook::flag::register(signal, stop.clone()));
-        registered.map_err(|error| Failure::Failed(format!("signals: {error}")))?;
-    }
+    let stop = signal::stop()?;
     let live = Live {
         config: configuration::with_options(&arguments.options)?,
         address: arguments.listen.ip(),

@@ -29,5 +29,7 @@ vxscope_units::reasons! {
         InnerTruncated = "inner_truncated",
         /// More nested tunnels than the configured depth opens.
         DepthExceeded = "depth_exceeded",
+        /// Received, but the sensor had to end before it came to it.
+        Deadline = "deadline",
     }
 }

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use serde_json::Value;
 
+use crate::sensor::{Sensor, received_and_dropped, sent};
 use crate::{Run, folder, vxscope};
 
 #[test]
@@ -45,31 +44,6 @@ fn what_does_not_fit_the_receive_buffer_is_counted_to_the_last_datagram() {
         let summary = sensor.stop().summary();
         let (received, dropped) = received_and_dropped(&summary);
         assert_eq!(received + dropped, sent(&truth), "{workers} workers");
-    }
-}
-
-#[test]
-fn a_stop_under_load_leaves_whole_and_balanced_outputs() {
-    for round in 0..5 {
-        let dir = folder();
-        let sensor = Sensor::start(dir.path(), &["--workers", "2"]);
-        let mut load = sensor.command(&["--packets", "200000", "--rate", "100000"]);
-        let mut load = load.stdout(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(100 + 40 * round));
-        let stopped = sensor.stop();
-        assert!(
-            stopped.run.stdout.ends_with("ledger: balanced\n"),
-            "{:?}",
-            stopped.run
-        );
-        let summary = stopped.summary();
-        let written = &summary["sinks"]["decap"]["written"];
-        assert_eq!(
-            records(&dir.path().join("out/decap.pcap")),
-            written.as_u64().unwrap()
-        );
-        load.kill().unwrap();
-        load.wait().unwrap();
     }
 }
 
@@ -131,128 +105,8 @@ fn the_demo_ends_with_a_balanced_ledger_for_any_user_in_any_folder() {
     assert!(run.stdout.ends_with("ledger: balanced\n"), "{run:?}");
 }
 
-/// A running sensor, in `dir`, with outputs in `out`.
-struct Sensor {
-    child: Child,
-    dir: std::path::PathBuf,
-    port: u16,
-    /// Kept open, so that the sensor never writes to nobody.
-    _said: BufReader<ChildStderr>,
-}
-
-/// What is left of it.
-struct Stopped {
-    run: Run,
-    dir: std::path::PathBuf,
-}
-
-impl Sensor {
-    fn start(dir: &Path, options: &[&str]) -> Self {
-        let (port, other) = (free_port(), free_port());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vxscope"))
-            .args([
-                "run",
-                "--listen",
-                &format!("127.0.0.1:{port}"),
-                "--out",
-                "out",
-            ])
-            .args(["--set", &format!("decapsulation.geneve_ports=[{other}]")])
-            .args(["--set", "rings.memory=32MiB"])
-            .args(options)
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("as the test arranged it");
-        // What is said at the start comes once the sockets are open; before, they refuse.
-        let mut said = BufReader::new(child.stderr.take().expect("as the test arranged it"));
-        let mut line = String::new();
-        while !line.starts_with("interrupt") {
-            line.clear();
-            assert_ne!(
-                said.read_line(&mut line).expect("as the test arranged it"),
-                0,
-                "the sensor did not start"
-            );
-        }
-        Self {
-            child,
-            dir: dir.to_owned(),
-            port,
-            _said: said,
-        }
-    }
-
-    fn command(&self, options: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vxscope"));
-        command
-            .args(["gen", "--to", &format!("127.0.0.1:{}", self.port)])
-            .args(options);
-        command
-    }
-
-    /// Sends to it, and returns what was sent.
-    fn load(&self, options: &[&str]) -> Value {
-        let run = Run::from(
-            self.command(options)
-                .output()
-                .expect("as the test arranged it"),
-        );
-        serde_json::from_str(&run.ok()).expect("as the test arranged it")
-    }
-
-    fn stop(self) -> Stopped {
-        let id = self.child.id().to_string();
-        let killed = Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .expect("as the test arranged it");
-        assert!(killed.success());
-        let run = Run::from(
-            self.child
-                .wait_with_output()
-                .expect("as the test arranged it"),
-        );
-        assert_eq!(run.code, Some(0), "{run:?}");
-        Stopped { run, dir: self.dir }
-    }
-}
-
-impl Stopped {
-    fn summary(&self) -> Value {
-        let text =
-            fs::read_to_string(self.dir.join("out/summary.json")).expect("as the test arranged it");
-        serde_json::from_str(&text).expect("as the test arranged it")
-    }
-}
-
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0")
-        .expect("as the test arranged it")
-        .local_addr()
-        .expect("as the test arranged it")
-        .port()
-}
-
-fn sent(truth: &Value) -> u64 {
-    truth["sent"].as_u64().expect("as the test arranged it")
-}
-
-fn received_and_dropped(summary: &Value) -> (u64, u64) {
-    let count = |name: &str| {
-        summary["packets"][name]
-            .as_u64()
-            .expect("as the test arranged it")
-    };
-    (count("received"), count("kernel_dropped"))
-}
-
 fn sources(dir: &Path) -> Value {
-    serde_json::from_str(
-        &fs::read_to_string(dir.join("out/sources.json")).expect("as the test arranged it"),
-    )
-    .expect("as the test arranged it")
+    crate::json(&dir.join("out/sources.json"))
 }
 
 fn per_source(rows: &Value) -> BTreeMap<String, u64> {
@@ -264,28 +118,6 @@ fn per_source(rows: &Value) -> BTreeMap<String, u64> {
         )
     })
     .collect()
-}
-
-fn records(capture: &Path) -> u64 {
-    use vxscope_pcap::{Reader, Step};
-    let (bytes, mut reader, mut records) = (
-        fs::read(capture).expect("as the test arranged it"),
-        Reader::new(),
-        0,
-    );
-    let mut rest = &bytes[..];
-    loop {
-        match reader.read(rest).expect("as the test arranged it") {
-            Step::Record { consumed, .. } => {
-                records += 1;
-                rest = &rest[consumed..];
-            }
-            Step::Skip { consumed } => rest = &rest[consumed..],
-            Step::NeedMore { .. } => break,
-        }
-    }
-    reader.finish(rest).expect("as the test arranged it");
-    records
 }
 
 /// Every flow without its times, ids and addresses (a live source is a loopback address): VNI,

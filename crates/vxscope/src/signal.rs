@@ -1,0 +1,24 @@
+//! Signals that ask a live run to end.
+
+use std::sync::Arc;
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use vxscope_engine::Stop;
+
+use crate::failure::Failure;
+
+/// A request to stop that SIGINT and SIGTERM make: the first ends the run in order, a second one
+/// at once, with files that are closed as far as they are written.
+pub(crate) fn stop() -> Result<Arc<Stop>, Failure> {
+    let failed = |error| Failure::Failed(format!("signals: {error}"));
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let stop = Arc::new(Stop::new());
+    let asked = stop.clone();
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || signals.forever().for_each(|_| asked.request()))
+        .map_err(failed)?;
+    Ok(stop)
+}

@@ -1,0 +1,204 @@
+//! A sensor that runs as a process of its own, its load, and what it leaves.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::Run;
+
+/// How often, and how many times at most, a test looks for something to happen.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOKS_MAX: u32 = 3_000;
+
+/// A running sensor, in `dir`, with outputs in `out`.
+pub(crate) struct Sensor {
+    child: Process,
+    dir: PathBuf,
+    pub(crate) port: u16,
+    said: BufReader<ChildStderr>,
+    stdout: ChildStdout,
+}
+
+/// A process that does not outlive its test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Usually it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What is left of it.
+pub(crate) struct Stopped {
+    pub(crate) run: Run,
+    dir: PathBuf,
+}
+
+impl Sensor {
+    pub(crate) fn start(dir: &Path, options: &[&str]) -> Self {
+        Self::start_with(Command::new(env!("CARGO_BIN_EXE_vxscope")), dir, options)
+    }
+
+    /// `command` is the sensor, or a program that becomes it.
+    pub(crate) fn start_with(command: Command, dir: &Path, options: &[&str]) -> Self {
+        Self::start_on(free_port(), command, dir, options)
+    }
+
+    pub(crate) fn start_on(port: u16, mut command: Command, dir: &Path, options: &[&str]) -> Self {
+        let other = free_port();
+        let listen = format!("127.0.0.1:{port}");
+        let mut child = command
+            .args(["run", "--listen", &listen, "--out", "out"])
+            .args(["--set", &format!("decapsulation.geneve_ports=[{other}]")])
+            .args(["--set", "rings.memory=32MiB"])
+            .args(options)
+            .current_dir(dir)
+            .env_remove("VXSCOPE_LOG")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("as the test arranged it");
+        // What is said at the start comes once the sockets are open; before, they refuse.
+        let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
+        let stdout = child.stdout.take().expect("a pipe");
+        let (mut banner, mut line) = (String::new(), String::new());
+        while !line.starts_with("interrupt") {
+            line.clear();
+            let read = said.read_line(&mut line).expect("text");
+            banner.push_str(&line);
+            assert_ne!(read, 0, "the sensor did not start: {banner}");
+        }
+        Self {
+            child: Process(child),
+            dir: dir.to_owned(),
+            port,
+            said,
+            stdout,
+        }
+    }
+
+    pub(crate) fn command(&self, options: &[&str]) -> Command {
+        generator(self.port, options)
+    }
+
+    /// Sends to it, and returns what was sent.
+    pub(crate) fn load(&self, options: &[&str]) -> Value {
+        let output = self.command(options).output();
+        let run = Run::from(output.expect("as the test arranged it"));
+        serde_json::from_str(&run.ok()).expect("as the test arranged it")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// Sends a signal by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.pid().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("as the test arranged it").success());
+    }
+
+    /// Stops it in order; it must have had no reason to complain.
+    pub(crate) fn stop(self) -> Stopped {
+        self.signal("TERM");
+        let stopped = self.end();
+        assert_eq!(stopped.run.code, Some(0), "{:?}", stopped.run);
+        stopped
+    }
+
+    /// Waits for its end, however it ends, but not for ever.
+    pub(crate) fn end(mut self) -> Stopped {
+        let status = until("the end of the sensor", || {
+            self.child.0.try_wait().expect("as the test arranged it")
+        });
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut stdout).expect("text");
+        self.said.read_to_string(&mut stderr).expect("text");
+        let code = status.code();
+        let run = Run {
+            code,
+            stdout,
+            stderr,
+        };
+        Stopped { run, dir: self.dir }
+    }
+}
+
+impl Stopped {
+    pub(crate) fn summary(&self) -> Value {
+        let text = fs::read_to_string(self.dir.join("out/summary.json"));
+        serde_json::from_str(&text.expect("a summary")).expect("JSON")
+    }
+}
+
+/// `gen --to` a port of this machine.
+pub(crate) fn generator(port: u16, options: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vxscope"));
+    command.args(["gen", "--to", &format!("127.0.0.1:{port}")]);
+    command.args(options);
+    command
+}
+
+/// Looks again and again until there is something, but not for ever.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let seen = (0..LOOKS_MAX).find_map(|_| {
+        look().or_else(|| {
+            thread::sleep(LOOK_EVERY);
+            None
+        })
+    });
+    assert!(seen.is_some(), "{what}: not within a minute");
+    seen.expect("as just asserted")
+}
+
+pub(crate) fn free_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket on loopback");
+    socket.local_addr().expect("an address").port()
+}
+
+pub(crate) fn sent(truth: &Value) -> u64 {
+    truth["sent"].as_u64().expect("as the test arranged it")
+}
+
+pub(crate) fn received_and_dropped(summary: &Value) -> (u64, u64) {
+    let packets = &summary["packets"];
+    (
+        number(&packets["received"]),
+        number(&packets["kernel_dropped"]),
+    )
+}
+
+/// A counter, which is left out where it is 0.
+pub(crate) fn number(value: &Value) -> u64 {
+    if value.is_null() {
+        return 0;
+    }
+    value.as_u64().expect("a number")
+}
+
+/// Records of a capture, and the bytes of one that is cut off at its end.
+pub(crate) fn records(capture: &Path) -> (u64, usize) {
+    use vxscope_pcap::{Reader, Step};
+    let bytes = fs::read(capture).expect("as the test arranged it");
+    let (mut reader, mut records, mut rest) = (Reader::new(), 0, &bytes[..]);
+    loop {
+        match reader.read(rest).expect("as the test arranged it") {
+            Step::Record { consumed, .. } => {
+                records += 1;
+                rest = &rest[consumed..];
+            }
+            Step::Skip { consumed } => rest = &rest[consumed..],
+            Step::NeedMore { .. } => return (records, rest.len()),
+        }
+    }
+}
