@@ -54,17 +54,33 @@ struct Segment {
 #[derive(Clone, Copy, Debug)]
 struct Heavy {
     source: SourceId,
-    segment: Option<usize>,
     /// Bytes it wrote since the shared lane last took a segment.
     recent: usize,
     /// When another source last wrote.
     others: Timestamp,
 }
 
+/// Where the next record of a lane goes. What it wrote is settled in its segment when it leaves.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lane {
+    /// The segment; `None` before the first.
+    segment: Option<usize>,
+    generation: u32,
+    start: usize,
+    next: usize,
+    end: usize,
+    /// The source of the first record, and whether all are of it.
+    first: SourceId,
+    mixed: bool,
+}
+
+const SHARED: usize = 0;
+const HEAVY: usize = 1;
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
     generation: u32,
-    bytes: usize,
+    bytes: u32,
 }
 
 /// The log.
@@ -72,15 +88,18 @@ struct Usage {
 pub(super) struct Log {
     slab: Slab,
     segment_len: usize,
+    /// [`SHARED`] and [`HEAVY`].
+    lanes: [Lane; 2],
+    /// Bytes of each source in the current shared segment.
+    usage: Vec<Usage>,
+    /// More than this many make a majority.
+    half_segment: u32,
+    majority: Option<SourceId>,
+    heavy: Option<Heavy>,
     segments: Vec<Segment>,
     /// Segment numbers, oldest first.
     age: VecDeque<usize>,
     generation: u32,
-    shared: Option<usize>,
-    heavy: Option<Heavy>,
-    /// Bytes of each source in the current shared segment.
-    usage: Vec<Usage>,
-    majority: Option<SourceId>,
 }
 
 impl Log {
@@ -90,13 +109,14 @@ impl Log {
         Ok(Self {
             slab: Slab::try_new(segment_len * count)?,
             segment_len,
+            lanes: [Lane::default(); 2],
+            usage: vec![Usage::default(); sources_max.saturating_add(1)],
+            half_segment: u32::try_from(segment_len / 2).unwrap_or(u32::MAX),
+            majority: None,
+            heavy: None,
             segments: vec![Segment::default(); count],
             age: (0..count).collect(),
             generation: 0,
-            shared: None,
-            heavy: None,
-            usage: vec![Usage::default(); sources_max.saturating_add(1)],
-            majority: None,
         })
     }
 
@@ -104,77 +124,52 @@ impl Log {
         self.slab.prefault();
     }
 
-    /// Appends a record; `None` if it is longer than a segment.
-    #[inline]
+    /// Appends a record of [`record::size_of_record`] bytes; `None` if it is longer than a segment.
+    #[inline(always)]
     pub(super) fn append(
         &mut self,
         source: SourceId,
         header: &Header,
         frame: &[u8],
+        size: usize,
     ) -> Option<Position> {
-        let size = record::size_of_record(frame.len());
-        if size > self.segment_len {
-            return None;
+        let is_heavy = self.heavy.is_some_and(|heavy| heavy.source == source);
+        let mut which = usize::from(is_heavy);
+        if self.lanes[which].end - self.lanes[which].next < size {
+            which = self.next_segment(which, size, header.timestamp)?;
         }
-        let heavy = self.heavy.is_some_and(|heavy| heavy.source == source);
-        let current = if heavy {
-            self.heavy.and_then(|heavy| heavy.segment)
-        } else {
-            self.shared
-        };
-        let has_room = |at: &usize| {
-            self.segments
-                .get(*at)
-                .is_some_and(|s| s.used + size <= self.segment_len)
-        };
-        let at = match current.filter(has_room) {
-            Some(at) => at,
-            None if heavy => self.next_heavy(header.timestamp)?,
-            None => self.next_shared(header.timestamp)?,
-        };
-        let segment = self.segments.get_mut(at)?;
-        let offset = at * self.segment_len + segment.used;
-        let place = self.slab.get_mut(offset..offset + size)?;
-        if !record::write(place, header, frame) {
-            return None;
+        let lane = &mut self.lanes[which];
+        let offset = lane.next;
+        let place = self.slab.get_mut(offset..lane.end)?;
+        record::write(place, header, frame)?;
+        if lane.next == lane.start {
+            lane.first = source;
         }
-        if segment.used == 0 {
-            segment.sole = Some(source);
-        } else if segment.sole != Some(source) {
-            segment.sole = None;
+        lane.mixed |= lane.first != source;
+        lane.next += size;
+        let generation = lane.generation;
+        if which == SHARED {
+            self.account_shared(source, generation, size, header.timestamp);
+        } else if let Some(heavy) = &mut self.heavy {
+            heavy.recent += size;
         }
-        segment.used += size;
-        let generation = segment.generation;
-        self.account(source, heavy, generation, size, header.timestamp);
         Some(Position(
             u64::from(generation) << 32 | (offset / ALIGN) as u64,
         ))
     }
 
-    #[inline]
-    fn account(
-        &mut self,
-        source: SourceId,
-        heavy: bool,
-        generation: u32,
-        size: usize,
-        now: Timestamp,
-    ) {
-        if heavy {
-            if let Some(heavy) = &mut self.heavy {
-                heavy.recent += size;
-            }
-            return;
-        }
+    #[inline(always)]
+    fn account_shared(&mut self, source: SourceId, generation: u32, size: usize, now: Timestamp) {
         if let Some(usage) = self.usage.get_mut(source.index()) {
-            if usage.generation != generation {
-                *usage = Usage {
-                    generation,
-                    bytes: 0,
-                };
-            }
-            usage.bytes += size;
-            if usage.bytes > self.segment_len / 2 {
+            // A record fits a segment, and a segment is far below 4 GiB.
+            let before = if usage.generation == generation {
+                usage.bytes
+            } else {
+                0
+            };
+            let bytes = before.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
+            *usage = Usage { generation, bytes };
+            if bytes > self.half_segment {
                 self.majority = Some(source);
             }
         }
@@ -183,15 +178,39 @@ impl Log {
         }
     }
 
-    /// The shared lane needs a segment: a good moment to see who is heavy.
+    /// The lane that has room for the record now, on a segment of its own.
     #[cold]
+    #[inline(never)]
+    fn next_segment(&mut self, which: usize, size: usize, now: Timestamp) -> Option<usize> {
+        if size > self.segment_len {
+            return None;
+        }
+        self.settle();
+        if which == SHARED {
+            self.next_shared(now)
+        } else {
+            self.next_heavy(now)
+        }
+    }
+
+    /// Writes down in the segments what the lanes have put there.
+    fn settle(&mut self) {
+        for lane in &self.lanes {
+            if let Some(segment) = lane.segment.and_then(|at| self.segments.get_mut(at)) {
+                segment.used = lane.next - lane.start;
+                segment.sole = (segment.used > 0 && !lane.mixed).then_some(lane.first);
+            }
+        }
+    }
+
+    /// The shared lane needs a segment: a good moment to see who is heavy.
     fn next_shared(&mut self, now: Timestamp) -> Option<usize> {
         // A heavy source that wrote less than one segment meanwhile is no longer heavy.
         if self
             .heavy
             .is_some_and(|heavy| heavy.recent < self.segment_len)
         {
-            self.heavy = None;
+            self.end_heavy();
         }
         if let Some(heavy) = &mut self.heavy {
             heavy.recent = 0;
@@ -202,43 +221,41 @@ impl Log {
         {
             self.heavy = Some(Heavy {
                 source,
-                segment: None,
                 recent: self.segment_len,
                 others: now,
             });
         }
-        let busy = self.heavy.and_then(|heavy| heavy.segment);
+        let busy = self.lanes[HEAVY].segment;
         let place = self.age.iter().position(|at| Some(*at) != busy)?;
-        let at = self.take(place, false, now)?;
-        self.shared = Some(at);
-        Some(at)
+        self.take(place, SHARED, now)
     }
 
-    #[cold]
     fn next_heavy(&mut self, now: Timestamp) -> Option<usize> {
         let heavy = self.heavy?;
         if now.nanos_since(heavy.others) > ACTIVE_NANOS {
             // Nobody else has been there lately who would have to be protected.
-            self.heavy = None;
+            self.end_heavy();
             return self.next_shared(now);
         }
         let held = self.segments.iter().filter(|segment| segment.heavy).count();
         let is_own = |at: &usize| self.segments.get(*at).is_some_and(|segment| segment.heavy);
-        let is_free = |at: &usize| Some(*at) != self.shared;
+        let shared = self.lanes[SHARED].segment;
+        let is_free = |at: &usize| Some(*at) != shared;
         let place = if held >= self.segments.len() / 2 {
             self.age.iter().position(is_own)?
         } else {
             self.age.iter().position(is_free)?
         };
-        let at = self.take(place, true, now)?;
-        self.heavy = Some(Heavy {
-            segment: Some(at),
-            ..heavy
-        });
-        Some(at)
+        self.take(place, HEAVY, now)
     }
 
-    fn take(&mut self, place: usize, heavy: bool, now: Timestamp) -> Option<usize> {
+    fn end_heavy(&mut self) {
+        self.heavy = None;
+        self.lanes[HEAVY] = Lane::default();
+    }
+
+    /// Gives a lane the segment at a place of `age`, emptied; the lane.
+    fn take(&mut self, place: usize, which: usize, now: Timestamp) -> Option<usize> {
         let at = self.age.remove(place)?;
         self.age.push_back(at);
         // Bit 31 stays free for the caller, 0 means "never used".
@@ -247,12 +264,21 @@ impl Log {
         self.generation = generation;
         *self.segments.get_mut(at)? = Segment {
             generation,
-            heavy,
+            heavy: which == HEAVY,
             since: now,
             sole: None,
             used: 0,
         };
-        Some(at)
+        let start = at * self.segment_len;
+        self.lanes[which] = Lane {
+            segment: Some(at),
+            generation,
+            start,
+            next: start,
+            end: start + self.segment_len,
+            ..Lane::default()
+        };
+        Some(which)
     }
 
     fn others_than(&self, source: SourceId) -> bool {
@@ -272,13 +298,13 @@ impl Log {
         (header.flow_id == flow_id).then_some((header, frame))
     }
 
-    /// Time of the oldest segment that still holds records.
+    /// Time of the oldest segment: it was taken for a record, so it holds one.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
         self.age
             .iter()
             .filter_map(|at| self.segments.get(*at))
-            .find(|s| s.used > 0)
-            .map(|s| s.since)
+            .find(|segment| segment.generation > 0)
+            .map(|segment| segment.since)
     }
 
     /// Segments of the heavy source.

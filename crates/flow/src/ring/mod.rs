@@ -22,7 +22,9 @@ use log::{Log, Position};
 use pool::{NoRing, Pool, RingId};
 use record::Header;
 
+/// The log of the flows' first bytes, in [`Rings::logs`].
 const HEAD: usize = 0;
+/// The log of what follows them.
 const TAIL: usize = 1;
 
 vxscope_units::reasons! {
@@ -88,6 +90,8 @@ pub(crate) struct Rings {
     logs: [Log; 2],
     pool: Pool,
     sizes: RingSizes,
+    /// Bytes of a flow's records after which it leaves the logs.
+    logged_max: u32,
 }
 
 /// A frame to store.
@@ -101,6 +105,22 @@ pub(crate) struct NewFrame<'a> {
     pub(crate) reverse: bool,
 }
 
+impl NewFrame<'_> {
+    /// The header of its record, after which the flow's record at `before` is the next older one.
+    #[inline(always)]
+    fn header(&self, before: u64) -> Header {
+        Header {
+            before,
+            flow_id: self.flow_id,
+            // No frame is longer than a capture's record or a datagram.
+            captured: u32::try_from(self.frame.len()).unwrap_or(u32::MAX),
+            original: self.original_len,
+            timestamp: self.timestamp,
+            reverse: self.reverse,
+        }
+    }
+}
+
 impl Rings {
     pub(crate) fn try_new(sizes: RingSizes, sources_max: usize) -> io::Result<Self> {
         Ok(Self {
@@ -110,6 +130,7 @@ impl Rings {
             ],
             pool: Pool::try_new(sizes.pool, sizes.private, sources_max)?,
             sizes,
+            logged_max: sizes.head.saturating_add(sizes.tail),
         })
     }
 
@@ -119,62 +140,32 @@ impl Rings {
     }
 
     /// Stores a frame of a flow, or says why not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn store(
         &mut self,
         state: &mut RingState,
         new: &NewFrame<'_>,
     ) -> Result<(), Unstored> {
-        let Ok(captured) = u32::try_from(new.frame.len()) else {
-            return Err(Unstored::TooLarge);
-        };
-        let header = Header {
-            before: 0,
-            flow_id: new.flow_id,
-            captured,
-            original: new.original_len,
-            timestamp: new.timestamp,
-            reverse: new.reverse,
-        };
-        if state.private == 0 && state.logged < self.sizes.head + self.sizes.tail {
-            self.store_in_log(state, new, &header)
-        } else {
-            self.store_in_ring(state, new, &header)
+        if state.private != 0 || state.logged >= self.logged_max {
+            return self.store_in_ring(state, new);
         }
-    }
-
-    #[inline]
-    fn store_in_log(
-        &mut self,
-        state: &mut RingState,
-        new: &NewFrame<'_>,
-        header: &Header,
-    ) -> Result<(), Unstored> {
-        let which = if state.logged < self.sizes.head {
-            HEAD
-        } else {
-            TAIL
-        };
+        let which = usize::from(state.logged >= self.sizes.head);
         let (log, newest) = (&mut self.logs[which], &mut state.newest[which]);
-        let header = Header {
-            before: *newest,
-            ..*header
-        };
-        let position = log
-            .append(new.source, &header, new.frame)
-            .ok_or(Unstored::TooLarge)?;
-        *newest = position.bits();
-        let size = u32::try_from(record::size_of_record(new.frame.len())).unwrap_or(u32::MAX);
-        state.logged = state.logged.saturating_add(size);
+        let size = record::size_of_record(new.frame.len());
+        let header = new.header(*newest);
+        match log.append(new.source, &header, new.frame, size) {
+            Some(position) => *newest = position.bits(),
+            None => return Err(Unstored::TooLarge),
+        }
+        // A record that fits a segment is far below 4 GiB.
+        state.logged = state
+            .logged
+            .saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
         Ok(())
     }
 
-    fn store_in_ring(
-        &mut self,
-        state: &mut RingState,
-        new: &NewFrame<'_>,
-        header: &Header,
-    ) -> Result<(), Unstored> {
+    #[inline(never)]
+    fn store_in_ring(&mut self, state: &mut RingState, new: &NewFrame<'_>) -> Result<(), Unstored> {
         if record::size_of_record(new.frame.len()) > self.pool.record_max() {
             return Err(Unstored::TooLarge);
         }
@@ -189,7 +180,7 @@ impl Rings {
                 })?,
         };
         state.private = RingId::bits(Some(ring));
-        if self.pool.append(ring, header, new.frame) {
+        if self.pool.append(ring, &new.header(0), new.frame) {
             Ok(())
         } else {
             Err(Unstored::TooLarge)
@@ -212,7 +203,7 @@ impl Rings {
         visit: &mut dyn FnMut(StoredFrame<'_>),
     ) {
         // A flow has no more records in the logs than headers fit into what it may write there.
-        let records_max = (self.sizes.head + self.sizes.tail) as usize / record::HEADER + 2;
+        let records_max = self.logged_max as usize / record::HEADER + 2;
         for (log, newest) in self.logs.iter().zip(state.newest) {
             found.clear();
             let read = |bits| Position::from_bits(bits).and_then(|at| log.read(at, flow_id));

@@ -158,7 +158,8 @@ impl Pool {
         ring.write = end;
         bytes
             .get_mut(place..)
-            .is_some_and(|place| record::write(place, header, frame))
+            .and_then(|place| record::write(place, header, frame))
+            .is_some()
     }
 
     /// Visits the ring's records, oldest first, if it is still that of `flow_id`.
@@ -191,7 +192,7 @@ impl Pool {
 /// Flow id of the mark that says: the rest of the ring is unused in this turn.
 const TURN: u64 = (1 << 62) - 1;
 
-/// Marks the rest of the ring as unused. Where not even a header fits, that says it already.
+/// Marks the rest of the ring as unused.
 fn close_turn(bytes: &mut [u8], place: u64) {
     let mark = Header {
         before: 0,
@@ -202,7 +203,8 @@ fn close_turn(bytes: &mut [u8], place: u64) {
         reverse: false,
     };
     if let Some(rest) = bytes.get_mut(index(place)..) {
-        record::write(rest, &mark, &[]);
+        // Where not even a header fits, that says it already.
+        let _ = record::write(rest, &mark, &[]);
     }
 }
 

@@ -32,15 +32,11 @@ pub(super) fn size_of_record(frame_len: usize) -> usize {
     (HEADER + frame_len).next_multiple_of(ALIGN)
 }
 
-/// Writes a record at the start of `place`; `false` if it does not fit.
-#[inline]
-pub(super) fn write(place: &mut [u8], header: &Header, frame: &[u8]) -> bool {
-    let Some((head, rest)) = place.split_first_chunk_mut::<HEADER>() else {
-        return false;
-    };
-    let Some(body) = rest.get_mut(..frame.len()) else {
-        return false;
-    };
+/// Writes a record at the start of `place`; `None` if it does not fit.
+#[inline(always)]
+pub(super) fn write(place: &mut [u8], header: &Header, frame: &[u8]) -> Option<()> {
+    let (head, rest) = place.split_first_chunk_mut::<HEADER>()?;
+    let body = rest.get_mut(..frame.len())?;
     let tagged = header.flow_id | if header.reverse { REVERSE } else { 0 };
     head[0..8].copy_from_slice(&header.before.to_le_bytes());
     head[8..16].copy_from_slice(&tagged.to_le_bytes());
@@ -48,7 +44,7 @@ pub(super) fn write(place: &mut [u8], header: &Header, frame: &[u8]) -> bool {
     head[20..24].copy_from_slice(&header.original.to_le_bytes());
     head[24..32].copy_from_slice(&header.timestamp.as_nanos().to_le_bytes());
     body.copy_from_slice(frame);
-    true
+    Some(())
 }
 
 /// The header and the frame at the start of `place`.
