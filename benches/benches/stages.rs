@@ -251,11 +251,13 @@ impl FlowBench {
                     now,
                     source,
                     mirror,
-                    view,
-                    frame: &self.frame,
+                    view: *view,
                     crossing: Crossing::Unknown,
                 };
-                black_box(self.flows.observe(prepared, &packet, &mut Ignored));
+                black_box(
+                    self.flows
+                        .observe(prepared, &packet, &self.frame, &mut Ignored),
+                );
             }
         }
     }

@@ -10,16 +10,16 @@ use arrayvec::ArrayVec;
 use vxscope_account::{Frame, Ledger, Statement};
 use vxscope_capture::udp::UdpBatch;
 use vxscope_flow::{
-    CloseReason, Closing, Crossing, FlowRecord, Flows, Fragments, Joined, Packet, Prepared,
-    Sources, StoredFrames,
+    CloseReason, Closing, FlowRecord, Flows, Fragments, Joined, Packet, Prepared, Sources,
+    StoredFrames,
 };
 use vxscope_memory::prefetch_bytes;
 use vxscope_pcap::Record;
 use vxscope_units::{LinkType, MirrorSource, SourceId, Timestamp, Vni};
 use vxscope_wire::steer::Steering;
 use vxscope_wire::{
-    Decapsulated, FrameView, Options, Reject, Tunnel, decapsulate_datagram, decapsulate_record,
-    ethernet, parse_frame,
+    Decapsulated, Options, Reject, Tunnel, decapsulate_datagram, decapsulate_record, ethernet,
+    read_frame,
 };
 
 use crate::outlet::{Lost, Outlet};
@@ -60,13 +60,15 @@ pub(crate) struct Worker {
     outlet: Outlet,
     clock: Clock,
     scratch: Vec<u8>,
+    pass: Box<Pass>,
 }
 
 /// The capture's clock: the largest stamp so far, which ticks at each whole second it passes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Clock {
     now: Timestamp,
-    second: Option<u64>,
+    /// From when on it ticks again; the first stamp always does.
+    next_second: Timestamp,
     next_index: u64,
 }
 
@@ -74,31 +76,33 @@ impl Clock {
     /// Moves to a later time; the second that this brings, if it is another one.
     #[inline]
     fn reach(&mut self, now: Timestamp) -> Option<u64> {
-        if now <= self.now && self.second.is_some() {
+        self.now = self.now.max(now);
+        if now < self.next_second {
             return None;
         }
-        self.now = now;
         let second = now.seconds();
-        let is_new = self.second != Some(second);
-        self.second = Some(second);
-        is_new.then_some(second)
+        self.next_second = Timestamp::new(second.saturating_add(1), 0);
+        Some(second)
     }
 }
 
+/// Frames between the passes: their places stay, so that each is read into its own and not moved.
+#[derive(Debug, Default)]
+struct Pass {
+    pending: [Pending; PASS],
+    taken: usize,
+}
+
+/// The frames' bytes, in the order of [`Pass::pending`].
+type Frames<'a> = ArrayVec<&'a [u8], PASS>;
+
 /// A frame between the passes.
-#[derive(Debug)]
-struct Pending<'a> {
-    index: u64,
-    timestamp: Timestamp,
-    now: Timestamp,
-    source: SourceId,
-    mirror: MirrorSource,
-    frame: &'a [u8],
-    view: FrameView,
-    crossing: Crossing,
+#[derive(Debug, Default)]
+struct Pending {
+    packet: Packet,
+    prepared: Prepared,
     joined: Joined,
     reserved_bits: bool,
-    prepared: Prepared,
 }
 
 /// The second that a record's stamp brought.
@@ -128,7 +132,7 @@ impl Worker {
         ledger: Ledger,
         outlet: Outlet,
     ) -> Self {
-        let (clock, scratch) = (Clock::default(), Vec::new());
+        let (clock, scratch, pass) = (Clock::default(), Vec::new(), Box::default());
         Self {
             role,
             sources,
@@ -138,6 +142,7 @@ impl Worker {
             outlet,
             clock,
             scratch,
+            pass,
         }
     }
 
@@ -155,8 +160,7 @@ impl Worker {
             return;
         }
         for pass in records.chunks(PASS) {
-            let mut pending = ArrayVec::new();
-            let mut ticks = ArrayVec::new();
+            let (mut frames, mut ticks) = (Frames::new(), ArrayVec::new());
             for record in pass {
                 ahead = fetch_ahead(ahead, record);
                 let index = self.receive(record, &mut ticks);
@@ -165,9 +169,9 @@ impl Worker {
                 } else {
                     decapsulate_record(record.link, record.data, &self.role.options)
                 };
-                self.open(index, record.timestamp, opened, &mut pending);
+                self.open(index, record.timestamp, opened, &mut frames);
             }
-            self.touch(&pending, &ticks);
+            self.touch(&frames, &ticks);
         }
     }
 
@@ -175,7 +179,7 @@ impl Worker {
     fn handle_reframed(&mut self, records: &[Record<'_>]) {
         let mut scratch = std::mem::take(&mut self.scratch);
         for record in records {
-            let (mut pending, mut ticks) = (ArrayVec::new(), ArrayVec::new());
+            let (mut frames, mut ticks) = (Frames::new(), ArrayVec::new());
             let index = self.receive(record, &mut ticks);
             let opened = ethernet(record.link, record.data, &mut scratch).and_then(|frame| {
                 // On the wire the other link header was as much longer or shorter as it is here.
@@ -184,8 +188,8 @@ impl Worker {
                 let original_len = original_len.saturating_sub(record_len);
                 bare(frame, u32::try_from(original_len).unwrap_or(u32::MAX))
             });
-            self.open(index, record.timestamp, opened, &mut pending);
-            self.touch(&pending, &ticks);
+            self.open(index, record.timestamp, opened, &mut frames);
+            self.touch(&frames, &ticks);
         }
         self.scratch = scratch;
     }
@@ -202,7 +206,7 @@ impl Worker {
             // There is room for the one tick of a batch.
             let _ = ticks.try_push(Tick { index, second });
         }
-        let mut pending = ArrayVec::new();
+        let mut frames = Frames::new();
         for datagram in batch.datagrams() {
             let index = self.clock.next_index;
             self.clock.next_index += 1;
@@ -217,14 +221,14 @@ impl Worker {
                 original_len: opened.original_len.saturating_add(cut),
                 ..opened
             });
-            self.open(index, datagram.timestamp, opened, &mut pending);
-            if pending.is_full() {
-                self.touch(&pending, &ticks);
-                pending.clear();
+            self.open(index, datagram.timestamp, opened, &mut frames);
+            if frames.is_full() {
+                self.touch(&frames, &ticks);
+                frames.clear();
                 ticks.clear();
             }
         }
-        self.touch(&pending, &ticks);
+        self.touch(&frames, &ticks);
     }
 
     /// A live input is about to end: see [`Outlet::end`].
@@ -266,21 +270,15 @@ impl Worker {
     }
 
     /// First pass: reads the frame, joins fragments, decides whose it is, hashes its key.
-    #[inline]
+    #[inline(always)]
     fn open<'a>(
         &mut self,
         index: u64,
         timestamp: Timestamp,
         opened: Result<Decapsulated<'a>, Reject>,
-        pending: &mut ArrayVec<Pending<'a>, PASS>,
+        frames: &mut Frames<'a>,
     ) {
-        let Decapsulated {
-            source: mirror,
-            frame,
-            original_len,
-            reserved_bits,
-            ..
-        } = match opened {
+        let opened = match opened {
             Ok(decapsulated) => decapsulated,
             Err(reason) => {
                 if self.role.counts_input {
@@ -289,97 +287,62 @@ impl Worker {
                 return;
             }
         };
-        let mut view = parse_frame(frame, original_len);
-        let now = self.clock.now;
-        let joined = self.fragments.join(mirror, &mut view, now.seconds());
-        let source = self.sources.intern(mirror);
-        self.sources.learn(source, &view, frame);
+        let (mirror, frame) = (opened.source, opened.frame);
+        // A pass has no more frames than records, so there is a place.
+        let Some(pending) = self.pass.pending.get_mut(self.pass.taken) else {
+            return;
+        };
+        let packet = &mut pending.packet;
+        read_frame(frame, opened.original_len, &mut packet.view);
+        packet.now = self.clock.now;
+        pending.joined = self.fragments.join(mirror, &mut packet.view, packet.now);
+        packet.source = self.sources.intern(mirror);
+        self.sources.learn(packet.source, &packet.view, frame);
         if let Some(steering) = &self.role.steering
-            && steering.worker(&view, frame, mirror.vni) != self.role.number
+            && steering.worker(&packet.view, frame, mirror.vni) != self.role.number
         {
             return;
         }
-        let crossing = self.sources.crossing(source, &view, frame);
-        let prepared = self.flows.prepare(source, mirror, &view);
-        // A pass has no more frames than records, so there is room.
-        if pending.is_full() {
-            return;
+        packet.index = at_packet(index);
+        packet.timestamp = timestamp;
+        packet.mirror = mirror;
+        packet.crossing = self.sources.crossing(packet.source, &packet.view, frame);
+        pending.reserved_bits = opened.reserved_bits;
+        pending.prepared = self.flows.prepare(packet.source, mirror, &packet.view);
+        if frames.try_push(frame).is_ok() {
+            self.pass.taken += 1;
         }
-        pending.push(Pending {
-            index,
-            timestamp,
-            now,
-            source,
-            mirror,
-            frame,
-            view,
-            crossing,
-            joined,
-            reserved_bits,
-            prepared,
-        });
     }
 
     /// Second and third pass: fetches the entries, then counts, stores and exports in order.
-    fn touch(&mut self, pending: &ArrayVec<Pending<'_>, PASS>, ticks: &ArrayVec<Tick, PASS>) {
-        for frame in pending {
-            self.flows.prefetch(&frame.prepared);
+    fn touch(&mut self, frames: &Frames<'_>, ticks: &ArrayVec<Tick, PASS>) {
+        let Self {
+            pass,
+            flows,
+            ledger,
+            outlet,
+            clock,
+            ..
+        } = self;
+        let pending = pass.pending.get(..pass.taken).unwrap_or_default();
+        for one in pending {
+            flows.prefetch(&one.prepared);
         }
+        let mut ends = Ends { ledger, outlet };
         let mut ticks = ticks.iter().peekable();
-        for frame in pending {
-            while let Some(tick) = ticks.next_if(|tick| tick.index <= frame.index) {
-                self.tick(*tick);
+        for (one, frame) in pending.iter().zip(frames) {
+            while let Some(tick) = ticks.next_if(|tick| at_tick(tick.index) < one.packet.index) {
+                flows.tick(tick.second, at_tick(tick.index), &mut ends);
             }
-            self.observe(frame);
+            observe(flows, &mut ends, one, frame);
         }
-        ticks.for_each(|tick| self.tick(*tick));
-        if let Some(last) = self.clock.next_index.checked_sub(1) {
-            self.outlet.reach(last);
+        for tick in ticks {
+            flows.tick(tick.second, at_tick(tick.index), &mut ends);
         }
-    }
-
-    fn tick(&mut self, tick: Tick) {
-        let mut ends = Ends {
-            ledger: &mut self.ledger,
-            outlet: &mut self.outlet,
-        };
-        self.flows.tick(tick.second, at_tick(tick.index), &mut ends);
-    }
-
-    #[inline]
-    fn observe(&mut self, pending: &Pending<'_>) {
-        let packet = Packet {
-            index: at_packet(pending.index),
-            timestamp: pending.timestamp,
-            now: pending.now,
-            source: pending.source,
-            mirror: pending.mirror,
-            view: &pending.view,
-            frame: pending.frame,
-            crossing: pending.crossing,
-        };
-        let mut ends = Ends {
-            ledger: &mut self.ledger,
-            outlet: &mut self.outlet,
-        };
-        let observed = self.flows.observe(&pending.prepared, &packet, &mut ends);
-        let frame = Frame {
-            view: &pending.view,
-            timestamp: pending.timestamp,
-            crossing: pending.crossing,
-            joined: pending.joined,
-            reserved_bits: pending.reserved_bits,
-            observed,
-        };
-        self.ledger.count(pending.source, &frame);
-        let original_len = pending.view.original_len;
-        self.outlet.frame(
-            pending.index,
-            pending.timestamp,
-            pending.mirror,
-            pending.frame,
-            original_len,
-        );
+        pass.taken = 0;
+        if let Some(last) = clock.next_index.checked_sub(1) {
+            outlet.reach(last);
+        }
     }
 
     /// The input ended: closes all flows and hands everything over.
@@ -404,6 +367,29 @@ impl Worker {
             lost,
         }
     }
+}
+
+/// Takes a frame into its flow, and counts and exports it.
+#[inline(always)]
+fn observe(flows: &mut Flows, ends: &mut Ends<'_>, pending: &Pending, frame: &[u8]) {
+    let packet = &pending.packet;
+    let observed = flows.observe(&pending.prepared, packet, frame, ends);
+    let counted = Frame {
+        view: &packet.view,
+        timestamp: packet.timestamp,
+        crossing: packet.crossing,
+        joined: pending.joined,
+        reserved_bits: pending.reserved_bits,
+        observed,
+    };
+    ends.ledger.count(packet.source, &counted);
+    ends.outlet.frame(
+        packet.index / 2,
+        packet.timestamp,
+        packet.mirror,
+        frame,
+        packet.view.original_len,
+    );
 }
 
 /// Bytes fetched ahead for one record at most. A longer record's body is a run that the

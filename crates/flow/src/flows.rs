@@ -9,7 +9,7 @@
 use std::io;
 
 use foldhash::fast::FixedState;
-use vxscope_units::{MirrorSource, SourceId, Timestamp};
+use vxscope_units::{MirrorSource, SourceId, Timestamp, Vni};
 use vxscope_wire::{Class, FrameView};
 
 use crate::closing::Closing;
@@ -25,9 +25,10 @@ use crate::tcp::{self, Tcp};
 /// Memory of one IPv4 flow: entries, index, timer and free list.
 pub const BYTES_PER_FLOW: usize = size_of::<Hot<Key4>>() + size_of::<Cold>() + 2 * 8 + 12 + 4;
 
-/// A frame on its way into the flow table.
+/// A frame on its way into the flow table. Without the bytes, so that a batch of them needs no
+/// new memory each time.
 #[derive(Clone, Copy, Debug)]
-pub struct Packet<'a> {
+pub struct Packet {
     /// Position in the input.
     pub index: u64,
     /// Capture time.
@@ -39,11 +40,27 @@ pub struct Packet<'a> {
     /// The mirror source itself.
     pub mirror: MirrorSource,
     /// What the frame says; later fragments have joined ports.
-    pub view: &'a FrameView,
-    /// The captured bytes.
-    pub frame: &'a [u8],
+    pub view: FrameView,
     /// Which way it crosses the mirrored interface.
     pub crossing: Crossing,
+}
+
+/// No packet.
+impl Default for Packet {
+    fn default() -> Self {
+        Self {
+            index: 0,
+            timestamp: Timestamp::ZERO,
+            now: Timestamp::ZERO,
+            source: SourceId::default(),
+            mirror: MirrorSource {
+                address: std::net::Ipv4Addr::UNSPECIFIED.into(),
+                vni: Vni::ZERO,
+            },
+            view: FrameView::default(),
+            crossing: Crossing::Unknown,
+        }
+    }
 }
 
 /// A packet's key and hash, computed ahead of its turn.
@@ -51,6 +68,16 @@ pub struct Packet<'a> {
 pub struct Prepared {
     key: Result<Keyed, Untracked>,
     tag: u32,
+}
+
+/// That of no packet.
+impl Default for Prepared {
+    fn default() -> Self {
+        Self {
+            key: Err(Untracked::Truncated),
+            tag: 0,
+        }
+    }
 }
 
 /// What became of a packet.
@@ -180,20 +207,22 @@ impl Flows {
         }
     }
 
-    /// Counts and stores a packet in its flow, which it may open, end or end and open anew.
+    /// Counts and stores a packet with its captured bytes in its flow, which it may open, end or
+    /// end and open anew.
     #[inline]
     pub fn observe(
         &mut self,
         prepared: &Prepared,
-        packet: &Packet<'_>,
+        packet: &Packet,
+        frame: &[u8],
         closing: &mut impl Closing,
     ) -> Observed {
         let result = match prepared.key {
             Ok(Keyed::V4(key, reversed)) => {
-                self.observe_in(key, reversed, prepared.tag, packet, closing)
+                self.observe_in(key, reversed, prepared.tag, packet, frame, closing)
             }
             Ok(Keyed::V6(key, reversed)) => {
-                self.observe_in(key, reversed, prepared.tag, packet, closing)
+                self.observe_in(key, reversed, prepared.tag, packet, frame, closing)
             }
             Err(reason) => Err(reason),
         };
@@ -217,7 +246,8 @@ impl Flows {
         key: K,
         from_high: bool,
         tag: u32,
-        packet: &Packet<'_>,
+        packet: &Packet,
+        frame: &[u8],
         closing: &mut impl Closing,
     ) -> Result<(Result<(), Unstored>, bool), Untracked> {
         let (table, state) = K::table(self);
@@ -234,7 +264,7 @@ impl Flows {
             }
         };
         let (table, state) = K::table(self);
-        Ok((state.update(table, slot, from_high, packet), opened))
+        Ok((state.update(table, slot, from_high, packet, frame), opened))
     }
 
     /// Opens a flow, for which another one may have to go.
@@ -243,12 +273,12 @@ impl Flows {
         key: K,
         from_high: bool,
         tag: u32,
-        packet: &Packet<'_>,
+        packet: &Packet,
         closing: &mut impl Closing,
     ) -> Result<u32, Untracked> {
         self.make_room(packet, closing)?;
         let (table, state) = K::table(self);
-        let (flags, tcp) = roles(packet.view, from_high);
+        let (flags, tcp) = roles(&packet.view, from_high);
         let opening = Opening {
             flow_id: flow_id(state.limits.id_seed, &packet.mirror, key.words(), packet),
             source: packet.source,
@@ -276,11 +306,7 @@ impl Flows {
         Ok(slot)
     }
 
-    fn make_room(
-        &mut self,
-        packet: &Packet<'_>,
-        closing: &mut impl Closing,
-    ) -> Result<(), Untracked> {
+    fn make_room(&mut self, packet: &Packet, closing: &mut impl Closing) -> Result<(), Untracked> {
         let state = &self.state;
         let live = state.live[0] + state.live[1];
         if live < state.limits.flows_max {
@@ -310,7 +336,7 @@ impl Flows {
 
     fn evict<K: Family>(
         &mut self,
-        packet: &Packet<'_>,
+        packet: &Packet,
         closing: &mut impl Closing,
         may_evict: impl Fn(u32, SourceId) -> bool,
     ) -> bool {
@@ -454,7 +480,7 @@ fn roles(view: &FrameView, from_high: bool) -> (u8, Tcp) {
 }
 
 /// A hash of what makes the flow this one, below 2⁵³ so that every JSON reader keeps it exactly.
-fn flow_id(seed: u64, mirror: &MirrorSource, key: [u64; 5], packet: &Packet<'_>) -> u64 {
+fn flow_id(seed: u64, mirror: &MirrorSource, key: [u64; 5], packet: &Packet) -> u64 {
     let address = match mirror.address {
         std::net::IpAddr::V4(address) => u128::from(address.to_bits()),
         std::net::IpAddr::V6(address) => address.to_bits(),

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use vxscope_units::MirrorSource;
+use vxscope_units::{MirrorSource, Timestamp};
 use vxscope_wire::{Addresses, Fragment, FrameView};
 
 /// A first fragment is remembered this long (Linux `ipfrag_time`).
@@ -31,9 +31,10 @@ struct First {
 }
 
 /// What became of a frame in [`Fragments::join`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Joined {
     /// Not a fragment.
+    #[default]
     Whole,
     /// A first fragment: remembered.
     First,
@@ -68,16 +69,16 @@ impl Fragments {
         }
     }
 
-    /// Gives a later fragment the ports of its first; `second` is the capture's clock.
-    #[inline]
-    pub fn join(&mut self, source: MirrorSource, view: &mut FrameView, second: u64) -> Joined {
+    /// Gives a later fragment the ports of its first; `now` is the capture's clock.
+    #[inline(always)]
+    pub fn join(&mut self, source: MirrorSource, view: &mut FrameView, now: Timestamp) -> Joined {
         match view.fragment {
             Fragment::No => Joined::Whole,
             Fragment::First { id } => {
-                self.remember(source, view, id, second);
+                self.remember(source, view, id, now.seconds());
                 Joined::First
             }
-            Fragment::Later { id } => self.recall(source, view, id, second),
+            Fragment::Later { id } => self.recall(source, view, id, now.seconds()),
         }
     }
 

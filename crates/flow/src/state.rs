@@ -50,7 +50,7 @@ impl State {
         &self,
         table: &Table<K>,
         slot: u32,
-        packet: &Packet<'_>,
+        packet: &Packet,
     ) -> Option<CloseReason> {
         let (hot, cold) = table.get(slot)?;
         let flags = packet.view.tcp.flags;
@@ -76,12 +76,13 @@ impl State {
         table: &mut Table<K>,
         slot: u32,
         from_high: bool,
-        packet: &Packet<'_>,
+        packet: &Packet,
+        frame: &[u8],
     ) -> Result<(), Unstored> {
         let Some((hot, cold)) = table.get_mut(slot) else {
             return Err(Unstored::Untracked);
         };
-        let view = packet.view;
+        let view = &packet.view;
         let side = hot.side(from_high);
         hot.end = hot.end.max(packet.timestamp);
         hot.second = second(packet.now);
@@ -100,7 +101,7 @@ impl State {
                     flow_id: cold.flow_id,
                     source: packet.source,
                     timestamp: packet.timestamp,
-                    frame: packet.frame,
+                    frame,
                     original_len: view.original_len,
                     reverse: side == Side::Responder,
                 };

@@ -345,14 +345,13 @@ impl Harness {
             now,
             source: SourceId::new(source.into()),
             mirror: mirror(source),
-            view: &view,
-            frame: &frame,
+            view,
             crossing: Crossing::Unknown,
         };
         let prepared = self.flows.prepare(packet.source, packet.mirror, &view);
         self.flows.prefetch(&prepared);
         let mut collect = Collect(&mut self.closed, &mut self.stored);
-        self.flows.observe(&prepared, &packet, &mut collect)
+        self.flows.observe(&prepared, &packet, &frame, &mut collect)
     }
 
     fn finish(&mut self) -> Vec<FlowRecord> {

@@ -51,7 +51,7 @@ mod vxlan;
 pub use decapsulate::{
     DEPTH_MAX, Decapsulated, Options, Tunnel, decapsulate_datagram, decapsulate_record,
 };
-pub use frame::{IPV6_EXTENSIONS_MAX, VLAN_TAGS_MAX, oracle, parse_frame};
+pub use frame::{IPV6_EXTENSIONS_MAX, VLAN_TAGS_MAX, oracle, parse_frame, read_frame};
 pub use link::ethernet;
 pub use ports::Ports;
 pub use reject::Reject;

@@ -30,7 +30,8 @@ impl Ports {
     #[inline]
     pub fn contains(self, port: u16) -> bool {
         // Free slots hold 0, which is no valid destination port (RFC 768).
-        port != 0 && self.0.contains(&port)
+        let [a, b, c, d] = self.0;
+        port != 0 && (port == a) | (port == b) | (port == c) | (port == d)
     }
 
     /// The ports, in the order given.

@@ -40,6 +40,40 @@ pub struct FrameView {
     pub truncated: bool,
 }
 
+/// The view of no frame: cut off before its first byte.
+impl Default for FrameView {
+    fn default() -> Self {
+        Self {
+            class: Class::Truncated,
+            tuple: Tuple {
+                addresses: Addresses::V4 {
+                    source: 0,
+                    destination: 0,
+                },
+                source_port: 0,
+                destination_port: 0,
+                protocol: 0,
+                one_way: false,
+            },
+            captured_len: 0,
+            original_len: 0,
+            ip_len: 0,
+            payload_len: 0,
+            ether_type: 0,
+            vlan: [0; 2],
+            vlan_count: 0,
+            ttl: 0,
+            icmp_type: 0,
+            icmp_code: 0,
+            fragment: Fragment::No,
+            tcp: TcpSegment::default(),
+            network_offset: 0,
+            transport_offset: 0,
+            truncated: false,
+        }
+    }
+}
+
 /// How far a frame could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {

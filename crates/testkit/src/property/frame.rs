@@ -233,11 +233,10 @@ fn one_flow(frames: [(&[u8], &FrameView); 2]) {
             now: Timestamp::new(1, index),
             source,
             mirror: SOURCE,
-            view,
-            frame: bytes,
+            view: *view,
             crossing: Crossing::Unknown,
         };
-        let observed = flows.observe(&prepared, &packet, &mut records);
+        let observed = flows.observe(&prepared, &packet, bytes, &mut records);
         assert_eq!(observed.tracked, Ok(()));
     }
     let [(_, there), (_, back)] = frames;
@@ -302,7 +301,10 @@ fn later_fragments_follow(view: &FrameView) {
     };
     let mut fragments = Fragments::new(1, 2);
     let mut first = *view;
-    assert_eq!(fragments.join(SOURCE, &mut first, 1), Joined::First);
+    assert_eq!(
+        fragments.join(SOURCE, &mut first, Timestamp::new(1, 0)),
+        Joined::First
+    );
     assert_eq!(first, *view);
     let mut later = FrameView {
         fragment: Fragment::Later { id },
@@ -314,6 +316,9 @@ fn later_fragments_follow(view: &FrameView) {
         },
         ..*view
     };
-    assert_eq!(fragments.join(SOURCE, &mut later, 2), Joined::Later);
+    assert_eq!(
+        fragments.join(SOURCE, &mut later, Timestamp::new(2, 0)),
+        Joined::Later
+    );
     assert_eq!(later.tuple, view.tuple);
 }

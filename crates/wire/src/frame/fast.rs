@@ -2,7 +2,7 @@
 //! extension headers, a whole TCP or UDP header, no fragment.
 //!
 //! Everything else is declined. What is accepted must read exactly as the slow path reads it.
-//! Nothing here is larger than a few registers until [`Shape::view`] writes the view where the
+//! Nothing here is larger than a few registers until [`Shape::write`] writes the view where the
 //! caller wants it: a view that moves once costs as much as reading the frame.
 
 use crate::ether;
@@ -188,22 +188,28 @@ fn ports([s1, s2, d1, d2]: [u8; 4]) -> [u16; 2] {
 impl Shape<'_> {
     /// What the frame says.
     #[inline(always)]
-    pub(super) fn view(self) -> FrameView {
+    pub(super) fn write(self, view: &mut FrameView) {
         // One literal for each family, so that either is written in place.
         match self.network.ends {
-            Ends::V4(source, destination) => self.view_with(Addresses::V4 {
-                source,
-                destination,
-            }),
-            Ends::V6(source, destination) => self.view_with(Addresses::V6 {
-                source: *source,
-                destination: *destination,
-            }),
+            Ends::V4(source, destination) => {
+                let addresses = Addresses::V4 {
+                    source,
+                    destination,
+                };
+                self.write_with(addresses, view);
+            }
+            Ends::V6(source, destination) => {
+                let addresses = Addresses::V6 {
+                    source: *source,
+                    destination: *destination,
+                };
+                self.write_with(addresses, view);
+            }
         }
     }
 
     #[inline(always)]
-    fn view_with(self, addresses: Addresses) -> FrameView {
+    fn write_with(self, addresses: Addresses, view: &mut FrameView) {
         let Self {
             frame_len,
             link,
@@ -213,7 +219,7 @@ impl Shape<'_> {
         let captured_len = super::length(frame_len);
         let claimed_len = u32::from(link.network_offset) + network.ip_len;
         let [source_port, destination_port] = transport.ports;
-        FrameView {
+        *view = FrameView {
             class: Class::Ip,
             tuple: Tuple {
                 addresses,
@@ -237,6 +243,6 @@ impl Shape<'_> {
             network_offset: link.network_offset,
             transport_offset: link.network_offset + network.header_len,
             truncated: captured_len < claimed_len,
-        }
+        };
     }
 }

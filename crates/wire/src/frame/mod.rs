@@ -6,7 +6,7 @@ mod slow;
 mod tests;
 
 use crate::ether;
-use crate::view::{Addresses, Class, Fragment, FrameView, TcpSegment, Tuple};
+use crate::view::FrameView;
 
 /// How many VLAN tags are skipped. Provider stacks have two or three; a frame with more than this
 /// is [`Class::NonIp`], its `ether_type` the next tag's.
@@ -33,13 +33,20 @@ const _: () = assert!(size_of::<FrameView>() <= 128);
 /// * `payload_len` is what follows the TCP header (0 if its data offset is not known, below 5 or
 ///   beyond the packet), the 8 bytes of UDP (by the shorter of both lengths) or ICMP, the 12 of
 ///   SCTP, and the IP payload for everything else, later fragments included.
-// Not inlined: the view is written once, straight to where the caller wants it.
 #[must_use]
-#[inline(never)]
 pub fn parse_frame(frame: &[u8], original_hint: u32) -> FrameView {
+    let mut view = FrameView::default();
+    read_frame(frame, original_hint, &mut view);
+    view
+}
+
+/// [`parse_frame`] into a view that is there already: a view that moves costs as much as reading
+/// the frame.
+#[inline(never)]
+pub fn read_frame(frame: &[u8], original_hint: u32, view: &mut FrameView) {
     match fast::shape(frame) {
-        Some(shape) => shape.view(),
-        None => slow::parse(frame, original_hint),
+        Some(shape) => shape.write(view),
+        None => *view = slow::parse(frame, original_hint),
     }
 }
 
@@ -50,7 +57,11 @@ pub mod oracle {
     /// The hand-written path: `None` for all but the common shapes.
     #[must_use]
     pub fn fast(frame: &[u8]) -> Option<FrameView> {
-        super::fast::shape(frame).map(super::fast::Shape::view)
+        super::fast::shape(frame).map(|shape| {
+            let mut view = FrameView::default();
+            shape.write(&mut view);
+            view
+        })
     }
 
     /// The path through etherparse, which takes every frame.
@@ -65,32 +76,10 @@ fn blank(frame: &[u8], original_hint: u32) -> FrameView {
     let captured_len = length(frame.len());
     let original_len = captured_len.max(original_hint);
     FrameView {
-        class: Class::Truncated,
-        tuple: Tuple {
-            addresses: Addresses::V4 {
-                source: 0,
-                destination: 0,
-            },
-            source_port: 0,
-            destination_port: 0,
-            protocol: 0,
-            one_way: false,
-        },
         captured_len,
         original_len,
-        ip_len: 0,
-        payload_len: 0,
-        ether_type: 0,
-        vlan: [0; 2],
-        vlan_count: 0,
-        ttl: 0,
-        icmp_type: 0,
-        icmp_code: 0,
-        fragment: Fragment::No,
-        tcp: TcpSegment::default(),
-        network_offset: 0,
-        transport_offset: 0,
         truncated: captured_len < original_len,
+        ..FrameView::default()
     }
 }
 
