@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use vxscope_flow::{CloseReason, Sources};
+use vxscope_flow::{CloseReason, Label, Sources};
 use vxscope_units::{MirrorSource, SourceId};
 use vxscope_wire::Reject;
 
@@ -49,6 +49,11 @@ impl Ledger {
     pub fn count(&mut self, source: SourceId, frame: &Frame<'_>) {
         self.decapsulated += 1;
         self.row(source).count(frame);
+    }
+
+    /// What one source sent so far, to count what is not known from a frame alone.
+    pub fn row_mut(&mut self, source: SourceId) -> &mut Row {
+        self.row(source)
     }
 
     /// A flow ended.
@@ -174,9 +179,9 @@ impl Statement {
                 totals.stored + totals.unstored.sum(),
             ),
             (
-                "bytes = ingress + egress + unknown direction",
+                "bytes = sum over directions and labels",
                 totals.bytes,
-                totals.ingress_bytes + totals.egress_bytes + totals.unknown_direction_bytes,
+                totals.cells.sum(),
             ),
         ];
         let broken = laws.into_iter().filter(|(_, left, right)| left != right);
@@ -196,6 +201,14 @@ impl Statement {
                 law,
                 left: totals.flows,
                 right: totals.closed.sum(),
+            });
+        }
+        let undecided = totals.cells.labelled(Label::UNDECIDED);
+        if undecided != 0 {
+            broken.push(Unbalanced {
+                law: "no byte of an ended flow is undecided",
+                left: undecided,
+                right: 0,
             });
         }
         broken

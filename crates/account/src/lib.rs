@@ -3,10 +3,12 @@
 //! Conservation per stage: received = decapsulated + Σ rejected, decapsulated = tracked +
 //! Σ untracked = stored + Σ unstored, and per-source sums equal the totals.
 
+mod cells;
 mod counts;
 mod ledger;
 mod row;
 
+pub use cells::Cells;
 pub use counts::{Counted, Counts};
 pub use ledger::{Ledger, Statement, Unbalanced};
 pub use row::{Frame, Row};

@@ -4,6 +4,7 @@ use vxscope_flow::{CloseReason, Crossing, Joined, Observed, Unstored, Untracked}
 use vxscope_units::Timestamp;
 use vxscope_wire::{Class, FrameView};
 
+use crate::cells::Cells;
 use crate::counts::Counts;
 
 /// Counters of one mirror source; also the shape of the totals over all of them.
@@ -15,12 +16,8 @@ pub struct Row {
     pub bytes: u64,
     /// Bytes by the inner IP headers.
     pub ip_bytes: u64,
-    /// Captured bytes towards the mirrored interface.
-    pub ingress_bytes: u64,
-    /// Captured bytes away from the mirrored interface.
-    pub egress_bytes: u64,
-    /// Captured bytes whose direction is not known.
-    pub unknown_direction_bytes: u64,
+    /// The captured bytes by direction and by the label of the frame's flow.
+    pub cells: Cells,
     /// Frames with fewer bytes than on the wire.
     pub truncated: u64,
     /// Frames that are not IP.
@@ -45,6 +42,12 @@ pub struct Row {
     pub flows: u64,
     /// Flows ended, by reason.
     pub closed: Counts<{ CloseReason::COUNT }>,
+    /// Flows that nobody answered, or that were refused.
+    pub failed: u64,
+    /// DNS queries.
+    pub dns_queries: u64,
+    /// Flows to a port that the source's role should never serve.
+    pub never_hits: u64,
     /// Capture time of the earliest frame; `None` before the first.
     pub first_seen: Option<Timestamp>,
     /// Capture time of the latest frame.
@@ -76,11 +79,7 @@ impl Row {
         self.packets += 1;
         self.bytes += bytes;
         self.ip_bytes += u64::from(frame.view.ip_len);
-        match frame.crossing {
-            Crossing::Ingress => self.ingress_bytes += bytes,
-            Crossing::Egress => self.egress_bytes += bytes,
-            Crossing::Unknown => self.unknown_direction_bytes += bytes,
-        }
+        self.cells.add(frame.crossing, frame.observed.label, bytes);
         self.truncated += u64::from(frame.view.truncated);
         self.non_ip += u64::from(frame.view.class == Class::NonIp);
         self.reserved_bits += u64::from(frame.reserved_bits);
@@ -123,9 +122,7 @@ impl Row {
         self.packets += other.packets;
         self.bytes += other.bytes;
         self.ip_bytes += other.ip_bytes;
-        self.ingress_bytes += other.ingress_bytes;
-        self.egress_bytes += other.egress_bytes;
-        self.unknown_direction_bytes += other.unknown_direction_bytes;
+        self.cells.merge(&other.cells);
         self.truncated += other.truncated;
         self.non_ip += other.non_ip;
         self.fragments_first += other.fragments_first;
@@ -138,6 +135,9 @@ impl Row {
         self.unstored.merge(&other.unstored);
         self.flows += other.flows;
         self.closed.merge(&other.closed);
+        self.failed += other.failed;
+        self.dns_queries += other.dns_queries;
+        self.never_hits += other.never_hits;
         self.first_seen = match (self.first_seen, other.first_seen) {
             (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
             (mine, theirs) => mine.or(theirs),

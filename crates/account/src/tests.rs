@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
-use vxscope_flow::{CloseReason, Crossing, Joined, Observed, Sources, Unstored, Untracked};
+use vxscope_flow::{CloseReason, Crossing, Joined, Label, Observed, Sources, Unstored, Untracked};
 use vxscope_units::{MirrorSource, Timestamp, Vni};
 use vxscope_wire::{Reject, parse_frame};
 
@@ -104,6 +104,7 @@ fn statement(events: &[Event], sources_max: u32) -> Statement {
                 },
                 stored: if what % 3 == 0 { Ok(()) } else { Err(unstored) },
                 opened: what % 7 == 0,
+                label: Label::new(usize::from(*what) % Label::GIVEN_MAX).unwrap_or_default(),
             },
         };
         ledger.count(id, &frame);

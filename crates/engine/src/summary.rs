@@ -12,7 +12,7 @@ use vxscope_export::{
     DecapWriter, OutputDir, Reasons, Shed, SinkCount, SinkOutcome, SourceSummary, Summary,
     write_sources, write_summary,
 };
-use vxscope_flow::{CloseReason, Unstored, Untracked};
+use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
 use vxscope_units::MirrorSource;
 use vxscope_wire::Reject;
 
@@ -256,9 +256,9 @@ fn source_row(source: Option<MirrorSource>, row: &Row) -> SourceSummary {
         packets: row.packets,
         bytes: row.bytes,
         ip_bytes: row.ip_bytes,
-        ingress_bytes: row.ingress_bytes,
-        egress_bytes: row.egress_bytes,
-        unknown_direction_bytes: row.unknown_direction_bytes,
+        ingress_bytes: row.cells.crossed(Crossing::Ingress),
+        egress_bytes: row.cells.crossed(Crossing::Egress),
+        unknown_direction_bytes: row.cells.crossed(Crossing::Unknown),
         truncated: row.truncated,
         flows: row.flows,
         first_seen: row.first_seen.unwrap_or_default(),

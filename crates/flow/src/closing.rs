@@ -3,10 +3,11 @@
 use vxscope_units::SourceId;
 
 use crate::entry::Cold;
+use crate::label::{FlowSoFar, Label, Milestone};
 use crate::record::{CloseReason, FlowRecord};
 use crate::ring::{Rings, StoredFrame};
 
-/// Where closed flows go.
+/// Who follows flows: labels them, and takes them when they are closed.
 pub trait Closing {
     /// A flow ended. `frames` visits what the rings still hold of it, oldest first.
     fn handle_closed(&mut self, record: &FlowRecord, frames: &mut StoredFrames<'_>);
@@ -16,6 +17,12 @@ pub trait Closing {
 
     /// A flow ended, whether or not its record is wanted.
     fn count_closed(&mut self, source: SourceId, reason: CloseReason);
+
+    /// A flow is at a point at which it is labelled. Bytes that bore another label until now are
+    /// the follower's to move. At [`Milestone::Ended`] the answer has no effect.
+    fn handle_milestone(&mut self, _flow: &FlowSoFar, _milestone: Milestone) -> Label {
+        Label::NONE
+    }
 }
 
 /// The frames of one flow that the rings still hold.

@@ -7,6 +7,7 @@ use vxscope_wire::Addresses;
 
 use crate::community_id::CommunityId;
 use crate::key::Key;
+use crate::label::{ATTEMPT_PACKETS_MAX, FlowSoFar, LARGE_BYTES, Label, Milestone};
 use crate::record::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
 use crate::ring::RingState;
 use crate::tcp::{self, Side, Tcp};
@@ -17,8 +18,10 @@ pub(crate) const LIVE: u8 = 1;
 pub(crate) const ORIGINATOR_HIGH: u8 = 2;
 /// The roles were swapped at the first packet because it was plainly an answer.
 pub(crate) const FLIPPED: u8 = 4;
-/// The counters below have carried into the cold entry.
-const CARRIED: u32 = 1 << 31;
+/// A counter below that has one of these bits carries into the cold entry. That is also when a
+/// flow is looked at for being large, so that no packet pays for the question.
+#[expect(clippy::cast_possible_truncation, reason = "far below 2³²")]
+const CARRIED: u32 = !(LARGE_BYTES as u32 - 1);
 
 /// What every packet reads and writes: one cache line for IPv4.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,7 @@ pub(crate) struct Hot<K> {
     bytes: [u32; 2],
     ip_bytes: [u32; 2],
     pub(crate) flags: u8,
+    pub(crate) label: Label,
     /// Seconds of silence that end the flow as it is now; 0: not known yet.
     pub(crate) timeout: u32,
 }
@@ -103,6 +107,7 @@ impl<K: Key> Hot<K> {
             bytes: [0; 2],
             ip_bytes: [0; 2],
             flags: flags | LIVE,
+            label: Label::NONE,
             timeout: 0,
         }
     }
@@ -122,9 +127,64 @@ impl<K: Key> Hot<K> {
         self.packets[0] != 0 && self.packets[1] != 0
     }
 
-    /// Counts a packet. The small counters carry into the cold entry long before they overflow.
+    /// What an open label waits for, if a packet of `side` brings it. The packet is not counted yet.
     #[inline]
-    pub(crate) fn count(&mut self, cold: &mut Cold, amount: &Amount) {
+    pub(crate) fn milestone(
+        &self,
+        cold: &Cold,
+        side: Side,
+        crossing: Crossing,
+        tcp_flags: u8,
+    ) -> Option<Milestone> {
+        let (own, other) = match side {
+            Side::Originator => (self.packets[0], self.packets[1]),
+            Side::Responder => (self.packets[1], self.packets[0]),
+        };
+        if other != 0 {
+            return Some(Milestone::Answered { tcp_flags });
+        }
+        (own >= ATTEMPT_PACKETS_MAX || crossing != cold.crossing).then_some(Milestone::OneWay)
+    }
+
+    /// The flow as it stands.
+    pub(crate) fn so_far(&self, cold: &Cold, now: Timestamp, at: u64) -> FlowSoFar {
+        let tuple = self.key.tuple(self.flags & ORIGINATOR_HIGH != 0);
+        let (originator, responder) = addresses(tuple.addresses);
+        let flipped = self.flags & FLIPPED != 0;
+        let traffic = [Side::Originator, Side::Responder].map(|side| self.traffic(cold, side));
+        FlowSoFar {
+            flow_id: cold.flow_id,
+            source: cold.source,
+            mirror: cold.mirror,
+            originator,
+            responder,
+            originator_port: tuple.source_port,
+            responder_port: tuple.destination_port,
+            protocol: tuple.protocol,
+            crossing: if flipped {
+                cold.crossing.reversed()
+            } else {
+                cold.crossing
+            },
+            crossed: cold.crossing,
+            flipped,
+            packets: traffic[0].packets + traffic[1].packets,
+            bytes: traffic[0].bytes + traffic[1].bytes,
+            originator_flags: if is_tcp(&self.key) {
+                cold.tcp.flags(Side::Originator)
+            } else {
+                0
+            },
+            label: self.label,
+            now,
+            at,
+        }
+    }
+
+    /// Counts a packet; says whether one side sent another [`LARGE_BYTES`] or as many packets.
+    /// The small counters carry into the cold entry then, long before they overflow.
+    #[inline]
+    pub(crate) fn count(&mut self, cold: &mut Cold, amount: &Amount) -> bool {
         let at = usize::from(amount.side == Side::Responder);
         if !is_tcp(&self.key) {
             cold.payload_bytes[at] += u64::from(amount.payload_bytes);
@@ -134,7 +194,7 @@ impl<K: Key> Hot<K> {
             &mut self.bytes[at],
             &mut self.ip_bytes[at],
         );
-        // Every amount is far below 2³¹, and so is every counter before the addition.
+        // Every counter is below 2²³ before the addition, and no frame is anywhere near 4 GiB.
         *packets = packets.saturating_add(1);
         *bytes = bytes.saturating_add(amount.bytes);
         *ip_bytes = ip_bytes.saturating_add(amount.ip_bytes);
@@ -144,7 +204,9 @@ impl<K: Key> Hot<K> {
             carried.packets += u64::from(std::mem::replace(packets, 1) - 1);
             carried.bytes += u64::from(std::mem::take(bytes));
             carried.ip_bytes += u64::from(std::mem::take(ip_bytes));
+            return true;
         }
+        false
     }
 
     fn traffic(&self, cold: &Cold, side: Side) -> Traffic {

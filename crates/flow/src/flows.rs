@@ -15,6 +15,7 @@ use vxscope_wire::{Class, FrameView};
 use crate::closing::Closing;
 use crate::entry::{Cold, FLIPPED, Hot, ORIGINATOR_HIGH, Opening, is_tcp};
 use crate::key::{Key4, Key6, Keyed, Scope};
+use crate::label::{Label, Milestone};
 use crate::limit::{FlowLimits, FlowScope, Untracked};
 use crate::record::{CloseReason, Crossing};
 use crate::ring::{Rings, Unstored};
@@ -89,6 +90,8 @@ pub struct Observed {
     pub stored: Result<(), Unstored>,
     /// It opened a flow.
     pub opened: bool,
+    /// The label of its flow.
+    pub label: Label,
 }
 
 /// Flow tables and rings of one worker.
@@ -227,15 +230,12 @@ impl Flows {
             Err(reason) => Err(reason),
         };
         match result {
-            Ok((stored, opened)) => Observed {
-                tracked: Ok(()),
-                stored,
-                opened,
-            },
+            Ok(observed) => observed,
             Err(reason) => Observed {
                 tracked: Err(reason),
                 stored: Err(Unstored::Untracked),
                 opened: false,
+                label: Label::NONE,
             },
         }
     }
@@ -249,7 +249,7 @@ impl Flows {
         packet: &Packet,
         frame: &[u8],
         closing: &mut impl Closing,
-    ) -> Result<(Result<(), Unstored>, bool), Untracked> {
+    ) -> Result<Observed, Untracked> {
         let (table, state) = K::table(self);
         let found = table.find(tag, &key);
         let ended =
@@ -264,7 +264,13 @@ impl Flows {
             }
         };
         let (table, state) = K::table(self);
-        Ok((state.update(table, slot, from_high, packet, frame), opened))
+        let (stored, label) = state.update(table, slot, from_high, packet, frame, closing);
+        Ok(Observed {
+            tracked: Ok(()),
+            stored,
+            opened,
+            label,
+        })
     }
 
     /// Opens a flow, for which another one may have to go.
@@ -290,10 +296,10 @@ impl Flows {
             crossing: packet.crossing,
             tcp,
         };
-        let hot = Hot::new(key, tag, flags, &opening);
-        let slot = table
-            .insert(hot, Cold::new(&opening))
-            .ok_or(Untracked::TableFull)?;
+        let (mut hot, cold) = (Hot::new(key, tag, flags, &opening), Cold::new(&opening));
+        let flow = hot.so_far(&cold, packet.now, packet.index);
+        hot.label = closing.handle_milestone(&flow, Milestone::Opened);
+        let slot = table.insert(hot, cold).ok_or(Untracked::TableFull)?;
         state.live[K::FAMILY] += 1;
         if let Some(held) = state.held.get_mut(packet.source.index()) {
             *held += 1;

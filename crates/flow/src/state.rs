@@ -10,6 +10,7 @@ use crate::closing::{Closing, StoredFrames};
 use crate::entry::{Amount, Cold, Hot};
 use crate::flows::Packet;
 use crate::key::Key;
+use crate::label::{Label, Milestone};
 use crate::limit::FlowLimits;
 use crate::record::CloseReason;
 use crate::ring::{NewFrame, Rings, Unstored};
@@ -78,12 +79,16 @@ impl State {
         from_high: bool,
         packet: &Packet,
         frame: &[u8],
-    ) -> Result<(), Unstored> {
+        closing: &mut impl Closing,
+    ) -> (Result<(), Unstored>, Label) {
         let Some((hot, cold)) = table.get_mut(slot) else {
-            return Err(Unstored::Untracked);
+            return (Err(Unstored::Untracked), Label::NONE);
         };
         let view = &packet.view;
         let side = hot.side(from_high);
+        if hot.label.is_open() {
+            reconsider(hot, cold, side, packet, closing);
+        }
         hot.end = hot.end.max(packet.timestamp);
         hot.second = second(packet.now);
         let amount = Amount {
@@ -92,7 +97,10 @@ impl State {
             ip_bytes: view.ip_len,
             payload_bytes: view.payload_len,
         };
-        hot.count(cold, &amount);
+        if hot.count(cold, &amount) {
+            grow(hot, cold, packet, closing);
+        }
+        let label = hot.label;
         let timeout = self.timeout_after(hot, cold, side, view);
         let result = match &mut self.rings {
             None => Err(Unstored::Disabled),
@@ -114,7 +122,7 @@ impl State {
         if shorter {
             self.arm(table, slot, false);
         }
-        result
+        (result, label)
     }
 
     /// Takes the packet into the flow's state; the timeout that it now has.
@@ -210,6 +218,9 @@ impl State {
             (reason, _) => reason,
         };
         closing.count_closed(cold.source, reason);
+        if hot.label.is_open() {
+            closing.handle_milestone(&hot.so_far(cold, now, index), Milestone::Ended);
+        }
         if closing.wants_records() {
             let record = hot.record(cold, reason, now, index);
             let rings = self.rings.as_ref();
@@ -228,6 +239,33 @@ impl State {
         }
         self.live[K::FAMILY] = self.live[K::FAMILY].saturating_sub(1);
         table.remove(slot);
+    }
+}
+
+/// A packet of a flow whose label is open, before it is counted.
+// Out of line: a long flow comes here once.
+#[inline(never)]
+fn reconsider<K: Key>(
+    hot: &mut Hot<K>,
+    cold: &Cold,
+    side: Side,
+    packet: &Packet,
+    closing: &mut impl Closing,
+) {
+    let tcp_flags = packet.view.tcp.flags;
+    if let Some(milestone) = hot.milestone(cold, side, packet.crossing, tcp_flags) {
+        let flow = hot.so_far(cold, packet.now, packet.index);
+        hot.label = closing.handle_milestone(&flow, milestone);
+    }
+}
+
+/// One side sent a lot. The packet that brought it bears the new label already.
+#[cold]
+fn grow<K: Key>(hot: &mut Hot<K>, cold: &Cold, packet: &Packet, closing: &mut impl Closing) {
+    // An open label has bytes to move, and this packet's are not among them yet.
+    if !hot.label.is_open() {
+        let flow = hot.so_far(cold, packet.now, packet.index);
+        hot.label = closing.handle_milestone(&flow, Milestone::Large);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The flow table as a whole: what opens, joins, ends and evicts flows, and for whom.
 
+mod milestone;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
@@ -8,8 +10,8 @@ use vxscope_wire::{Addresses, Class, Fragment, FrameView, TcpSegment, Tuple, fla
 
 use crate::ring::RingSizes;
 use crate::{
-    CloseReason, Closing, Crossing, FlowLimits, FlowRecord, FlowScope, Flows, Observed, Packet,
-    StoredFrames, Timeouts, Untracked,
+    CloseReason, Closing, Crossing, FlowLimits, FlowRecord, FlowScope, FlowSoFar, Flows, Label,
+    Milestone, Observed, Packet, StoredFrames, Timeouts, Untracked,
 };
 
 #[test]
@@ -244,11 +246,28 @@ struct Harness {
     index: u64,
     closed: Vec<FlowRecord>,
     stored: Vec<usize>,
+    milestones: Vec<(Milestone, FlowSoFar)>,
 }
 
-struct Collect<'a>(&'a mut Vec<FlowRecord>, &'a mut Vec<usize>);
+struct Collect<'a>(
+    &'a mut Vec<FlowRecord>,
+    &'a mut Vec<usize>,
+    &'a mut Vec<(Milestone, FlowSoFar)>,
+);
 
 impl Closing for Collect<'_> {
+    /// Undecided until answered, then the first label; a large flow bears the second.
+    fn handle_milestone(&mut self, flow: &FlowSoFar, milestone: Milestone) -> Label {
+        self.2.push((milestone, *flow));
+        match milestone {
+            Milestone::Opened => Label::UNDECIDED,
+            Milestone::Large => Label::new(1).expect("a label"),
+            Milestone::Answered { .. } | Milestone::OneWay | Milestone::Ended => {
+                Label::new(0).expect("a label")
+            }
+        }
+    }
+
     fn handle_closed(&mut self, record: &FlowRecord, frames: &mut StoredFrames<'_>) {
         let mut stored = 0;
         frames.visit(&mut |_| stored += 1);
@@ -271,6 +290,7 @@ impl Harness {
             index: 0,
             closed: Vec::new(),
             stored: Vec::new(),
+            milestones: Vec::new(),
         }
     }
 
@@ -279,7 +299,7 @@ impl Harness {
         self.flows.tick(
             second,
             index,
-            &mut Collect(&mut self.closed, &mut self.stored),
+            &mut Collect(&mut self.closed, &mut self.stored, &mut self.milestones),
         );
     }
 
@@ -350,7 +370,7 @@ impl Harness {
         };
         let prepared = self.flows.prepare(packet.source, packet.mirror, &view);
         self.flows.prefetch(&prepared);
-        let mut collect = Collect(&mut self.closed, &mut self.stored);
+        let mut collect = Collect(&mut self.closed, &mut self.stored, &mut self.milestones);
         self.flows.observe(&prepared, &packet, &frame, &mut collect)
     }
 
@@ -359,7 +379,7 @@ impl Harness {
             .closed
             .last()
             .map_or(Timestamp::ZERO, |record| record.closed);
-        let mut collect = Collect(&mut self.closed, &mut self.stored);
+        let mut collect = Collect(&mut self.closed, &mut self.stored, &mut self.milestones);
         self.flows.close_all(now, self.index + 1, &mut collect);
         assert_eq!(self.flows.live(), 0);
         self.closed.clone()

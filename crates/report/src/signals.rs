@@ -123,8 +123,13 @@ pub const EDGES_MAX: usize = 32;
 pub struct Signals {
     /// Frames.
     pub packets: u64,
-    /// Captured layer-2 bytes by [`Direction`] and [`Category`]; their sum is all bytes.
+    /// Captured layer-2 bytes by [`Direction`] and [`Category`]. With `undecided` their sum is all
+    /// bytes; no cell ever shrinks.
     pub bytes: [[u64; Category::COUNT]; Direction::COUNT],
+    /// Captured bytes of flows that nobody answered yet: at most seven packets each, which get
+    /// their category with the answer or the end of the flow. Not cumulative.
+    #[serde(default)]
+    pub undecided: u64,
     /// Flows opened.
     pub flows: u64,
     /// Flows that closed without an answer or were refused.
@@ -179,7 +184,7 @@ pub struct Edge {
 }
 
 impl Signals {
-    /// Captured bytes, all directions and categories.
+    /// Captured bytes, all directions and categories, without what is undecided.
     #[must_use]
     pub fn bytes_sum(&self) -> u64 {
         self.bytes.iter().flatten().sum()
