@@ -1,7 +1,47 @@
 //! What mirrors cost, and what pausing them saves.
+//!
+//! The [`Ledger`] keeps quantities per source (session time, mirrored bytes by path, calls) beside
+//! what an always-full mirror would have used; a [`Statement`] prices both with a dated
+//! [`PriceTable`], as a range over three billing models and over everything that is an estimate.
+//! All sums are integers.
+//!
+//! ```
+//! use vxscope_policy::SourceKey;
+//! use vxscope_policy::money::{Ledger, Path, PriceTable};
+//! use vxscope_units::{Grade, Timestamp};
+//!
+//! let mut ledger = Ledger::new(PriceTable::published().expect("the table that ships"));
+//! let source = SourceKey::new(0);
+//! ledger.enroll(source, "us-east-1", Path::SameAz, Timestamp::new(0, 0));
+//! ledger.change(source, Timestamp::new(3_600, 0), Grade::Off);
+//! let total = ledger.total(Timestamp::new(5 * 3_600, 0));
+//! assert_eq!(total.spent_on(|lines| lines.session).to_string(), "$0.0150");
+//! assert_eq!(total.always_full().to_string(), "$0.0750");
+//! ```
 
+mod account;
+mod billing;
+mod ceiling;
+mod ledger;
+mod path;
+mod price_file;
+mod prices;
+mod range;
+mod statement;
+mod summary;
+#[cfg(test)]
+mod tests;
 mod usd;
 
+pub use account::{Account, Calls};
+pub use billing::Billing;
+pub use ceiling::Ceiling;
+pub use ledger::{Ledger, MARGIN_SECONDS};
+pub use path::{Path, Traffic};
+pub use prices::{Card, PUBLISHED, PriceTable, Rates};
+pub use range::Range;
+pub use statement::{Lines, Statement, Usage};
+pub use summary::{BillingSummary, PathSummary, Summary};
 pub use usd::Usd;
 
 use vxscope_units::{Grade, Timestamp};
