@@ -48,4 +48,48 @@ impl LiveClock {
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
+
+    /// How far the wall clock is ahead of this one by now: it was set, or runs unevenly.
+    pub(crate) fn drift(&self) -> Drift {
+        let (wall, here) = (Self::start().base, self.now());
+        if wall >= here {
+            Drift::Ahead(wall.nanos_since(here))
+        } else {
+            Drift::Behind(here.nanos_since(wall))
+        }
+    }
+}
+
+/// How far the wall clock is from a run's own, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drift {
+    Ahead(u64),
+    Behind(u64),
+}
+
+impl Drift {
+    /// None: in a replay the capture's clock is the only one.
+    pub(crate) const NONE: Self = Self::Ahead(0);
+
+    /// What the wall clock says at a time of the run's clock.
+    pub(crate) fn wall(self, time: Timestamp) -> Timestamp {
+        match self {
+            Self::Ahead(nanos) => time.plus_nanos(nanos),
+            Self::Behind(nanos) => Timestamp::from_nanos(time.as_nanos().saturating_sub(nanos)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Drift, Timestamp};
+
+    #[test]
+    fn drift_leads_to_the_wall_clock_and_never_below_zero() {
+        let ten = Timestamp::new(10, 0);
+        assert_eq!(Drift::NONE.wall(ten), ten);
+        assert_eq!(Drift::Ahead(2_000_000_000).wall(ten), Timestamp::new(12, 0));
+        assert_eq!(Drift::Behind(3_000_000_000).wall(ten), Timestamp::new(7, 0));
+        assert_eq!(Drift::Behind(u64::MAX).wall(ten), Timestamp::ZERO);
+    }
 }

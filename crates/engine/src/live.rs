@@ -117,10 +117,7 @@ pub fn run(
     let clock = LiveClock::start();
     let limit = Duration::from_secs(live.config.capture.stop_seconds.into());
     let deadline = Arc::new(Deadline::new(stop.clone(), clock, limit));
-    let mut sinks = start::sinks(&live.config, &live.out, false)?;
-    sinks.deadline = Some(deadline.clone());
-    let dir = sinks.dir.clone();
-    let names = sinks.names();
+    let dir = start::folder(&live.out)?;
     let wishes = Wishes {
         report_every: REPORT_EVERY_NANOS,
         pace: Pace::Shed {
@@ -132,7 +129,19 @@ pub fn run(
     let mut workers = start::workers(&plan, start::Takes::All, outlets)?;
     workers.iter_mut().for_each(Worker::prefault);
     let opened = settings(live, &plan, interface).open()?;
-    observer.handle_start(&started(live, plan, &opened));
+    // A run that cannot start must not cost the files of the one before.
+    let crashed = dir.keep_crashed()?;
+    let mut sinks = start::sinks(&live.config, dir.clone(), false)?;
+    sinks.deadline = Some(deadline.clone());
+    let names = sinks.names();
+    let mut started = started(live, plan, &opened);
+    if !crashed.is_empty() {
+        let (names, out) = (crashed.join(", "), live.out.display());
+        let warning =
+            format!("the run before did not end; what it wrote is kept in {out}: {names}");
+        started.warnings.push(warning);
+    }
+    observer.handle_start(&started);
     let (news, reports) = bounded(REPORTS);
     let writer = Writer::start(lines, sinks)?;
     let served = std::thread::scope(|scope| {
@@ -323,6 +332,7 @@ fn receive(
     loop {
         if !stopping && stop.is_requested() {
             source.stop()?;
+            worker.set_drift(clock.drift());
             worker.end();
             stopping = true;
         }
@@ -339,6 +349,7 @@ fn receive(
         let second = clock.elapsed().as_secs();
         if second > told {
             told = second;
+            worker.set_drift(clock.drift());
             let (statement, dropped) = (worker.statement(), source.dropped()?);
             // Whoever looks gets the next one if this one finds no room.
             let _ = news.try_send(News {

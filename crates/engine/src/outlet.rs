@@ -12,6 +12,7 @@ use vxscope_export::{ExtractedFlow, FrameChunk, Shed, SinkCount};
 use vxscope_flow::{CommunityId, FlowRecord, StoredFrames};
 use vxscope_units::{MirrorSource, Timestamp};
 
+use crate::clock::Drift;
 use crate::stop::Deadline;
 
 /// Records sent together.
@@ -142,6 +143,7 @@ pub(crate) struct Outlet {
     reported: u64,
     reached: u64,
     lost: Lost,
+    drift: Drift,
 }
 
 impl Outlet {
@@ -160,7 +162,13 @@ impl Outlet {
             reported: 0,
             reached: 0,
             lost: Lost::default(),
+            drift: Drift::NONE,
         }
+    }
+
+    /// Records say when a flow ended by the wall clock, which is this far from the run's own.
+    pub(crate) fn set_drift(&mut self, drift: Drift) {
+        self.drift = drift;
     }
 
     pub(crate) fn wants_records(&self) -> bool {
@@ -215,10 +223,13 @@ impl Outlet {
             ))));
         }
         if self.wishes.records {
-            self.records.push(record.clone());
+            let mut record = record.clone();
+            record.closed = self.drift.wall(record.closed);
+            let closed_at = record.closed_at;
+            self.records.push(record);
             if self.records.len() == RECORDS {
                 // Others may follow at this very position.
-                self.send_records(record.closed_at.saturating_sub(1));
+                self.send_records(closed_at.saturating_sub(1));
             }
         }
     }

@@ -131,7 +131,11 @@ pub fn replay(
     let opened = open(&replay.inputs);
     // After the inputs are open, because one may lie in the output folder; before the first
     // error is returned, so that no earlier run's outputs pass for this one's.
-    let sinks = start::sinks(&replay.config, &replay.out, !replay.extract.is_empty())?;
+    let sinks = start::sinks(
+        &replay.config,
+        start::folder(&replay.out)?,
+        !replay.extract.is_empty(),
+    )?;
     let inputs = opened?;
     let dir = sinks.dir.clone();
     let wishes = start::wishes(&replay.config, Arc::new(wanted(&replay.extract)));

@@ -37,9 +37,15 @@ pub(crate) enum Takes {
     All,
 }
 
+/// The folder of the outputs, for this run alone.
+pub(crate) fn folder(out: &Path) -> Result<OutputDir, EngineError> {
+    let mut dir = OutputDir::create(out)?;
+    dir.lock()?;
+    Ok(dir)
+}
+
 /// Opens the output files, after removing those of an earlier run.
-pub(crate) fn sinks(config: &Config, out: &Path, extract: bool) -> Result<Sinks, EngineError> {
-    let dir = OutputDir::create(out)?;
+pub(crate) fn sinks(config: &Config, dir: OutputDir, extract: bool) -> Result<Sinks, EngineError> {
     dir.remove_stale()?;
     let export = &config.export;
     let mode = writer::vlan_mode(export.decap.vlan);

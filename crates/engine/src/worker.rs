@@ -22,6 +22,7 @@ use vxscope_wire::{
     read_frame,
 };
 
+use crate::clock::Drift;
 use crate::outlet::{Lost, Outlet};
 
 /// Records handled in one set of passes: enough to overlap misses, few enough to stay in L1.
@@ -229,6 +230,11 @@ impl Worker {
             }
         }
         self.touch(&frames, &ticks);
+    }
+
+    /// See [`Outlet::set_drift`].
+    pub(crate) fn set_drift(&mut self, drift: Drift) {
+        self.outlet.set_drift(drift);
     }
 
     /// A live input is about to end: see [`Outlet::end`].

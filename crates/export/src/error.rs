@@ -9,6 +9,15 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ExportError {
+    /// Another process writes its outputs there.
+    #[error(
+        "{}: another vxscope writes there; give each run a folder of its own with --out",
+        path.display()
+    )]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The operating system refused an operation on a file or folder.
     #[error("cannot {action} {}: {cause}; {}", .path.display(), advice(.cause))]
     Io {

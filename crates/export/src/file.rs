@@ -3,10 +3,11 @@
 //! A file is written under a hidden name (`.eve.json.tmp`) and renamed when it is finished, so a
 //! reader that waits for `eve.json` never sees half of it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::ExportError;
 
@@ -30,10 +31,16 @@ const DIRECT_BYTES: usize = 64 << 10;
 /// Readable for the group (the analyst's tools), for nobody else: packets are private.
 const FILE_MODE: u32 = 0o640;
 
+/// Most crashes whose files are kept. A sensor that crashes again and again must not fill the
+/// disk; from then on what a crash leaves is removed by the next run.
+pub const CRASHES_KEPT: u32 = 8;
+
 /// The folder of one run's outputs.
 #[derive(Clone, Debug)]
 pub struct OutputDir {
     path: PathBuf,
+    /// Held as long as anybody writes here.
+    lock: Option<Arc<File>>,
 }
 
 impl OutputDir {
@@ -44,8 +51,27 @@ impl OutputDir {
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, ExportError> {
         let path = path.into();
         match fs::create_dir_all(&path) {
-            Ok(()) => Ok(Self { path }),
+            Ok(()) => Ok(Self { path, lock: None }),
             Err(cause) => Err(ExportError::io("create the folder", &path, cause)),
+        }
+    }
+
+    /// Keeps others from writing here as long as this or a clone of it lives: a second run would
+    /// remove the first one's files. File systems without locks do not keep anybody away.
+    ///
+    /// # Errors
+    /// Somebody else holds it, or the folder cannot be opened.
+    pub fn lock(&mut self) -> Result<(), ExportError> {
+        let open = |cause| ExportError::io("open the folder", &self.path, cause);
+        let folder = File::open(&self.path).map_err(open)?;
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(ExportError::InUse {
+                path: self.path.clone(),
+            }),
+            _ => {
+                self.lock = Some(Arc::new(folder));
+                Ok(())
+            }
         }
     }
 
@@ -73,6 +99,35 @@ impl OutputDir {
             }
         }
         Ok(())
+    }
+
+    /// Gives the hidden files of a run that crashed names of their own, `crashed-1-eve.json` and
+    /// so on, so that the next run does not remove them. Returns these names. Empty files, and
+    /// those of more than [`CRASHES_KEPT`] crashes, are not kept.
+    ///
+    /// # Errors
+    /// The first file that cannot be renamed.
+    pub fn keep_crashed(&self) -> Result<Vec<String>, ExportError> {
+        let is_kept = |number: &u32| {
+            let names = OUTPUT_NAMES.iter();
+            let mut kept = names.map(|name| self.path.join(crashed_name(*number, name)));
+            kept.any(|path| path.symlink_metadata().is_ok())
+        };
+        let Some(number) = (1..=CRASHES_KEPT).find(|number| !is_kept(number)) else {
+            return Ok(Vec::new());
+        };
+        let mut kept = Vec::new();
+        for name in OUTPUT_NAMES {
+            let hidden = self.path.join(temporary_name(name));
+            let found = hidden.symlink_metadata();
+            if found.is_ok_and(|found| found.is_file() && found.len() > 0) {
+                let crashed = crashed_name(number, name);
+                fs::rename(&hidden, self.path.join(&crashed))
+                    .map_err(|cause| ExportError::io("rename", &hidden, cause))?;
+                kept.push(crashed);
+            }
+        }
+        Ok(kept)
     }
 
     /// Starts the file `name`, hidden until [`OutputFile::finish`].
@@ -207,6 +262,10 @@ fn temporary_name(name: &str) -> String {
     format!(".{name}.tmp")
 }
 
+fn crashed_name(number: u32, name: &str) -> String {
+    format!("crashed-{number}-{name}")
+}
+
 fn is_extraction(name: &str) -> bool {
     let visible = name
         .strip_prefix('.')
@@ -232,7 +291,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    use super::{BUFFER_BYTES, DIRECT_BYTES, OUTPUT_NAMES, OutputDir, OutputFile};
+    use super::{BUFFER_BYTES, CRASHES_KEPT, DIRECT_BYTES, OUTPUT_NAMES, OutputDir, OutputFile};
 
     #[test]
     fn a_file_appears_when_finished_and_not_before() {
@@ -322,6 +381,40 @@ mod tests {
         dir.remove_stale().unwrap();
         assert_eq!(names(&dir), others);
         dir.remove_stale().unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_written_by_one_run_at_a_time() {
+        let (_guard, mut dir) = folder();
+        dir.lock().unwrap();
+        let held = dir.clone();
+        drop(dir);
+        let mut other = OutputDir::create(held.path()).unwrap();
+        let error = other.lock().unwrap_err().to_string();
+        assert!(error.contains("another vxscope"), "{error}");
+        drop(held);
+        other.lock().unwrap();
+    }
+
+    #[test]
+    fn what_crashes_left_is_kept_up_to_a_limit() {
+        let (_guard, dir) = folder();
+        let crash = |text: &str| {
+            fs::write(dir.path().join(".eve.json.tmp"), text).unwrap();
+            fs::write(dir.path().join(".decap.pcap.tmp"), "").unwrap();
+            let kept = dir.keep_crashed().unwrap();
+            dir.remove_stale().unwrap();
+            kept
+        };
+        for number in 1..=CRASHES_KEPT {
+            let name = format!("crashed-{number}-eve.json");
+            assert_eq!(crash(&name), [name.as_str()]);
+            assert_eq!(fs::read_to_string(dir.path().join(&name)).unwrap(), name);
+        }
+        assert_eq!(crash("one too many"), [""; 0]);
+        assert_eq!(names(&dir).len(), CRASHES_KEPT as usize);
+        fs::remove_file(dir.path().join("crashed-3-eve.json")).unwrap();
+        assert_eq!(crash("again"), ["crashed-3-eve.json"]);
     }
 
     #[test]

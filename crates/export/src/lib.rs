@@ -57,7 +57,7 @@ pub use decap::DecapWriter;
 pub use error::ExportError;
 pub use eve::{EveLog, EveOptions};
 pub use extract::{Extracted, ExtractedFlow, FlowWriter, write_extracted};
-pub use file::{OUTPUT_NAMES, OutputDir, OutputFile};
+pub use file::{CRASHES_KEPT, OUTPUT_NAMES, OutputDir, OutputFile};
 pub use frame_merge::FrameMerge;
 pub use merge::{Merge, Ordered};
 pub use overlap::{CONVERSATIONS_MAX, Overlap};

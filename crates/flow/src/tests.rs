@@ -65,6 +65,29 @@ fn an_answered_flow_lives_longer() {
 }
 
 #[test]
+fn stamps_that_jump_neither_end_a_flow_nor_start_another() {
+    // Live, stamps are the wall clock's and the worker's own clock is the monotonic one.
+    let mut table = Harness::new(limits());
+    for (second, stamp) in [
+        (10, 10),
+        (12, 90_000),
+        (14, 3),
+        (16, 0),
+        (18, 4_000_000_000),
+    ] {
+        let view = view(protocol::UDP, (1, 1000), (2, 53), 100);
+        table.observe_stamped(second, Timestamp::new(stamp, 0), 1, view);
+        table.tick(second + 1);
+    }
+    assert_eq!(table.closed.len(), 0);
+    let [record] = &table.finish()[..] else {
+        panic!("{:?}", table.closed)
+    };
+    assert_eq!(record.forward.packets, 5);
+    assert!(record.start <= record.end);
+}
+
+#[test]
 fn a_closed_connection_absorbs_late_packets_and_ends_early_by_fin() {
     let mut table = Harness::new(limits());
     table.connection(10);
@@ -356,12 +379,22 @@ impl Harness {
     }
 
     fn observe(&mut self, second: u64, source: u8, view: FrameView) -> Observed {
+        self.observe_stamped(second, Timestamp::new(second, 0), source, view)
+    }
+
+    fn observe_stamped(
+        &mut self,
+        second: u64,
+        timestamp: Timestamp,
+        source: u8,
+        view: FrameView,
+    ) -> Observed {
         let now = Timestamp::new(second, 0);
         self.index += 1;
         let frame = vec![0; view.captured_len as usize];
         let packet = Packet {
             index: self.index,
-            timestamp: now,
+            timestamp,
             now,
             source: SourceId::new(source.into()),
             mirror: mirror(source),

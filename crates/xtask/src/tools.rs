@@ -26,6 +26,8 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("softflowd", "softflowd"),
     tool("nfdump", "nfdump"),
     tool("nfcapd", "nfdump"),
+    tool("faketime", "faketime"),
+    tool("nsenter", "util-linux"),
 ];
 
 /// What the lab runs: the programs of the tenants, and what builds and records the network.

@@ -1,5 +1,7 @@
 //! The binary from the outside: what is typed, what comes back, what the exit code is.
 
+mod clock;
+mod disk;
 mod frozen;
 mod generate;
 mod live;

@@ -21,6 +21,8 @@ pub(crate) struct Sensor {
     child: Process,
     dir: PathBuf,
     pub(crate) port: u16,
+    /// What it said up to the line after which it receives.
+    pub(crate) banner: String,
     said: BufReader<ChildStderr>,
     stdout: ChildStdout,
 }
@@ -80,6 +82,7 @@ impl Sensor {
             child: Process(child),
             dir: dir.to_owned(),
             port,
+            banner,
             said,
             stdout,
         }

@@ -184,6 +184,19 @@ fn what_a_kill_leaves_can_be_read_up_to_the_last_whole_record() {
     }
     let log = fs::read_to_string(out.join(".conn.log.tmp")).unwrap();
     let (whole, _) = log.rsplit_once('\n').unwrap();
+    // The next run keeps it all, and says so.
+    let sensor = Sensor::start(dir.path(), SMALL);
+    assert!(
+        sensor.banner.contains("crashed-1-decap.pcap"),
+        "{}",
+        sensor.banner
+    );
+    assert_eq!(fs::read(out.join("crashed-1-decap.pcap")).unwrap(), bytes);
+    sensor.stop();
+    assert_eq!(
+        fs::read_to_string(out.join("crashed-1-eve.json")).unwrap(),
+        eve
+    );
     let columns: BTreeSet<usize> = whole
         .lines()
         .filter(|line| !line.starts_with('#'))
