@@ -49,6 +49,11 @@ fn config_holds_for_kept_cut_and_damaged_inputs() {
 }
 
 #[test]
+fn guard_holds_for_kept_cut_and_damaged_inputs() {
+    check("guard", 300);
+}
+
+#[test]
 fn replay_holds_for_kept_and_damaged_inputs() {
     check("replay", 6);
 }

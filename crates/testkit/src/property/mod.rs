@@ -9,6 +9,7 @@ mod capture_file;
 mod config;
 mod decapsulate;
 mod frame;
+mod guard;
 mod random;
 mod replay;
 mod steering;
@@ -17,6 +18,7 @@ pub use capture_file::capture_file;
 pub use config::config;
 pub use decapsulate::{decapsulate, decapsulate_input};
 pub use frame::{frame, frame_input};
+pub use guard::{guard, guard_played};
 pub use replay::replay;
 pub use steering::{steering, steering_input};
 
@@ -30,7 +32,7 @@ pub struct Property {
 }
 
 /// Every property.
-pub const ALL: [Property; 6] = [
+pub const ALL: [Property; 7] = [
     Property {
         name: "decapsulate",
         body: decapsulate,
@@ -50,6 +52,10 @@ pub const ALL: [Property; 6] = [
     Property {
         name: "config",
         body: config,
+    },
+    Property {
+        name: "guard",
+        body: guard,
     },
     Property {
         name: "replay",

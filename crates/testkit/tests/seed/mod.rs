@@ -4,6 +4,7 @@
 mod capture;
 mod config;
 mod frame;
+mod guard;
 mod record;
 
 /// Names and bytes of the inputs that are built for a property.
@@ -15,6 +16,7 @@ pub(crate) fn built(property: &str) -> Vec<(String, Vec<u8>)> {
         "capture_file" => capture::files(),
         "replay" => capture::conversations(),
         "config" => config::seeds(),
+        "guard" => guard::seeds(),
         _ => Vec::new(),
     };
     let named = |(name, bytes): (&str, Vec<u8>)| (format!("built-{name}"), bytes);
