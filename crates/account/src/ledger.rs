@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use vxscope_flow::{CloseReason, Label, Sources};
-use vxscope_units::{MirrorSource, SourceId};
+use vxscope_flow::{CloseReason, Label, QUARANTINE_MAX, Sources};
+use vxscope_units::{MirrorSource, SourceId, Timestamp};
 use vxscope_wire::Reject;
 
 use crate::counts::Counts;
+use crate::quarantine::QuarantineRow;
 use crate::row::{Frame, Row};
 
 /// One worker's ledger: a row for each of its sources, and what never became a frame.
@@ -19,6 +20,7 @@ pub struct Ledger {
     decapsulated: u64,
     rejected: Counts<{ Reject::COUNT }>,
     rows: Vec<Row>,
+    quarantine: Vec<QuarantineRow>,
 }
 
 impl Ledger {
@@ -27,6 +29,7 @@ impl Ledger {
     pub fn new(sources_max: u32) -> Self {
         Self {
             rows: Vec::with_capacity(sources_max as usize + 1),
+            quarantine: vec![QuarantineRow::default(); QUARANTINE_MAX as usize + 1],
             ..Self::default()
         }
     }
@@ -42,6 +45,14 @@ impl Ledger {
     #[inline]
     pub fn reject(&mut self, reason: Reject) {
         self.rejected.add(reason);
+    }
+
+    /// A frame of an unknown source was put into quarantine; `source` is the row there.
+    pub fn quarantine(&mut self, source: SourceId, bytes: u64, timestamp: Timestamp) {
+        self.reject(Reject::Quarantined);
+        if let Some(row) = self.quarantine.get_mut(source.index()) {
+            row.count(bytes, timestamp);
+        }
     }
 
     /// A frame was decapsulated and went through the flow table.
@@ -89,6 +100,12 @@ impl Ledger {
                 None => statement.overflow.merge(row),
             }
         }
+        for (row, number) in self.quarantine.iter().zip(0..) {
+            if row.packets > 0 {
+                let source = sources.quarantined(SourceId::new(number));
+                statement.quarantine.entry(source).or_default().merge(row);
+            }
+        }
         statement
     }
 }
@@ -108,6 +125,8 @@ pub struct Statement {
     pub rows: BTreeMap<MirrorSource, Row>,
     /// What all sources beyond the limit sent together.
     pub overflow: Row,
+    /// What each unknown source sent, and `None` those beyond the quarantine's limit together.
+    pub quarantine: BTreeMap<Option<MirrorSource>, QuarantineRow>,
 }
 
 /// A law of conservation that does not hold: a defect of the sensor.
@@ -138,6 +157,9 @@ impl Statement {
             self.rows.entry(*source).or_default().merge(row);
         }
         self.overflow.merge(&other.overflow);
+        for (source, row) in &other.quarantine {
+            self.quarantine.entry(*source).or_default().merge(row);
+        }
     }
 
     /// All rows together.
@@ -182,6 +204,11 @@ impl Statement {
                 "bytes = sum over directions and labels",
                 totals.bytes,
                 totals.cells.sum(),
+            ),
+            (
+                "quarantined = sum over unknown sources",
+                self.rejected.get(Reject::Quarantined),
+                self.quarantine.values().map(|row| row.packets).sum(),
             ),
         ];
         let broken = laws.into_iter().filter(|(_, left, right)| left != right);

@@ -3,8 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
-use vxscope_flow::{CloseReason, Crossing, Joined, Label, Observed, Sources, Unstored, Untracked};
-use vxscope_units::{MirrorSource, Timestamp, Vni};
+use vxscope_flow::{
+    CloseReason, Crossing, Joined, Label, Observed, Sources, Unstored, Untracked, Verdict,
+};
+use vxscope_units::{MirrorSource, SourceId, Timestamp, Vni};
 use vxscope_wire::{Reject, parse_frame};
 
 use crate::{Frame, Ledger, Statement};
@@ -43,9 +45,19 @@ fn a_lost_packet_shows() {
 }
 
 #[test]
+fn a_quarantined_frame_without_a_row_shows() {
+    let mut ledger = Ledger::new(3);
+    ledger.receive(100);
+    ledger.reject(Reject::Quarantined);
+    let broken = ledger.named(&Sources::new(3, 0)).unbalanced();
+    assert_eq!(broken.len(), 1);
+    assert_eq!(broken[0].law, "quarantined = sum over unknown sources");
+}
+
+#[test]
 fn a_flow_that_never_ended_shows() {
     let mut sources = Sources::new(3, 0);
-    let source = sources.intern(mirror(1));
+    let source = row(&mut sources, 1);
     let mut ledger = Ledger::new(3);
     ledger.close(source, CloseReason::Idle);
     let broken = ledger.named(&sources).unbalanced_at_end();
@@ -66,6 +78,12 @@ fn merged(left: &Statement, right: &Statement) -> Statement {
     sum
 }
 
+fn row(sources: &mut Sources, number: u8) -> SourceId {
+    match sources.intern(mirror(number)) {
+        Verdict::Known(id) | Verdict::Unknown(id) => id,
+    }
+}
+
 fn mirror(number: u8) -> MirrorSource {
     let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, number));
     MirrorSource {
@@ -79,18 +97,25 @@ fn statement(events: &[Event], sources_max: u32) -> Statement {
     let mut ledger = Ledger::new(sources_max);
     for (source, what, length, second) in events {
         ledger.receive(u64::from(*length));
+        let timestamp = Timestamp::new(u64::from(*second), 0);
         if *what < 40 {
-            ledger.reject(Reject::ALL[usize::from(*what) % Reject::COUNT]);
+            match Reject::ALL[usize::from(*what) % Reject::COUNT] {
+                Reject::Quarantined => {
+                    let row = SourceId::new(u32::from(*source));
+                    ledger.quarantine(row, u64::from(*length), timestamp);
+                }
+                reason => ledger.reject(reason),
+            }
             continue;
         }
-        let id = sources.intern(mirror(*source));
+        let id = row(&mut sources, *source);
         let bytes = vec![0; usize::from(*length % 2000)];
         let view = parse_frame(&bytes, u32::from(*length));
         let untracked = Untracked::ALL[usize::from(*what) % Untracked::COUNT];
         let unstored = Unstored::ALL[usize::from(*what) % Unstored::COUNT];
         let frame = Frame {
             view: &view,
-            timestamp: Timestamp::new(u64::from(*second), 0),
+            timestamp,
             crossing: [Crossing::Ingress, Crossing::Egress, Crossing::Unknown]
                 [usize::from(*what) % 3],
             joined: [Joined::Whole, Joined::First, Joined::Later, Joined::Orphan]

@@ -24,6 +24,7 @@ mod print;
 mod read;
 mod relation;
 mod section;
+mod source;
 mod suggest;
 
 use read::Reader;
@@ -32,7 +33,7 @@ pub use field::Choice;
 pub use place::{Place, Problem};
 pub use section::{
     Capture, Config, Decap, Decapsulation, Eve, Export, ExportKind, Flow, FlowScope, PairTimeouts,
-    Rings, TcpTimeouts, Timeouts, VlanMode,
+    Rings, Sources, TcpTimeouts, Timeouts, UnknownSources, VlanMode,
 };
 
 impl Config {

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use crate::Config;
 use crate::section::{Key, keys};
+use crate::source;
 
 impl Config {
     /// All keys as TOML; [`Config::parse`] gives the same configuration back.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        self.print(|_| String::new())
+        self.print(|_| String::new()) + &source::print(self)
     }
 
     /// The default configuration with the meaning and the limits of every key as comments.
@@ -18,7 +19,8 @@ impl Config {
     pub fn reference() -> String {
         let head =
             "# vxscope: every key with its default. Only what differs needs to be written.\n";
-        format!("{head}{}", Self::default().print(explain))
+        let keys = Self::default().print(explain);
+        format!("{head}{keys}{}", source::EXPLAINED)
     }
 
     fn print(&self, before: impl Fn(&Key) -> String) -> String {

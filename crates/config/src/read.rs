@@ -10,6 +10,7 @@ use crate::Config;
 use crate::place::{Lines, Place, Problem, printable};
 use crate::relation::RELATIONS;
 use crate::section::{Key, join, keys};
+use crate::source;
 use crate::suggest::suggest;
 
 /// A configuration in the making.
@@ -20,16 +21,20 @@ pub(crate) struct Reader {
     places: BTreeMap<String, Place>,
     /// Paths of keys and tables whose value was refused.
     refused: BTreeSet<String>,
+    /// Where the addresses of the listed sources stand.
+    source_places: Vec<Place>,
 }
 
 impl Reader {
     /// Starts from `config`.
     pub(crate) fn new(config: Config) -> Self {
+        let source_places = vec![Place::Default; config.sources.listed.len()];
         Self {
             config,
             problems: Vec::new(),
             places: BTreeMap::new(),
             refused: BTreeSet::new(),
+            source_places,
         }
     }
 
@@ -102,6 +107,8 @@ impl Reader {
                 });
             }
         }
+        let conflicts = source::conflicts(&self.config.sources.listed, &self.source_places);
+        self.problems.extend(conflicts);
         self.problems.sort_by(|a, b| a.place.cmp(&b.place));
         if self.problems.is_empty() {
             Ok(self.config)
@@ -146,6 +153,8 @@ impl Reader {
         if value.span().is_empty() && !self.problems.is_empty() {
             // The parser's stand-in for a value it could not read, and has reported.
             self.refused.insert(path.to_owned());
+        } else if path == source::LIST {
+            self.read_sources(value, origin);
         } else if let Some(key) = find(path) {
             self.read_key(key, path, value, origin);
         } else if !is_section(path) {
@@ -173,6 +182,18 @@ impl Reader {
             let message = format!("found {}; allowed: {allowed}", found(value, origin));
             self.refuse(path, place, message);
         }
+    }
+
+    /// A list replaces the one before it, as any value does.
+    fn read_sources(&mut self, value: &Spanned<DeValue<'_>>, origin: &Origin<'_>) {
+        let text = source::Text {
+            place: &|span| origin.place(span),
+            found: &|value| found(value, origin),
+        };
+        let listed = source::read(value, &text);
+        self.problems.extend(listed.problems);
+        self.config.sources.listed = listed.bindings;
+        self.source_places = listed.places;
     }
 
     fn refuse(&mut self, path: &str, place: Place, message: String) {
@@ -247,6 +268,9 @@ fn unknown(path: &str) -> String {
         if names.last().is_none_or(|last| last != name) {
             names.push(name.to_owned());
         }
+    }
+    if section.is_empty() {
+        names.push(source::LIST.to_owned());
     }
     if names.is_empty() {
         return "unknown key".to_owned();

@@ -6,7 +6,7 @@
 use std::num::NonZeroU16;
 
 use toml::de::DeValue;
-use vxscope_units::ByteSize;
+use vxscope_units::{BindTable, Binding, ByteSize, Unknown};
 
 use crate::field::{Field, choice};
 
@@ -49,10 +49,11 @@ pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
     SECTIONS.iter().copied().flatten()
 }
 
-const SECTIONS: [&[Key]; 13] = [
+const SECTIONS: [&[Key]; 14] = [
     Config::KEYS,
     Capture::KEYS,
     Decapsulation::KEYS,
+    Sources::KEYS,
     Flow::KEYS,
     Timeouts::KEYS,
     TcpTimeouts::KEYS,
@@ -141,6 +142,8 @@ section! {
     capture: Capture,
     => /// Which datagrams carry mirrored frames.
     decapsulation: Decapsulation,
+    => /// Which mirror sources are known.
+    sources: Sources,
     => /// Flow tables.
     flow: Flow,
     => /// Rings of recent packets.
@@ -178,6 +181,35 @@ section! {
     /// workload sends itself stays the payload of a flow; a deeper one than this is rejected as
     /// `depth_exceeded`.
     depth: u8 = 0, ["decapsulation" "depth"] 0..=4;
+}
+
+choice! {
+    /// What becomes of a mirror source that no `[[source]]` names.
+    pub enum UnknownSources {
+        /// Accepted while no source is listed, else quarantined.
+        Auto = "auto",
+        /// A source like any other.
+        Accept = "accept",
+        /// Counted by source, and nothing else.
+        Quarantine = "quarantine",
+        /// Counted in one number.
+        Drop = "drop",
+    }
+}
+
+section! {
+    /// Which mirror sources are known.
+    pub struct Sources at |config| config.sources;
+
+    /// What becomes of frames whose outer address and VNI no [[source]] names. "accept": they
+    /// are traffic like any other. "quarantine": they get no flow, no ring and no output; they
+    /// are counted as rejected (`quarantined`) and by source in `quarantine.json`. "drop": they
+    /// are counted as rejected (`unknown_source`) in one number. "auto": accept while no source
+    /// is listed, else quarantine.
+    unknown: UnknownSources = UnknownSources::Auto, ["sources" "unknown"] ();
+
+    => /// The sources that are known, each written as `[[source]]`.
+    listed: Vec<Binding>,
 }
 
 choice! {
@@ -221,6 +253,19 @@ section! {
 
     => /// Seconds of silence after which a flow is closed as `idle`.
     timeouts: Timeouts,
+}
+
+impl UnknownSources {
+    /// What it comes to with a bind table, which may have replaced the listed sources.
+    #[must_use]
+    pub const fn with(self, table: &BindTable) -> Unknown {
+        match self {
+            Self::Auto if !table.is_empty() => Unknown::Quarantine,
+            Self::Auto | Self::Accept => Unknown::Accept,
+            Self::Quarantine => Unknown::Quarantine,
+            Self::Drop => Unknown::Drop,
+        }
+    }
 }
 
 /// The longest timeout: a week.

@@ -33,6 +33,12 @@ pub enum EngineError {
         /// How many were configured.
         count: usize,
     },
+    /// Listed sources that contradict each other; `Config::check` says which.
+    #[error("{count} of the listed sources contradict others")]
+    Sources {
+        /// How many.
+        count: usize,
+    },
     /// No input was named.
     #[error("no capture to read; name at least one file, or - for standard input")]
     NoInput,

@@ -5,6 +5,7 @@
 //! that the outputs are the same for any number of workers.
 
 mod clock;
+mod command;
 mod error;
 mod live;
 mod outlet;
@@ -16,6 +17,7 @@ mod summary;
 mod worker;
 mod writer;
 
+pub use command::{Commands, Stopped};
 pub use error::EngineError;
 pub use live::{Live, Observer, Started, Status, run};
 pub use plan::Plan;

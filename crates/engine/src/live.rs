@@ -16,12 +16,15 @@ use vxscope_capture::udp::{
 };
 use vxscope_config::Config;
 use vxscope_export::{OutputDir, SinkOutcome};
+use vxscope_flow::Admission;
+use vxscope_units::Unknown;
 use vxscope_wire::Tunnel;
 
 use crate::clock::LiveClock;
+use crate::command::{Command, Commands};
 use crate::error::EngineError;
 use crate::outlet::{Pace, Wanted, Wishes};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::replay::{Outcome, Walked};
 use crate::start;
 use crate::stop::{Deadline, Stop};
@@ -69,6 +72,8 @@ pub struct Started {
     pub listening: Vec<String>,
     /// What is less than was asked for, and what to do about it.
     pub warnings: Vec<String>,
+    /// The way to tell the running sensor something.
+    pub commands: Commands,
 }
 
 /// How a run stands, once a second.
@@ -109,6 +114,7 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, EngineError> {
     let plan = Plan::try_new(&live.config)?;
+    let admission = plan::admission(&live.config)?;
     let interface = live
         .interface
         .as_deref()
@@ -126,7 +132,7 @@ pub fn run(
         ..start::wishes(&live.config, Arc::new(Wanted::default()))
     };
     let (lines, outlets) = start::connect(&wishes, &plan);
-    let mut workers = start::workers(&plan, start::Takes::All, outlets)?;
+    let mut workers = start::workers(&plan, start::Takes::All, &admission, outlets)?;
     workers.iter_mut().for_each(Worker::prefault);
     let opened = settings(live, &plan, interface).open()?;
     // A run that cannot start must not cost the files of the one before.
@@ -134,7 +140,11 @@ pub fn run(
     let mut sinks = start::sinks(&live.config, dir.clone(), false)?;
     sinks.deadline = Some(deadline.clone());
     let names = sinks.names();
-    let mut started = started(live, plan, &opened);
+    let doubts = doubts(&admission);
+    let (commands, readers) =
+        Commands::new(workers.len(), admission.table, live.config.sources.unknown);
+    let mut started = started(live, plan, &opened, commands.clone());
+    started.warnings.extend(doubts);
     if !crashed.is_empty() {
         let (names, out) = (crashed.join(", "), live.out.display());
         let warning =
@@ -146,11 +156,13 @@ pub fn run(
     let writer = Writer::start(lines, sinks)?;
     let served = std::thread::scope(|scope| {
         let mut threads = Vec::new();
-        for (number, (worker, source)) in workers.into_iter().zip(opened.sources).enumerate() {
+        let seats = workers.into_iter().zip(opened.sources).zip(readers);
+        for (number, ((worker, source), commands)) in seats.enumerate() {
             let news = news.clone();
             let name = format!("worker-{number}");
+            let lines = Lines { commands, news };
             let deadline = &*deadline;
-            let serve = move || serve(number, worker, source, stop, deadline, clock, &news);
+            let serve = move || serve(number, worker, source, stop, deadline, clock, &lines);
             threads.push(start::spawn(scope, &name, serve)?);
         }
         drop(news);
@@ -187,6 +199,7 @@ pub fn run(
         left: left.collect(),
         elapsed: clock.elapsed(),
         kernel,
+        table: commands.bind_table(),
     };
     let outcome = write_down(summary::conclude(plan, finished), &dir)?;
     match error {
@@ -277,7 +290,20 @@ fn settings(live: &Live, plan: &Plan, interface: Option<Interface>) -> UdpSettin
     }
 }
 
-fn started(live: &Live, plan: Plan, opened: &UdpOpened) -> Started {
+/// What will surprise whoever configured this.
+fn doubts(admission: &Admission) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if admission.table.is_empty() && admission.unknown != Unknown::Accept {
+        doubts.push(
+            "no source is known yet and sources.unknown is not accept: \
+             until a bind table comes, nothing is kept; list sources as [[source]]"
+                .to_owned(),
+        );
+    }
+    doubts
+}
+
+fn started(live: &Live, plan: Plan, opened: &UdpOpened, commands: Commands) -> Started {
     let line = |group: &UdpGroup| {
         let name = match group.tunnel {
             Tunnel::Vxlan => "VXLAN",
@@ -290,7 +316,14 @@ fn started(live: &Live, plan: Plan, opened: &UdpOpened) -> Started {
         vxlan_port: opened.groups.first().map(|group| group.port),
         listening: opened.groups.iter().map(line).collect(),
         warnings: opened.warnings.iter().map(ToString::to_string).collect(),
+        commands,
     }
+}
+
+/// One worker's lines to the rest.
+struct Lines {
+    commands: Receiver<Command>,
+    news: Sender<News>,
 }
 
 /// One worker: receives until told to stop, drains, ends.
@@ -301,7 +334,7 @@ fn serve(
     stop: &Stop,
     deadline: &Deadline,
     clock: LiveClock,
-    news: &Sender<News>,
+    lines: &Lines,
 ) -> (WorkerReport, Result<(u64, u64), UdpError>) {
     let result = receive(
         number,
@@ -310,7 +343,7 @@ fn serve(
         stop,
         deadline,
         clock,
-        news,
+        lines,
     );
     // A worker that fails ends the run: half a sensor would look like a whole one.
     stop.begin();
@@ -324,7 +357,7 @@ fn receive(
     stop: &Stop,
     deadline: &Deadline,
     clock: LiveClock,
-    news: &Sender<News>,
+    lines: &Lines,
 ) -> Result<(u64, u64), UdpError> {
     let mut batch = UdpBatch::new();
     let mut stopping = false;
@@ -337,6 +370,12 @@ fn receive(
             stopping = true;
         }
         let received = source.receive(&mut batch)?;
+        // Before the batch, so that a datagram finds everything that was said before it was sent.
+        for command in lines.commands.try_iter() {
+            match command {
+                Command::Admit(admission) => worker.admit(admission),
+            }
+        }
         if stopping && deadline.is_cut() {
             // As fast as they can be counted: a buffer's worth, because the sockets are shut.
             worker.refuse_datagrams(&batch);
@@ -352,7 +391,7 @@ fn receive(
             worker.set_drift(clock.drift());
             let (statement, dropped) = (worker.statement(), source.dropped()?);
             // Whoever looks gets the next one if this one finds no room.
-            let _ = news.try_send(News {
+            let _ = lines.news.try_send(News {
                 number,
                 statement,
                 dropped,

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use vxscope_config::{Config, FlowScope as ConfigScope, PairTimeouts};
-use vxscope_flow::{FlowLimits, FlowScope, RingSizes, Timeout, Timeouts};
-use vxscope_units::ByteSize;
+use vxscope_flow::{Admission, FlowLimits, FlowScope, RingSizes, Timeout, Timeouts};
+use vxscope_units::{BindTable, ByteSize};
 use vxscope_wire::{Options, Ports};
 
 use crate::error::EngineError;
@@ -90,6 +91,22 @@ impl fmt::Display for Plan {
             "{workers} worker(s), rings {rings} MiB, flow tables up to {tables} MiB"
         )
     }
+}
+
+/// Which sources are known at the start.
+///
+/// # Errors
+/// [`EngineError::Sources`] if two of them contradict each other, which a configuration that was
+/// checked has not.
+pub(crate) fn admission(config: &Config) -> Result<Admission, EngineError> {
+    let table = BindTable::try_new(config.sources.listed.clone());
+    let table = table.map_err(|conflicts| EngineError::Sources {
+        count: conflicts.len(),
+    })?;
+    Ok(Admission {
+        unknown: config.sources.unknown.with(&table),
+        table: Arc::new(table),
+    })
 }
 
 fn ports(ports: &[u16]) -> Result<Ports, EngineError> {

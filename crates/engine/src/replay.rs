@@ -10,12 +10,12 @@ use vxscope_account::Statement;
 use vxscope_capture::{Batch, Block, CaptureError, Input, Walk};
 use vxscope_config::Config;
 use vxscope_export::Summary;
-use vxscope_flow::CommunityId;
+use vxscope_flow::{Admission, CommunityId};
 
 use crate::clock::Stopwatch;
 use crate::error::EngineError;
 use crate::outlet::Wanted;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::start::{self, Takes, join, spawn};
 use crate::summary::{self, Finished, Kernel};
 use crate::worker::{Worker, WorkerReport};
@@ -128,6 +128,12 @@ pub fn replay(
 ) -> Result<Outcome, EngineError> {
     let stopwatch = Stopwatch::start();
     let plan = Plan::try_new(&replay.config)?;
+    // Bare frames come from no mirror source that could be known.
+    let admission = if replay.bare {
+        Admission::default()
+    } else {
+        plan::admission(&replay.config)?
+    };
     let opened = open(&replay.inputs);
     // After the inputs are open, because one may lie in the output folder; before the first
     // error is returned, so that no earlier run's outputs pass for this one's.
@@ -145,7 +151,7 @@ pub fn replay(
     } else {
         Takes::Own
     };
-    let workers = start::workers(&plan, takes, outlets)?;
+    let workers = start::workers(&plan, takes, &admission, outlets)?;
     let bytes_total = inputs.iter().map(Input::total_bytes).sum();
     let progress = |bytes, packets| {
         progress(Progress {
@@ -171,6 +177,7 @@ pub fn replay(
         left: Vec::new(),
         elapsed: stopwatch.elapsed(),
         kernel: Kernel::default(),
+        table: admission.table,
     };
     let ended = summary::conclude(plan, finished);
     ended.write(&dir)?;

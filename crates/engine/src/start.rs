@@ -10,7 +10,7 @@ use vxscope_config::{Config, ExportKind};
 use vxscope_export::{
     CHUNK_BYTES, ConnLog, DecapWriter, EveLog, EveOptions, FrameChunk, OutputDir, Overlap, VlanMode,
 };
-use vxscope_flow::{Flows, Fragments, Sources};
+use vxscope_flow::{Admission, Flows, Fragments, Sources};
 use vxscope_wire::steer::Steering;
 
 use crate::error::EngineError;
@@ -112,11 +112,16 @@ pub(crate) fn connect(wishes: &Wishes, plan: &Plan) -> (Vec<Line>, Vec<Outlet>) 
 pub(crate) fn workers(
     plan: &Plan,
     takes: Takes,
+    admission: &Admission,
     outlets: Vec<Outlet>,
 ) -> Result<Vec<Worker>, EngineError> {
     let numbered = outlets.into_iter().enumerate();
     numbered
-        .map(|(number, outlet)| worker(plan, takes, number, outlet))
+        .map(|(number, outlet)| {
+            let mut worker = worker(plan, takes, number, outlet)?;
+            worker.admit(admission.clone());
+            Ok(worker)
+        })
         .collect()
 }
 

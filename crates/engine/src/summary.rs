@@ -1,5 +1,7 @@
 //! The end of a run: the workers' ledgers become `sources.json` and `summary.json`.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vxscope_account::{Counted, Counts, Row, Statement};
@@ -9,11 +11,11 @@ use vxscope_export::summary::{
     VlanSummary,
 };
 use vxscope_export::{
-    DecapWriter, OutputDir, Reasons, Shed, SinkCount, SinkOutcome, SourceSummary, Summary,
-    write_sources, write_summary,
+    DecapWriter, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount, SinkOutcome,
+    SourceSummary, Summary, write_quarantine, write_sources, write_summary,
 };
 use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
-use vxscope_units::MirrorSource;
+use vxscope_units::{BindTable, Binding, MirrorSource};
 use vxscope_wire::Reject;
 
 use crate::error::EngineError;
@@ -36,6 +38,8 @@ pub(crate) struct Finished {
     pub(crate) left: Vec<&'static str>,
     pub(crate) elapsed: Duration,
     pub(crate) kernel: Kernel,
+    /// What is known of mirror sources at the end.
+    pub(crate) table: Arc<BindTable>,
 }
 
 /// What the kernel kept from us.
@@ -52,12 +56,14 @@ pub(crate) struct Kernel {
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     pub(crate) rows: Vec<SourceSummary>,
+    pub(crate) quarantine: Vec<QuarantineSummary>,
 }
 
 impl Ended {
-    /// Writes `sources.json`, then `summary.json`.
+    /// Writes `sources.json` and `quarantine.json`, then `summary.json`.
     pub(crate) fn write(&self, dir: &OutputDir) -> Result<(), EngineError> {
         write_sources(dir, &self.rows)?;
+        write_quarantine(dir, &self.quarantine)?;
         write_summary(dir, &self.outcome.summary)?;
         Ok(())
     }
@@ -72,6 +78,7 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
         left,
         elapsed,
         kernel,
+        table,
     } = finished;
     let mut statement = Statement::default();
     for report in &walked.reports {
@@ -112,7 +119,9 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
         .iter()
         .filter(|extracted| extracted.complete)
         .count();
-    let rows = source_rows(&statement);
+    summary.warnings.extend(silent(&table, &statement));
+    let rows = source_rows(&statement, &table);
+    let quarantine = quarantine_rows(&statement);
     let outcome = Outcome {
         summary,
         statement,
@@ -130,7 +139,11 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
             .max()
             .unwrap_or(0),
     };
-    Ended { outcome, rows }
+    Ended {
+        outcome,
+        rows,
+        quarantine,
+    }
 }
 
 /// What the workers could not hand over to a sink.
@@ -240,16 +253,17 @@ fn reasons<R: Counted, const N: usize>(counts: &Counts<N>) -> Reasons {
     counts.occurred::<R>().collect()
 }
 
-fn source_rows(statement: &Statement) -> Vec<SourceSummary> {
+fn source_rows(statement: &Statement, table: &BindTable) -> Vec<SourceSummary> {
     let named = statement
         .rows
         .iter()
-        .map(|(source, row)| source_row(Some(*source), row));
-    let overflow = (statement.overflow.packets > 0).then(|| source_row(None, &statement.overflow));
+        .map(|(source, row)| source_row(Some(*source), row, table.find(*source)));
+    let overflow = &statement.overflow;
+    let overflow = (overflow.packets > 0).then(|| source_row(None, overflow, None));
     named.chain(overflow).collect()
 }
 
-fn source_row(source: Option<MirrorSource>, row: &Row) -> SourceSummary {
+fn source_row(source: Option<MirrorSource>, row: &Row, binding: Option<&Binding>) -> SourceSummary {
     SourceSummary {
         outer_ip: source.map(|source| source.address),
         vni: source.map(|source| source.vni.get()),
@@ -263,8 +277,42 @@ fn source_row(source: Option<MirrorSource>, row: &Row) -> SourceSummary {
         flows: row.flows,
         first_seen: row.first_seen.unwrap_or_default(),
         last_seen: row.last_seen.unwrap_or_default(),
-        eni: None,
+        eni: binding.and_then(|binding| binding.eni.clone()),
+        name: binding.and_then(|binding| binding.name.clone()),
     }
+}
+
+fn quarantine_rows(statement: &Statement) -> Vec<QuarantineSummary> {
+    let rows = statement.quarantine.iter();
+    rows.map(|(source, row)| QuarantineSummary {
+        outer_ip: source.map(|source| source.address),
+        vni: source.map(|source| source.vni.get()),
+        packets: row.packets,
+        bytes: row.bytes,
+        first_seen: row.first_seen.unwrap_or_default(),
+        last_seen: row.last_seen.unwrap_or_default(),
+    })
+    .collect()
+}
+
+/// A sentence for each binding that should have been heard and was not. A source that was heard
+/// counts for the binding that names it.
+fn silent(table: &BindTable, statement: &Statement) -> Vec<String> {
+    let heard: BTreeSet<usize> = statement
+        .rows
+        .keys()
+        .filter_map(|source| table.place(*source))
+        .collect();
+    let expected = table.bindings().iter().enumerate();
+    let missing = expected.filter(|(place, it)| it.expected && !heard.contains(place));
+    missing
+        .map(|(_, binding)| match &binding.name {
+            Some(name) => {
+                format!("Source {name} ({binding}) is expected, and nothing came from it.")
+            }
+            None => format!("Source {binding} is expected, and nothing came from it."),
+        })
+        .collect()
 }
 
 fn input_error(error: &CaptureError) -> InputError {

@@ -10,12 +10,12 @@ use arrayvec::ArrayVec;
 use vxscope_account::{Frame, Ledger, Statement};
 use vxscope_capture::udp::UdpBatch;
 use vxscope_flow::{
-    CloseReason, Closing, FlowRecord, Flows, Fragments, Joined, Packet, Prepared, Sources,
-    StoredFrames,
+    Admission, CloseReason, Closing, FlowRecord, Flows, Fragments, Joined, Packet, Prepared,
+    Sources, StoredFrames, Verdict,
 };
 use vxscope_memory::prefetch_bytes;
 use vxscope_pcap::Record;
-use vxscope_units::{LinkType, MirrorSource, SourceId, Timestamp, Vni};
+use vxscope_units::{LinkType, MirrorSource, SourceId, Timestamp, Unknown, Vni};
 use vxscope_wire::steer::Steering;
 use vxscope_wire::{
     Decapsulated, Options, Reject, Tunnel, decapsulate_datagram, decapsulate_record, ethernet,
@@ -164,13 +164,15 @@ impl Worker {
             let (mut frames, mut ticks) = (Frames::new(), ArrayVec::new());
             for record in pass {
                 ahead = fetch_ahead(ahead, record);
-                let index = self.receive(record, &mut ticks);
                 let opened = if self.role.bare {
                     bare(record.data, record.original_len)
                 } else {
                     decapsulate_record(record.link, record.data, &self.role.options)
                 };
-                self.open(index, record.timestamp, opened, &mut frames);
+                if let Some(source) = self.judge(record, &opened) {
+                    let index = self.receive(record, &mut ticks);
+                    self.open(index, record.timestamp, source, opened, &mut frames);
+                }
             }
             self.touch(&frames, &ticks);
         }
@@ -181,7 +183,6 @@ impl Worker {
         let mut scratch = std::mem::take(&mut self.scratch);
         for record in records {
             let (mut frames, mut ticks) = (Frames::new(), ArrayVec::new());
-            let index = self.receive(record, &mut ticks);
             let opened = ethernet(record.link, record.data, &mut scratch).and_then(|frame| {
                 // On the wire the other link header was as much longer or shorter as it is here.
                 let (record_len, frame_len) = (record.data.len() as u64, frame.len() as u64);
@@ -189,7 +190,10 @@ impl Worker {
                 let original_len = original_len.saturating_sub(record_len);
                 bare(frame, u32::try_from(original_len).unwrap_or(u32::MAX))
             });
-            self.open(index, record.timestamp, opened, &mut frames);
+            if let Some(source) = self.judge(record, &opened) {
+                let index = self.receive(record, &mut ticks);
+                self.open(index, record.timestamp, source, opened, &mut frames);
+            }
             self.touch(&frames, &ticks);
         }
         self.scratch = scratch;
@@ -209,8 +213,6 @@ impl Worker {
         }
         let mut frames = Frames::new();
         for datagram in batch.datagrams() {
-            let index = self.clock.next_index;
-            self.clock.next_index += 1;
             self.ledger.receive(datagram.payload.len() as u64);
             let (tunnel, options) = (batch.tunnel(), &self.role.options);
             let opened = decapsulate_datagram(tunnel, datagram.source, datagram.payload, options);
@@ -222,7 +224,12 @@ impl Worker {
                 original_len: opened.original_len.saturating_add(cut),
                 ..opened
             });
-            self.open(index, datagram.timestamp, opened, &mut frames);
+            let Some(source) = self.row(&opened, datagram.timestamp) else {
+                continue;
+            };
+            let index = self.clock.next_index;
+            self.clock.next_index += 1;
+            self.open(index, datagram.timestamp, source, opened, &mut frames);
             if frames.is_full() {
                 self.touch(&frames, &ticks);
                 frames.clear();
@@ -260,14 +267,61 @@ impl Worker {
         self.flows.prefault();
     }
 
-    /// Counts a record and moves the clock.
+    /// Which sources are known from now on.
+    pub(crate) fn admit(&mut self, admission: Admission) {
+        self.sources.admit(admission);
+    }
+
+    /// Counts a record; see [`Worker::row`].
+    #[inline]
+    fn judge(
+        &mut self,
+        record: &Record<'_>,
+        opened: &Result<Decapsulated<'_>, Reject>,
+    ) -> Option<SourceId> {
+        if self.role.counts_input {
+            self.ledger.receive(record.data.len() as u64);
+        }
+        self.row(opened, record.timestamp)
+    }
+
+    /// The row of an opened frame's source. `None` if the source is unknown: its frame is counted
+    /// and done with. It moves no clock and takes no index, so everything else is as if it had
+    /// never come.
+    #[inline]
+    fn row(
+        &mut self,
+        opened: &Result<Decapsulated<'_>, Reject>,
+        timestamp: Timestamp,
+    ) -> Option<SourceId> {
+        let Ok(opened) = opened else {
+            return Some(SourceId::default());
+        };
+        match self.sources.intern(opened.source) {
+            Verdict::Known(source) => Some(source),
+            Verdict::Unknown(source) => {
+                self.refuse(source, opened.frame.len() as u64, timestamp);
+                None
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn refuse(&mut self, source: SourceId, bytes: u64, timestamp: Timestamp) {
+        if !self.role.counts_input {
+            return;
+        }
+        match self.sources.unknown() {
+            Unknown::Quarantine => self.ledger.quarantine(source, bytes, timestamp),
+            Unknown::Accept | Unknown::Drop => self.ledger.reject(Reject::UnknownSource),
+        }
+    }
+
+    /// Gives a record its index and moves the clock.
     #[inline]
     fn receive(&mut self, record: &Record<'_>, ticks: &mut ArrayVec<Tick, PASS>) -> u64 {
         let index = self.clock.next_index;
         self.clock.next_index += 1;
-        if self.role.counts_input {
-            self.ledger.receive(record.data.len() as u64);
-        }
         if let Some(second) = self.clock.reach(record.timestamp) {
             // A pass has no more ticks than records, so there is room.
             let _ = ticks.try_push(Tick { index, second });
@@ -281,6 +335,7 @@ impl Worker {
         &mut self,
         index: u64,
         timestamp: Timestamp,
+        source: SourceId,
         opened: Result<Decapsulated<'a>, Reject>,
         frames: &mut Frames<'a>,
     ) {
@@ -302,7 +357,7 @@ impl Worker {
         read_frame(frame, opened.original_len, &mut packet.view);
         packet.now = self.clock.now;
         pending.joined = self.fragments.join(mirror, &mut packet.view, packet.now);
-        packet.source = self.sources.intern(mirror);
+        packet.source = source;
         self.sources.learn(packet.source, &packet.view, frame);
         if let Some(steering) = &self.role.steering
             && steering.worker(&packet.view, frame, mirror.vni) != self.role.number

@@ -13,9 +13,10 @@ use crate::error::ExportError;
 
 /// The files of a run, in the order in which those of an earlier run are removed. `summary.json`
 /// goes first (and is written last): where it exists, the others belong to it.
-pub const OUTPUT_NAMES: [&str; 6] = [
+pub const OUTPUT_NAMES: [&str; 7] = [
     "summary.json",
     "sources.json",
+    "quarantine.json",
     "eve.json",
     "conn.log",
     "decap.pcap",

@@ -63,5 +63,7 @@ pub use merge::{Merge, Ordered};
 pub use overlap::{CONVERSATIONS_MAX, Overlap};
 pub use reasons::Reasons;
 pub use sink::{Shed, SinkCount, SinkOutcome};
-pub use summary::{SourceSummary, Summary, write_sources, write_summary};
+pub use summary::{
+    QuarantineSummary, SourceSummary, Summary, write_quarantine, write_sources, write_summary,
+};
 pub use vlan::VlanMode;

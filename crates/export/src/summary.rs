@@ -168,6 +168,29 @@ pub struct SourceSummary {
     /// The mirrored network interface, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eni: Option<String>,
+    /// What people call it, where it is listed under a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// One row of `quarantine.json`: what one unknown mirror source sent. The sums are
+/// `packets.rejected.quarantined` of the summary; nothing else counts these frames.
+#[derive(Clone, Debug, Serialize)]
+pub struct QuarantineSummary {
+    /// The source's address; null in the row of all beyond the quarantine's limit.
+    pub outer_ip: Option<IpAddr>,
+    /// The source's VNI; null in that row, too.
+    pub vni: Option<u32>,
+    /// Frames.
+    pub packets: u64,
+    /// Captured bytes.
+    pub bytes: u64,
+    /// Time of the first frame.
+    #[serde(serialize_with = "as_text")]
+    pub first_seen: Timestamp,
+    /// Time of the latest frame.
+    #[serde(serialize_with = "as_text")]
+    pub last_seen: Timestamp,
 }
 
 /// Writes `summary.json`. Do it last: it says that the other files are complete.
@@ -186,6 +209,19 @@ pub fn write_sources(dir: &OutputDir, sources: &[SourceSummary]) -> Result<(), E
     let mut rows: Vec<_> = sources.iter().collect();
     rows.sort_by_key(|row| (row.vni.is_none(), row.vni, row.outer_ip));
     write_json(dir, "sources.json", &rows)
+}
+
+/// Writes `quarantine.json` in the order of `sources.json`; without rows there is no such file.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_quarantine(dir: &OutputDir, rows: &[QuarantineSummary]) -> Result<(), ExportError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by_key(|row| (row.vni.is_none(), row.vni, row.outer_ip));
+    write_json(dir, "quarantine.json", &rows)
 }
 
 /// A JSON document for people and programs: indented, with a newline at the end.
@@ -347,6 +383,7 @@ mod tests {
             first_seen: Timestamp::ZERO,
             last_seen: Timestamp::ZERO,
             eni: None,
+            name: None,
         }
     }
 

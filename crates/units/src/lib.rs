@@ -8,15 +8,19 @@
 //! assert_eq!(Timestamp::new(1, 500).as_nanos(), 1_000_000_500);
 //! ```
 
+mod bind;
 mod byte_size;
 mod grade;
 mod link_type;
+mod prefix;
 mod reason;
 mod source;
 mod timestamp;
 
+pub use bind::{BindTable, Binding, Conflict, ConflictKind, Unknown};
 pub use byte_size::{ByteSize, ByteSizeError};
 pub use grade::{EvidenceClass, Grade};
 pub use link_type::LinkType;
+pub use prefix::{Prefix, PrefixError};
 pub use source::{MirrorSource, SourceId, Vni};
 pub use timestamp::Timestamp;

@@ -31,5 +31,11 @@ vxscope_units::reasons! {
         DepthExceeded = "depth_exceeded",
         /// Received, but the sensor had to end before it came to it.
         Deadline = "deadline",
+        /// The mirror source is not in the bind table, and the sensor keeps no account of it.
+        /// Decided by who sent it, not by the bytes: nothing in this crate returns it.
+        UnknownSource = "unknown_source",
+        /// The mirror source is not in the bind table, and is counted in the quarantine. Decided
+        /// by who sent it, as well.
+        Quarantined = "quarantined",
     }
 }

@@ -1,8 +1,8 @@
 //! What holds for any configuration and any text.
 
 use proptest::prelude::*;
-use vxscope_config::{Choice, Config, ExportKind, FlowScope, VlanMode};
-use vxscope_units::ByteSize;
+use vxscope_config::{Choice, Config, ExportKind, FlowScope, Sources, UnknownSources, VlanMode};
+use vxscope_units::{Binding, ByteSize, Prefix, Vni};
 
 proptest! {
     #[test]
@@ -96,6 +96,14 @@ fn boundary(text: &str, at: usize) -> usize {
 const PIECES: &[&str] = &[
     "[flow]",
     "[[flow]]",
+    "[[source]]",
+    "source",
+    "address",
+    "'10.0.0.1'",
+    "'10.0.0.0/8'",
+    "vni",
+    "[{",
+    "}]",
     "[rings]",
     "[export.eve]",
     "[",
@@ -167,8 +175,9 @@ fn config() -> impl Strategy<Value = Config> {
             prop::sample::select(VlanMode::ALL),
             any::<bool>(),
         ),
+        sources(),
     )
-        .prop_map(|(general, flow, timeouts, rings, export)| {
+        .prop_map(|(general, flow, timeouts, rings, export, sources)| {
             let mut config = Config {
                 seed: u64::from(general.0) << 31,
                 workers: general.1.try_into().expect("the range starts at 1"),
@@ -193,6 +202,36 @@ fn config() -> impl Strategy<Value = Config> {
             config.export.kinds = export.0;
             config.export.decap.vlan = export.1;
             config.export.eve.strict = export.2;
+            config.sources = sources;
             config
         })
+}
+
+/// Different addresses of one length, so that no two overlap.
+fn sources() -> impl Strategy<Value = Sources> {
+    let one = (
+        prop::option::of(0..1_u32 << 24),
+        prop::option::of("[^\\p{Cc}]{1,64}"),
+        prop::option::of("eni-[0-9a-f]{17}"),
+        any::<bool>(),
+    );
+    let listed = prop::collection::btree_map(any::<u32>(), one, 0..4);
+    (prop::sample::select(UnknownSources::ALL), listed).prop_map(|(unknown, listed)| {
+        let listed = listed
+            .into_iter()
+            .map(|(address, (vni, name, eni, expected))| {
+                let address = std::net::Ipv4Addr::from_bits(address).into();
+                Binding {
+                    prefix: Prefix::try_new(address, 32).expect("all bits count"),
+                    vni: vni.and_then(Vni::try_new),
+                    name,
+                    eni,
+                    expected,
+                }
+            });
+        Sources {
+            unknown,
+            listed: listed.collect(),
+        }
+    })
 }

@@ -12,6 +12,7 @@
 )]
 
 mod apart;
+mod bind_table;
 mod community_ids;
 mod corpus_laws;
 mod extract;

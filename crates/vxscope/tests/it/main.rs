@@ -8,6 +8,7 @@ mod live;
 mod replay;
 mod run;
 mod sensor;
+mod sources;
 mod stop;
 mod usage;
 

@@ -1,0 +1,260 @@
+//! `[[source]]`: the mirror sources that are known, one table each.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use vxscope_units::{BindTable, Binding, ConflictKind, Prefix, PrefixError, Vni};
+
+use crate::Config;
+use crate::field::Field;
+use crate::place::{Place, Problem};
+
+/// The name of the list.
+pub(crate) const LIST: &str = "source";
+/// Its keys.
+const KEYS: [&str; 5] = ["address", "vni", "name", "eni", "expected"];
+/// Longest name of a source: it stands in tables and labels.
+const NAME_MAX: usize = 64;
+/// The largest VNI.
+const VNI_MAX: u64 = (1 << 24) - 1;
+
+/// The list at the end of the commented reference.
+pub(crate) const EXPLAINED: &str = r#"
+# Sources that are known: packet brokers, agents, mirrored interfaces. The longest prefix wins, and
+# of two with the same prefix the one with the VNI. Repeat the table for each.
+#
+# [[source]]
+# address = "10.0.0.0/24"           # one address, or a network; required
+# vni = 7                           # only with this VNI; any without it
+# name = "broker-1"                 # shown in sources.json; at most 64 characters
+# eni = "eni-0123456789abcdef0"     # the mirrored interface; shown in sources.json
+# expected = true                   # the summary warns when nothing came from it; default false
+"#;
+
+/// What a value is read with: where it stands, and how it was written.
+pub(crate) struct Text<'a> {
+    pub(crate) place: &'a dyn Fn(&Range<usize>) -> Place,
+    pub(crate) found: &'a dyn Fn(&Spanned<DeValue<'_>>) -> String,
+}
+
+/// The bindings of a list with the places of their addresses; what is wrong with the others.
+#[derive(Default)]
+pub(crate) struct Listed {
+    pub(crate) bindings: Vec<Binding>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Reads the list.
+pub(crate) fn read(value: &Spanned<DeValue<'_>>, text: &Text<'_>) -> Listed {
+    let mut listed = Listed::default();
+    let allowed = "allowed: one [[source]] table for each source";
+    let Some(array) = value.get_ref().as_array() else {
+        let message = format!("found {}; {allowed}", (text.found)(value));
+        let place = (text.place)(&value.span());
+        listed.problems.push(problem(place, "", message));
+        return listed;
+    };
+    for entry in array.iter() {
+        let place = (text.place)(&entry.span());
+        match entry.get_ref().as_table() {
+            Some(table) => read_entry(table, place, text, &mut listed),
+            None => {
+                let message = format!("found {}; {allowed}", (text.found)(entry));
+                listed.problems.push(problem(place, "", message));
+            }
+        }
+    }
+    listed
+}
+
+fn read_entry(table: &DeTable<'_>, mut place: Place, text: &Text<'_>, listed: &mut Listed) {
+    let before = listed.problems.len();
+    let mut prefix = None;
+    let mut binding = None;
+    let mut others = Others::default();
+    for (name, value) in table {
+        let at = (text.place)(&value.span());
+        let name_text: &str = name.get_ref();
+        let read = match name_text {
+            "address" => {
+                place = at.clone();
+                read_prefix(value, text).map(|found| prefix = Some(found))
+            }
+            known if KEYS.contains(&known) => others.read(known, value, text),
+            _ => {
+                let at = (text.place)(&name.span());
+                let message = format!("unknown key; known here: {}", KEYS.join(", "));
+                listed.problems.push(problem(at, name_text, message));
+                continue;
+            }
+        };
+        if let Err(message) = read {
+            listed.problems.push(problem(at, name_text, message));
+        }
+    }
+    if let Some(prefix) = prefix {
+        binding = Some(others.bind(prefix));
+    } else if listed.problems.len() == before {
+        let message = "a source needs an address, like \"10.0.0.5\" or \"10.0.0.0/24\"";
+        let missing = problem(place.clone(), "address", message.to_owned());
+        listed.problems.push(missing);
+    }
+    if let Some(binding) = binding.filter(|_| listed.problems.len() == before) {
+        listed.bindings.push(binding);
+        listed.places.push(place);
+    }
+}
+
+/// The keys beside the address.
+#[derive(Default)]
+struct Others {
+    vni: Option<Vni>,
+    name: Option<String>,
+    eni: Option<String>,
+    expected: bool,
+}
+
+impl Others {
+    fn read(
+        &mut self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        text: &Text<'_>,
+    ) -> Result<(), String> {
+        let refuse = |allowed: &str| format!("found {}; allowed: {allowed}", (text.found)(value));
+        let raw = value.get_ref();
+        match key {
+            "vni" => {
+                let range = 0..=VNI_MAX;
+                let vni = u32::read(raw, &range).and_then(Vni::try_new);
+                self.vni = Some(vni.ok_or_else(|| refuse(&u32::allowed(&range)))?);
+            }
+            "name" => {
+                let name = raw.as_str().filter(|name| is_name(name));
+                let allowed = "1 to 64 characters, none of them a control character";
+                self.name = Some(name.ok_or_else(|| refuse(allowed))?.to_owned());
+            }
+            "eni" => {
+                let eni = raw.as_str().filter(|eni| is_eni(eni));
+                let allowed = "the id of a network interface, like \"eni-0123456789abcdef0\"";
+                self.eni = Some(eni.ok_or_else(|| refuse(allowed))?.to_owned());
+            }
+            _ => {
+                let expected = bool::read(raw, &());
+                self.expected = expected.ok_or_else(|| refuse(&bool::allowed(&())))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bind(self, prefix: Prefix) -> Binding {
+        Binding {
+            prefix,
+            vni: self.vni,
+            name: self.name,
+            eni: self.eni,
+            expected: self.expected,
+        }
+    }
+}
+
+fn read_prefix(value: &Spanned<DeValue<'_>>, text: &Text<'_>) -> Result<Prefix, String> {
+    let written = value.get_ref().as_str();
+    let parsed = written.map_or(Err(PrefixError::Address), str::parse);
+    parsed.map_err(|error| match error {
+        PrefixError::Address => format!("found {}, which is {error}", (text.found)(value)),
+        error => error.to_string(),
+    })
+}
+
+fn is_name(name: &str) -> bool {
+    let count = name.chars().count();
+    (1..=NAME_MAX).contains(&count) && !name.chars().any(char::is_control)
+}
+
+/// AWS: `eni-` and 8 or 17 hexadecimal digits.
+fn is_eni(eni: &str) -> bool {
+    let digits = eni.strip_prefix("eni-").unwrap_or_default();
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    matches!(digits.len(), 8 | 17) && digits.bytes().all(is_digit)
+}
+
+fn problem(place: Place, key: &str, message: String) -> Problem {
+    let key = if key.is_empty() {
+        LIST.to_owned()
+    } else {
+        format!("{LIST}.{key}")
+    };
+    Problem {
+        place,
+        key,
+        message,
+    }
+}
+
+/// What is wrong with the sources together; `places` are those of their addresses.
+pub(crate) fn conflicts(bindings: &[Binding], places: &[Place]) -> Vec<Problem> {
+    let conflicts = BindTable::try_new(bindings.to_vec())
+        .err()
+        .unwrap_or_default();
+    let place = |at: usize| places.get(at).cloned().unwrap_or(Place::Default);
+    let name = |at: usize| match (bindings.get(at), place(at)) {
+        (Some(binding), Place::Line { line, .. }) => format!("{binding} of line {line}"),
+        (Some(binding), _) => binding.to_string(),
+        (None, _) => String::new(),
+    };
+    let told = conflicts.iter().map(|conflict| {
+        let first = name(conflict.first);
+        let message = match conflict.kind {
+            ConflictKind::Same => format!("the same as {first}; keep one of them"),
+            ConflictKind::Crossing => format!(
+                "overlaps {first}, and neither is within the other; add a source with the longer \
+                 prefix and the VNI of the other"
+            ),
+            ConflictKind::TooMany => {
+                format!("more than {} sources", BindTable::BINDINGS_MAX)
+            }
+        };
+        problem(place(conflict.second), "address", message)
+    });
+    told.collect()
+}
+
+/// The list as TOML.
+pub(crate) fn print(config: &Config) -> String {
+    let mut text = String::new();
+    for binding in &config.sources.listed {
+        let _ = write!(text, "\n[[{LIST}]]\naddress = \"{}\"\n", binding.prefix);
+        if let Some(vni) = binding.vni {
+            let _ = writeln!(text, "vni = {vni}");
+        }
+        for (key, value) in [("name", &binding.name), ("eni", &binding.eni)] {
+            if let Some(value) = value {
+                let _ = writeln!(text, "{key} = {}", quoted(value));
+            }
+        }
+        if binding.expected {
+            let _ = writeln!(text, "expected = true");
+        }
+    }
+    text
+}
+
+/// As a basic string of TOML.
+fn quoted(value: &str) -> String {
+    let mut text = "\"".to_owned();
+    for character in value.chars() {
+        match character {
+            '"' | '\\' => text.extend(['\\', character]),
+            control if control.is_control() => {
+                let _ = write!(text, "\\u{:04x}", u32::from(control));
+            }
+            plain => text.push(plain),
+        }
+    }
+    text.push('"');
+    text
+}

@@ -1,0 +1,89 @@
+//! What a running sensor can be told: a closed set of commands, read by every worker between
+//! batches.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use thiserror::Error;
+use vxscope_config::UnknownSources;
+use vxscope_flow::Admission;
+use vxscope_units::BindTable;
+
+/// Commands that wait for one worker. A worker reads them every 20 ms at the latest; who is
+/// faster than that waits for it.
+const COMMANDS_MAX: usize = 4;
+
+/// What a worker is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    /// Which sources are known from now on.
+    Admit(Admission),
+}
+
+/// The way to tell a running sensor something; for any number of threads.
+#[derive(Clone, Debug)]
+pub struct Commands {
+    /// One at a time, so that all workers get commands in the same order.
+    state: Arc<Mutex<State>>,
+    unknown: UnknownSources,
+}
+
+#[derive(Debug)]
+struct State {
+    table: Arc<BindTable>,
+    workers: Vec<Sender<Command>>,
+}
+
+/// The sensor has stopped, or is about to: nobody reads commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the sensor has stopped")]
+pub struct Stopped;
+
+impl Commands {
+    /// To so many workers, who know `table`; and what each of them reads.
+    pub(crate) fn new(
+        workers: usize,
+        table: Arc<BindTable>,
+        unknown: UnknownSources,
+    ) -> (Self, Vec<Receiver<Command>>) {
+        let (workers, readers) = (0..workers).map(|_| bounded(COMMANDS_MAX)).unzip();
+        let state = State { table, workers };
+        let commands = Self {
+            state: Arc::new(Mutex::new(state)),
+            unknown,
+        };
+        (commands, readers)
+    }
+
+    /// Replaces what is known of mirror sources, as a whole. What is sent to the sensor after
+    /// this returned is judged by the new table; `sources.unknown` says what becomes of sources
+    /// that are not in it.
+    ///
+    /// A source that is unknown now keeps what was counted for it and gets no more; its flows,
+    /// which get no more packets, end by their timeouts.
+    ///
+    /// Blocks until every worker has room for one more command, 20 ms or less. Never call it from
+    /// the thread that a worker waits for.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn replace_bind_table(&self, table: BindTable) -> Result<(), Stopped> {
+        let table = Arc::new(table);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = self.unknown.with(&table);
+        for worker in &state.workers {
+            let table = Arc::clone(&table);
+            let command = Command::Admit(Admission { table, unknown });
+            worker.send(command).map_err(|_| Stopped)?;
+        }
+        state.table = table;
+        Ok(())
+    }
+
+    /// What is known of mirror sources.
+    #[must_use]
+    pub fn bind_table(&self) -> Arc<BindTable> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&state.table)
+    }
+}
