@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use vxscope_config::{Config, ExportKind};
+use vxscope_config::{Config, ExportKind, Way};
 use vxscope_engine::{Outcome, Replay, replay};
 
 use crate::usage::Cpu;
@@ -56,7 +56,7 @@ pub struct Once {
 #[must_use]
 pub fn configuration(exports: Exports, flows: u32) -> Config {
     let mut config = Config::default();
-    config.export.kinds = exports.kinds();
+    config.export.kinds = exports.kinds().into_iter().map(Way::of).collect();
     if flows <= 1_000 {
         config.rings.private = vxscope_units::ByteSize::kib(128);
         config.rings.private_share = 0.75;

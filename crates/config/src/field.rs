@@ -206,24 +206,6 @@ impl<T: Choice> Field for T {
     }
 }
 
-/// Some of the words, each at most once.
-impl<T: Choice> Field for Vec<T> {
-    type Limits = ();
-    const LIST: bool = true;
-
-    fn read(value: &DeValue<'_>, (): &Self::Limits) -> Option<Self> {
-        distinct(value, |item| T::read(item, &()))
-    }
-
-    fn print(&self) -> String {
-        print_list(self.iter().map(T::print))
-    }
-
-    fn allowed((): &Self::Limits) -> String {
-        format!("a list of {}, each at most once", words::<T>(", "))
-    }
-}
-
 fn words<T: Choice>(between: &str) -> String {
     let words: Vec<String> = T::ALL.iter().map(T::print).collect();
     words.join(between)
@@ -231,7 +213,7 @@ fn words<T: Choice>(between: &str) -> String {
 
 /// The items of a list if all are readable and no two are equal. Work is
 /// bounded: there are at most 65,535 different items of any type.
-fn distinct<T: PartialEq>(
+pub(crate) fn distinct<T: PartialEq>(
     value: &DeValue<'_>,
     read: impl Fn(&DeValue<'_>) -> Option<T>,
 ) -> Option<Vec<T>> {
@@ -247,7 +229,7 @@ fn distinct<T: PartialEq>(
     Some(items)
 }
 
-fn print_list(items: impl Iterator<Item = String>) -> String {
+pub(crate) fn print_list(items: impl Iterator<Item = String>) -> String {
     let items: Vec<String> = items.collect();
     format!("[{}]", items.join(", "))
 }

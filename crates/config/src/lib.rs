@@ -26,15 +26,17 @@ mod relation;
 mod section;
 mod source;
 mod suggest;
+mod way;
 
 use read::Reader;
 
 pub use field::Choice;
 pub use place::{Place, Problem};
 pub use section::{
-    Capture, Config, Decap, Decapsulation, Eve, Export, ExportKind, Flow, FlowScope, PairTimeouts,
-    Rings, Sources, TcpTimeouts, Timeouts, UnknownSources, VlanMode,
+    Capture, Config, Decap, Decapsulation, Eve, Export, Flow, FlowScope, PairTimeouts, Rings,
+    Sources, TcpTimeouts, Timeouts, UnknownSources, VlanMode,
 };
+pub use way::{ExportKind, Target, Way};
 
 impl Config {
     /// Reads a configuration file's text; keys that are not there have their defaults.

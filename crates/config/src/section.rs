@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use vxscope_units::{BindTable, Binding, ByteSize, Unknown};
 
 use crate::field::{Field, choice};
+use crate::way::{ExportKind, Way};
 
 /// One row of the table: a key, and how to get at its value in a [`Config`].
 pub(crate) struct Key {
@@ -392,18 +393,6 @@ section! {
 const SIZE_MAX: ByteSize = ByteSize::mib(4 << 20);
 
 choice! {
-    /// An output.
-    pub enum ExportKind {
-        /// `eve.json`: Suricata's flow records.
-        Eve = "eve",
-        /// `conn.log`: Zeek's connection log.
-        ConnLog = "conn-log",
-        /// `decap.pcap`: the mirrored frames without their tunnel.
-        Decap = "decap",
-    }
-}
-
-choice! {
     /// How `decap.pcap` tells frames of different sources apart.
     pub enum VlanMode {
         /// Not at all: frames as they were mirrored.
@@ -420,7 +409,7 @@ section! {
     pub struct Export at |config| config.export;
 
     /// Which outputs are written, besides `summary.json` and `sources.json`.
-    kinds: Vec<ExportKind> = vec![ExportKind::Eve, ExportKind::ConnLog, ExportKind::Decap], ["export" "kinds"] ();
+    kinds: Vec<Way> = vec![Way::of(ExportKind::Eve), Way::of(ExportKind::ConnLog), Way::of(ExportKind::Decap)], ["export" "kinds"] ();
 
     => /// `eve.json`.
     eve: Eve,

@@ -7,6 +7,8 @@
 mod clock;
 mod command;
 mod error;
+mod exits;
+mod handoff;
 mod live;
 mod outlet;
 mod plan;

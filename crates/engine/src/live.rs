@@ -40,8 +40,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Reports under way from all workers: one each second, so nobody who looks falls behind.
 const REPORTS: usize = 256;
 
-/// More than there are kinds of files.
-const FILES_MAX: usize = 16;
 /// How long writing the summary may take once everything else has ended.
 const SUMMARY_MAX: Duration = Duration::from_secs(2);
 
@@ -131,15 +129,14 @@ pub fn run(
         },
         ..start::wishes(&live.config, Arc::new(Wanted::default()))
     };
-    let (lines, outlets) = start::connect(&wishes, &plan);
+    let (lines, outlets) = start::connect(&wishes, &plan, &live.config);
     let mut workers = start::workers(&plan, start::Takes::All, &admission, outlets)?;
     workers.iter_mut().for_each(Worker::prefault);
     let opened = settings(live, &plan, interface).open()?;
     // A run that cannot start must not cost the files of the one before.
     let crashed = dir.keep_crashed()?;
-    let mut sinks = start::sinks(&live.config, dir.clone(), false)?;
-    sinks.deadline = Some(deadline.clone());
-    let names = sinks.names();
+    let sinks = start::sinks(&live.config, dir.clone(), false, Some(deadline.clone()))?;
+    let expected = sinks.expected.clone();
     let doubts = doubts(&admission);
     let (commands, readers) =
         Commands::new(workers.len(), admission.table, live.config.sources.unknown);
@@ -171,10 +168,10 @@ pub fn run(
         Ok::<_, EngineError>(served)
     })?;
     let (written, closed) = writer.wait(&deadline);
-    let closed_names: Vec<_> = closed.iter().map(|outcome| outcome.name).collect();
-    let left = names
+    let left = expected
         .into_iter()
-        .filter(|name| !closed_names.contains(name));
+        .filter(|(name, _)| closed.iter().all(|outcome| outcome.name != *name))
+        .collect();
     let mut kernel = Kernel::default();
     let mut reports = Vec::new();
     let mut error = None;
@@ -196,7 +193,7 @@ pub fn run(
         walked,
         written,
         closed,
-        left: left.collect(),
+        left,
         elapsed: clock.elapsed(),
         kernel,
         table: commands.bind_table(),
@@ -217,11 +214,11 @@ struct Writer {
 
 impl Writer {
     fn start(lines: Vec<Line>, sinks: Sinks) -> Result<Self, EngineError> {
-        let (outcomes, closed) = bounded(FILES_MAX);
+        let (outcomes, closed) = bounded(sinks.expected.len().max(1));
         let (sender, ended) = bounded(1);
         start::detach("writer", move || {
             let written = writer::write(&lines, sinks, &mut |outcome| {
-                // There is room for each, and who does not wait any more does not read it.
+                // One for each sink; who does not wait any more does not read it.
                 let _ = outcomes.try_send(outcome);
             });
             let _ = sender.try_send(written);

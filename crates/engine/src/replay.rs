@@ -141,11 +141,12 @@ pub fn replay(
         &replay.config,
         start::folder(&replay.out)?,
         !replay.extract.is_empty(),
+        None,
     )?;
     let inputs = opened?;
     let dir = sinks.dir.clone();
     let wishes = start::wishes(&replay.config, Arc::new(wanted(&replay.extract)));
-    let (lines, outlets) = start::connect(&wishes, &plan);
+    let (lines, outlets) = start::connect(&wishes, &plan, &replay.config);
     let takes = if replay.bare {
         Takes::OwnBare
     } else {

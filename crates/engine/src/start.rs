@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 use crossbeam_channel::bounded;
 use vxscope_account::Ledger;
-use vxscope_config::{Config, ExportKind};
+use vxscope_config::{Config, ExportKind, Way};
 use vxscope_export::{
     CHUNK_BYTES, ConnLog, DecapWriter, EveLog, EveOptions, FrameChunk, OutputDir, Overlap, VlanMode,
 };
@@ -14,8 +14,11 @@ use vxscope_flow::{Admission, Flows, Fragments, Sources};
 use vxscope_wire::steer::Steering;
 
 use crate::error::EngineError;
+use crate::exits;
+use crate::handoff::{CHUNKS_PER_SINK, Handoff};
 use crate::outlet::{Outlet, Pace, Wanted, Wishes};
 use crate::plan::Plan;
+use crate::stop::Deadline;
 use crate::worker::{Role, Worker};
 use crate::writer::{self, Line, Sinks};
 
@@ -45,11 +48,17 @@ pub(crate) fn folder(out: &Path) -> Result<OutputDir, EngineError> {
 }
 
 /// Opens the output files, after removing those of an earlier run.
-pub(crate) fn sinks(config: &Config, dir: OutputDir, extract: bool) -> Result<Sinks, EngineError> {
+/// With a deadline they are those of a live run.
+pub(crate) fn sinks(
+    config: &Config,
+    dir: OutputDir,
+    extract: bool,
+    deadline: Option<Arc<Deadline>>,
+) -> Result<Sinks, EngineError> {
     dir.remove_stale()?;
     let export = &config.export;
     let mode = writer::vlan_mode(export.decap.vlan);
-    let wants = |kind| export.kinds.contains(&kind);
+    let wants = |kind| export.kinds.contains(&Way::of(kind));
     let decap = wants(ExportKind::Decap)
         .then(|| DecapWriter::create(&dir, mode))
         .transpose()?;
@@ -64,10 +73,12 @@ pub(crate) fn sinks(config: &Config, dir: OutputDir, extract: bool) -> Result<Si
             .then(|| ConnLog::create(&dir))
             .transpose()?,
         overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
+        handoff: Handoff::start(exits::open(config, &dir)?, deadline.clone())?,
+        expected: exits::expected(config),
         extract,
         decap,
         dir,
-        deadline: None,
+        deadline,
         cut: false,
         flushed: 0,
     })
@@ -77,7 +88,7 @@ pub(crate) fn sinks(config: &Config, dir: OutputDir, extract: bool) -> Result<Si
 pub(crate) fn wishes(config: &Config, extract: Arc<Wanted>) -> Wishes {
     let kinds = &config.export.kinds;
     Wishes {
-        frames: kinds.contains(&ExportKind::Decap),
+        frames: kinds.iter().any(|way| way.kind.takes_frames()),
         // Frames alone need them, too: overlaps are found in flow records.
         records: !kinds.is_empty(),
         extract,
@@ -92,11 +103,12 @@ pub(crate) fn wishes(config: &Config, extract: Arc<Wanted>) -> Wishes {
 }
 
 /// The lines between workers and writer.
-pub(crate) fn connect(wishes: &Wishes, plan: &Plan) -> (Vec<Line>, Vec<Outlet>) {
+pub(crate) fn connect(wishes: &Wishes, plan: &Plan, config: &Config) -> (Vec<Line>, Vec<Outlet>) {
+    let chunks_max = CHUNKS + CHUNKS_PER_SINK * exits::frame_queues(config);
     let lines = (0..plan.workers.get()).map(|_| {
         let (sender, deliveries) = bounded(DELIVERIES);
-        let (pool, chunks) = bounded(CHUNKS);
-        for _ in 0..if wishes.frames { CHUNKS } else { 0 } {
+        let (pool, chunks) = bounded(chunks_max);
+        for _ in 0..if wishes.frames { chunks_max } else { 0 } {
             // The queue is as long as there are chunks, so none is refused.
             let _ = pool.try_send(FrameChunk::with_capacity(CHUNK_BYTES));
         }

@@ -11,8 +11,8 @@ use vxscope_export::summary::{
     VlanSummary,
 };
 use vxscope_export::{
-    DecapWriter, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount, SinkOutcome,
-    SourceSummary, Summary, write_quarantine, write_sources, write_summary,
+    Offered, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount, SinkOutcome, SourceSummary,
+    Summary, write_quarantine, write_sources, write_summary,
 };
 use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
 use vxscope_units::{BindTable, Binding, MirrorSource};
@@ -24,9 +24,6 @@ use crate::replay::{Outcome, Walked};
 use crate::worker::WorkerReport;
 use crate::writer::Written;
 
-/// Name of the sink for frames; all others get flow records.
-const DECAP: &str = DecapWriter::NAME;
-
 /// Everything that a run left behind.
 #[derive(Debug)]
 pub(crate) struct Finished {
@@ -35,7 +32,7 @@ pub(crate) struct Finished {
     /// Files that were closed, or could not be written.
     pub(crate) closed: Vec<SinkOutcome>,
     /// Sinks whose files a live run could not close in time, by name.
-    pub(crate) left: Vec<&'static str>,
+    pub(crate) left: Vec<(String, Offered)>,
     pub(crate) elapsed: Duration,
     pub(crate) kernel: Kernel,
     /// What is known of mirror sources at the end.
@@ -98,16 +95,16 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
             sink_errors.push(error.to_string());
         }
         let mut count = outcome.count;
-        count.merge(&lost(outcome.name, &walked.reports));
-        summary.sinks.insert(outcome.name, count);
-        check_offered(outcome.name, count.offered(), &statement, &mut unbalanced);
+        count.merge(&lost(outcome.offered, &walked.reports));
+        summary.sinks.insert(outcome.name.clone(), count);
+        check_offered(outcome, count.offered(), &statement, &mut unbalanced);
     }
-    for name in &left {
+    for (name, offered) in &left {
         // Nobody knows how far the file is, so nothing counts as written.
-        let mut count = lost(name, &walked.reports);
-        let there = offered(name, &statement).0;
+        let mut count = lost(*offered, &walked.reports);
+        let there = there(*offered, &statement).0;
         count.add_shed(Shed::Deadline, there.saturating_sub(count.offered()));
-        summary.sinks.insert(name, count);
+        summary.sinks.insert(name.clone(), count);
     }
     let cut = cut(&statement, &summary, &left);
     summary.warnings.extend(cut.iter().cloned());
@@ -147,19 +144,19 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
 }
 
 /// What the workers could not hand over to a sink.
-fn lost(name: &str, reports: &[WorkerReport]) -> SinkCount {
+fn lost(offered: Offered, reports: &[WorkerReport]) -> SinkCount {
     let mut count = SinkCount::default();
     for report in reports {
-        count.merge(match name {
-            DECAP => &report.lost.frames,
-            _ => &report.lost.records,
+        count.merge(match offered {
+            Offered::Frames => &report.lost.frames,
+            Offered::Records => &report.lost.records,
         });
     }
     count
 }
 
 /// What the end of the time for a stop cost, for people.
-fn cut(statement: &Statement, summary: &Summary, left: &[&str]) -> Vec<String> {
+fn cut(statement: &Statement, summary: &Summary, left: &[(String, Offered)]) -> Vec<String> {
     let mut cut = Vec::new();
     let unopened = statement.rejected.get(Reject::Deadline);
     if unopened > 0 {
@@ -170,7 +167,7 @@ fn cut(statement: &Statement, summary: &Summary, left: &[&str]) -> Vec<String> {
     }
     for (name, count) in &summary.sinks {
         let shed = count.shed(Shed::Deadline);
-        if left.contains(name) {
+        if left.iter().any(|(left, _)| left == name) {
             cut.push(format!(
                 "{name} could not be closed in time; what was written of it is under its hidden \
                  name, and the disk may hang"
@@ -197,16 +194,22 @@ fn look_back(reports: &[WorkerReport]) -> [Option<Duration>; 2] {
 }
 
 /// What a sink is to be offered, and what that is: frames, or ended flows.
-fn offered(name: &str, statement: &Statement) -> (u64, &'static str) {
-    match name {
-        DECAP => (statement.decapsulated, "decapsulated"),
-        _ => (statement.totals().closed.sum(), "flows closed"),
+fn there(offered: Offered, statement: &Statement) -> (u64, &'static str) {
+    match offered {
+        Offered::Frames => (statement.decapsulated, "decapsulated"),
+        Offered::Records => (statement.totals().closed.sum(), "flows closed"),
     }
 }
 
 /// What a sink was offered is what there was.
-fn check_offered(name: &str, count: u64, statement: &Statement, unbalanced: &mut Vec<String>) {
-    let (there, what) = offered(name, statement);
+fn check_offered(
+    outcome: &SinkOutcome,
+    count: u64,
+    statement: &Statement,
+    unbalanced: &mut Vec<String>,
+) {
+    let (there, what) = there(outcome.offered, statement);
+    let name = &outcome.name;
     if count != there {
         unbalanced.push(format!("{name} offered = {what}: {count} is not {there}"));
     }

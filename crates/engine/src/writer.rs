@@ -9,11 +9,12 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use vxscope_export::{
     ConnLog, DecapWriter, EveLog, ExportError, Extracted, FlowWriter, FrameChunk, FrameMerge,
-    Merge, OutputDir, Overlap, Shed, SinkOutcome, VlanMode,
+    Merge, Offered, OutputDir, Overlap, Shed, SinkOutcome, VlanMode,
 };
 use vxscope_flow::FlowRecord;
 use vxscope_units::{MirrorSource, Timestamp};
 
+use crate::handoff::Handoff;
 use crate::outlet::{Delivery, Extraction, position_after};
 use crate::stop::Deadline;
 
@@ -36,6 +37,9 @@ pub(crate) struct Sinks {
     pub(crate) eve: Option<EveLog>,
     pub(crate) conn_log: Option<ConnLog>,
     pub(crate) overlap: Option<Overlap>,
+    pub(crate) handoff: Handoff,
+    /// What every sink is called and offered.
+    pub(crate) expected: Vec<(String, Offered)>,
     pub(crate) extract: bool,
     /// Of a live run: when to give up what is not written yet.
     pub(crate) deadline: Option<Arc<Deadline>>,
@@ -70,7 +74,15 @@ pub(crate) fn write(
         let delivery = line.deliveries.recv();
         sinks.look_at_the_time();
         match delivery {
-            Ok(Delivery::Frames(chunk)) => frames.push(worker, Owned { worker, chunk }),
+            Ok(Delivery::Frames(chunk)) => {
+                let pool = line.pool.clone();
+                let owned = Owned {
+                    worker,
+                    chunk,
+                    pool,
+                };
+                frames.push(worker, Shared(Arc::new(owned)));
+            }
             Ok(Delivery::Records(batch, through)) => records.push(worker, batch, through),
             Ok(Delivery::Reached(index)) => {
                 frames.advance(worker, index);
@@ -83,48 +95,35 @@ pub(crate) fn write(
                 records.close(worker);
             }
         }
-        frames.drain_ready(
-            |chunk, positions| sinks.frames(chunk, positions),
-            |used| recycle(lines, used),
-        );
+        frames.drain_ready(|chunk, positions| sinks.frames(chunk, positions), drop);
         while let Some(record) = records.pop_ready() {
             last_closed = last_closed.max(record.closed);
             sinks.record(&record);
         }
+        sinks.handoff.pass_on();
     }
     sinks.finish(last_closed, written, closed)
 }
 
-/// A chunk and whose it is.
+/// A chunk, whose it is, and where it goes back to.
 #[derive(Debug)]
-struct Owned {
-    worker: usize,
-    chunk: FrameChunk,
+pub(crate) struct Owned {
+    pub(crate) worker: usize,
+    pub(crate) chunk: FrameChunk,
+    pub(crate) pool: Sender<FrameChunk>,
 }
 
-impl AsRef<FrameChunk> for Owned {
+/// A chunk that several threads read.
+#[derive(Debug)]
+struct Shared(Arc<Owned>);
+
+impl AsRef<FrameChunk> for Shared {
     fn as_ref(&self) -> &FrameChunk {
-        &self.chunk
-    }
-}
-
-/// A used chunk goes back to its worker, who may be gone.
-fn recycle(lines: &[Line], Owned { worker, mut chunk }: Owned) {
-    chunk.clear();
-    if let Some(line) = lines.get(worker) {
-        let _ = line.pool.send(chunk);
+        &self.0.chunk
     }
 }
 
 impl Sinks {
-    /// The names of those there are.
-    pub(crate) fn names(&self) -> Vec<&'static str> {
-        let decap = self.decap.iter().map(|_| DecapWriter::NAME);
-        let eve = self.eve.iter().map(|_| EveLog::NAME);
-        let conn_log = self.conn_log.iter().map(|_| ConnLog::NAME);
-        decap.chain(eve).chain(conn_log).collect()
-    }
-
     fn look_at_the_time(&mut self) {
         self.cut = self.deadline.as_ref().is_some_and(|it| it.is_cut());
     }
@@ -140,7 +139,10 @@ impl Sinks {
         self.conn_log.iter_mut().for_each(ConnLog::flush);
     }
 
-    fn frames(&mut self, chunk: &FrameChunk, positions: std::ops::Range<usize>) {
+    fn frames(&mut self, shared: &Shared, positions: std::ops::Range<usize>) {
+        let Shared(owned) = shared;
+        self.handoff.frames(owned, positions.clone());
+        let chunk = &owned.chunk;
         if let Some(decap) = &mut self.decap {
             if self.cut {
                 return decap.shed(Shed::Deadline, positions.len() as u64);
@@ -150,6 +152,7 @@ impl Sinks {
     }
 
     fn record(&mut self, record: &FlowRecord) {
+        self.handoff.record(record);
         if self.cut {
             self.eve
                 .iter_mut()
@@ -197,6 +200,7 @@ impl Sinks {
             written.vlans = decap.mapping().collect();
             closed(decap.finish());
         }
+        self.handoff.finish(closed);
         written.warning = self.overlap.and_then(|overlap| overlap.warning());
         if self.extract && written.extract_error.is_none() {
             let list = vxscope_export::write_extracted(&self.dir, &written.extracted);

@@ -74,6 +74,16 @@ impl FrameChunk {
         }
     }
 
+    /// A chunk without memory, which takes nothing: what is left behind when one is taken away.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            records: Vec::new(),
+            entries: Vec::new(),
+            through: None,
+        }
+    }
+
     /// Copies a frame in; `false` if it does not fit any more. `index` never decreases within a
     /// worker's chunks. An empty chunk refuses only frames longer than [`FRAME_BYTES_MAX`].
     #[must_use]

@@ -14,6 +14,7 @@ use crate::file::OutputDir;
 use crate::protocol;
 use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
 use crate::text::{push_address, push_log_time, push_micros, push_u64, text};
+use crate::way_out::Offered;
 
 /// The sink's name in `--export` and in the summary.
 const NAME: &str = "conn-log";
@@ -143,7 +144,7 @@ impl ConnLog {
     /// # Errors
     /// The file cannot be made.
     pub fn create(dir: &OutputDir) -> Result<Self, ExportError> {
-        let sink = SinkFile::new(NAME, dir.create_file("conn.log")?);
+        let sink = SinkFile::new(NAME, Offered::Records, dir.create_file("conn.log")?);
         Ok(Self {
             sink,
             headed: false,
@@ -227,7 +228,8 @@ fn push_volume(out: &mut Vec<u8>, record: &FlowRecord) {
     text(out, "\t");
 }
 
-fn micros(time: Timestamp) -> u64 {
+/// Times as logs have them.
+pub(crate) fn micros(time: Timestamp) -> u64 {
     time.as_nanos() / 1_000
 }
 

@@ -10,6 +10,7 @@ use crate::error::ExportError;
 use crate::file::OutputDir;
 use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
 use crate::vlan::{Tagger, VlanMode};
+use crate::way_out::Offered;
 
 /// The sink's name in `--export` and in the summary.
 const NAME: &str = "decap";
@@ -39,7 +40,7 @@ impl DecapWriter {
         let mut file = dir.create_file("decap.pcap")?;
         file.write(&file_header())?;
         Ok(Self {
-            sink: SinkFile::new(NAME, file),
+            sink: SinkFile::new(NAME, Offered::Frames, file),
             tagger: Tagger::new(vlan),
         })
     }
@@ -133,6 +134,7 @@ mod tests {
     use crate::sink::{Shed, SinkFile};
     use crate::testing::{read_pcap_file, source};
     use crate::vlan::{Tagger, VlanMode};
+    use crate::way_out::Offered;
 
     const FRAME: &[u8] = b"\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\x00payload";
 
@@ -203,7 +205,7 @@ mod tests {
         for vlan in [VlanMode::None, VlanMode::QinQ] {
             let (_guard, dir) = folder();
             let file = OutputFile::on_full_disk(&dir, "decap.pcap");
-            let sink = SinkFile::new("decap", file);
+            let sink = SinkFile::new("decap", Offered::Frames, file);
             let mut writer = DecapWriter {
                 sink,
                 tagger: Tagger::new(vlan),

@@ -13,6 +13,7 @@ use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
 use crate::text::{
     push_address, push_address_full, push_hex, push_padded, push_time, push_u64, text,
 };
+use crate::way_out::Offered;
 
 /// The sink's name in `--export` and in the summary.
 const NAME: &str = "eve";
@@ -86,7 +87,7 @@ impl EveLog {
     /// # Errors
     /// The file cannot be made.
     pub fn create(dir: &OutputDir, options: EveOptions) -> Result<Self, ExportError> {
-        let sink = SinkFile::new(NAME, dir.create_file("eve.json")?);
+        let sink = SinkFile::new(NAME, Offered::Records, dir.create_file("eve.json")?);
         Ok(Self { sink, options })
     }
 

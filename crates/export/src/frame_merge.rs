@@ -70,7 +70,7 @@ impl<C: AsRef<FrameChunk>> FrameMerge<C> {
     /// is used up to `recycle`.
     pub fn drain_ready(
         &mut self,
-        mut write: impl FnMut(&FrameChunk, Range<usize>),
+        mut write: impl FnMut(&C, Range<usize>),
         mut recycle: impl FnMut(C),
     ) {
         loop {
@@ -83,10 +83,10 @@ impl<C: AsRef<FrameChunk>> FrameMerge<C> {
             let Some(lane) = self.lanes.get_mut(worker) else {
                 return;
             };
-            let Some(chunk) = lane.chunks.front().map(AsRef::as_ref) else {
+            let Some(chunk) = lane.chunks.front() else {
                 return;
             };
-            let end = chunk.position_above(lane.position, limit);
+            let end = chunk.as_ref().position_above(lane.position, limit);
             write(chunk, lane.position..end);
             lane.position = end;
         }

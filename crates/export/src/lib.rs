@@ -3,6 +3,7 @@
 //! * [`OutputDir`], [`OutputFile`]: hidden while written, renamed when finished.
 //! * [`eve`], [`conn_log`]: one line per finished flow, for Suricata's and Zeek's readers.
 //! * [`FrameChunk`] → [`FrameMerge`] → [`DecapWriter`]: inner frames, copied once, in input order.
+//! * [`WayOut`]: a sink with a thread and a queue of its own; [`ConnJson`].
 //! * [`Merge`]: the flow records of several workers, in input order.
 //! * [`Overlap`]: says when `decap.pcap` mixes tenants.
 //! * [`summary`], [`extract`]: `summary.json`, `sources.json`, `extract.json` and its captures.
@@ -33,6 +34,7 @@
 //! ```
 
 mod chunk;
+mod conn_json;
 pub mod conn_log;
 mod decap;
 mod error;
@@ -50,8 +52,10 @@ pub mod summary;
 mod testing;
 mod text;
 mod vlan;
+mod way_out;
 
 pub use chunk::{CHUNK_BYTES, FRAME_BYTES_MAX, Frame, FrameChunk};
+pub use conn_json::ConnJson;
 pub use conn_log::ConnLog;
 pub use decap::DecapWriter;
 pub use error::ExportError;
@@ -67,3 +71,4 @@ pub use summary::{
     QuarantineSummary, SourceSummary, Summary, write_quarantine, write_sources, write_summary,
 };
 pub use vlan::VlanMode;
+pub use way_out::{Offered, WayOut};

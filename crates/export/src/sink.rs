@@ -6,6 +6,7 @@ use vxscope_units::reasons;
 use crate::error::ExportError;
 use crate::file::OutputFile;
 use crate::reasons::Reasons;
+use crate::way_out::Offered;
 
 reasons! {
     /// Why something offered to a sink is not in it.
@@ -101,7 +102,9 @@ impl Serialize for SinkCount {
 #[derive(Debug)]
 pub struct SinkOutcome {
     /// Its name as in `--export` and in the summary.
-    pub name: &'static str,
+    pub name: String,
+    /// What it is offered.
+    pub offered: Offered,
     /// Its ledger.
     pub count: SinkCount,
     /// Why its file is missing, if it is.
@@ -113,15 +116,17 @@ pub struct SinkOutcome {
 #[derive(Debug)]
 pub(crate) struct SinkFile {
     name: &'static str,
+    offered: Offered,
     file: Option<OutputFile>,
     count: SinkCount,
     error: Option<ExportError>,
 }
 
 impl SinkFile {
-    pub(crate) fn new(name: &'static str, file: OutputFile) -> Self {
+    pub(crate) fn new(name: &'static str, offered: Offered, file: OutputFile) -> Self {
         Self {
             name,
+            offered,
             file: Some(file),
             count: SinkCount::default(),
             error: None,
@@ -169,7 +174,8 @@ impl SinkFile {
             self.fail(error);
         }
         SinkOutcome {
-            name: self.name,
+            name: self.name.to_owned(),
+            offered: self.offered,
             count: self.count,
             error: self.error,
         }
@@ -184,7 +190,7 @@ impl SinkFile {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shed, SinkCount, SinkFile};
+    use super::{Offered, Shed, SinkCount, SinkFile};
     use crate::file::{OutputDir, OutputFile};
 
     #[test]
@@ -206,7 +212,11 @@ mod tests {
     fn a_failed_file_turns_all_it_held_into_shed() {
         let guard = tempfile::tempdir().unwrap();
         let dir = OutputDir::create(guard.path()).unwrap();
-        let mut sink = SinkFile::new("eve", OutputFile::on_full_disk(&dir, "eve.json"));
+        let mut sink = SinkFile::new(
+            "eve",
+            Offered::Records,
+            OutputFile::on_full_disk(&dir, "eve.json"),
+        );
         for _ in 0..3 {
             sink.offer(1, |file| file.write(b"fits the buffer"));
         }
@@ -225,7 +235,11 @@ mod tests {
     fn an_error_at_the_end_loses_everything_too() {
         let guard = tempfile::tempdir().unwrap();
         let dir = OutputDir::create(guard.path()).unwrap();
-        let mut sink = SinkFile::new("eve", OutputFile::on_full_disk(&dir, "eve.json"));
+        let mut sink = SinkFile::new(
+            "eve",
+            Offered::Records,
+            OutputFile::on_full_disk(&dir, "eve.json"),
+        );
         sink.offer(3, |file| file.write(b"fits the buffer"));
         let outcome = sink.finish();
         assert_eq!((outcome.count.written(), outcome.count.offered()), (0, 3));

@@ -31,7 +31,7 @@ pub struct Summary {
     /// Flow records.
     pub flows: FlowSummary,
     /// Each sink's ledger by its name in `--export`.
-    pub sinks: BTreeMap<&'static str, SinkCount>,
+    pub sinks: BTreeMap<String, SinkCount>,
     /// Mirror sources seen.
     pub sources: u64,
     /// How long the run took; the only number that differs between two runs on one capture.
@@ -288,7 +288,7 @@ mod tests {
         let mut count = SinkCount::default();
         count.add_written(1);
         count.add_shed(Shed::WriteError, 2);
-        summary.sinks.insert("eve", count);
+        summary.sinks.insert("eve".to_owned(), count);
         summary.warnings.push("Look out.".into());
         summary.vlans.push(VlanSummary::from((1, source(7))));
         let (text, json) = write(|dir| write_summary(dir, &summary).unwrap(), "summary.json");

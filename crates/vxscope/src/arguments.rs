@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use vxscope_config::{Choice, ExportKind};
+use vxscope_config::Way;
 use vxscope_engine::Extract;
 use vxscope_sim::traffic::{Faults, FaultsError, Scenario, Size, Spec};
 
@@ -69,9 +69,9 @@ pub(crate) struct RunOptions {
     /// Worker threads, 1 to 64 [default: workers.count of the configuration]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) workers: Option<u16>,
-    /// Write only these outputs: eve, conn-log, decap; may be repeated [default: all].
-    #[arg(long, value_name = "KIND", value_parser = export_kind)]
-    pub(crate) export: Vec<ExportKind>,
+    /// Write only these outputs; may be repeated [default: eve, conn-log, decap].
+    #[arg(long, value_name = "KIND[=TARGET]", value_parser = Way::parse)]
+    pub(crate) export: Vec<Way>,
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
 }
@@ -178,11 +178,6 @@ fn faults(text: &str) -> Result<Faults, String> {
         "none" => Ok(Faults::default()),
         _ => text.parse().map_err(|error: FaultsError| error.to_string()),
     }
-}
-
-fn export_kind(text: &str) -> Result<ExportKind, String> {
-    let names: Vec<&str> = ExportKind::ALL.iter().map(|kind| kind.name()).collect();
-    ExportKind::from_name(text).ok_or_else(|| format!("replay writes {}", names.join(", ")))
 }
 
 #[cfg(test)]

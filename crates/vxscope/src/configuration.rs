@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use vxscope_config::{Choice, Config, ExportKind};
+use vxscope_config::{Config, Way};
 
 use crate::arguments::{CheckConfigArguments, RunOptions};
 use crate::failure::Failure;
@@ -29,12 +29,9 @@ pub(crate) fn with_options(options: &RunOptions) -> Result<Config, Failure> {
     if let Some(workers) = options.workers {
         assignments.push(format!("workers.count={workers}"));
     }
-    let named = ExportKind::ALL
-        .iter()
-        .filter(|kind| options.export.contains(kind));
-    let kinds: Vec<&str> = named.map(|kind| kind.name()).collect();
-    if !kinds.is_empty() {
-        assignments.push(format!("export.kinds={}", kinds.join(",")));
+    if !options.export.is_empty() {
+        let ways: Vec<String> = options.export.iter().map(Way::to_string).collect();
+        assignments.push(format!("export.kinds={ways:?}"));
     }
     load(options.config.config.as_deref(), &assignments)
 }

@@ -3,7 +3,7 @@
 mod property;
 mod source;
 
-use vxscope_config::{Config, ExportKind, FlowScope, Place, VlanMode};
+use vxscope_config::{Choice, Config, ExportKind, FlowScope, Place, Target, VlanMode, Way};
 use vxscope_units::ByteSize;
 
 #[test]
@@ -94,7 +94,7 @@ fn every_section_is_read() {
     );
     assert_eq!(
         (config.export.kinds, config.export.decap.vlan),
-        (vec![ExportKind::Decap], VlanMode::Qinq)
+        (vec![Way::of(ExportKind::Decap)], VlanMode::Qinq)
     );
     assert!(config.export.eve.strict && !config.rings.enabled);
 }
@@ -162,12 +162,21 @@ fn a_wrong_value_says_what_was_found_and_what_is_allowed() {
             &format!("line 1: decapsulation.vxlan_ports: {message}"),
         );
     }
-    for kinds in ["['eve', 'eve']", "['ipfix']", "'eve'"] {
-        let allowed = "a list of \"eve\", \"conn-log\", \"decap\", each at most once";
+    for kinds in ["['eve', 'eve']", "['evee']", "['eve=there']", "'eve'"] {
+        let forms: Vec<String> = ExportKind::ALL.iter().map(form).collect();
+        let allowed = format!("a list of outputs, each at most once: {}", forms.join(", "));
         check(
             &format!("export.kinds = {kinds}"),
             &format!("line 1: export.kinds: found {kinds}; allowed: {allowed}"),
         );
+    }
+}
+
+/// An output as it is written.
+fn form(kind: &ExportKind) -> String {
+    match kind.target() {
+        Target::None => kind.to_string(),
+        Target::Needed(what) => format!("{kind}={what}"),
     }
 }
 
@@ -329,7 +338,10 @@ fn an_assignment_changes_one_key() {
         (config.rings.memory, config.rings.head),
         (ByteSize::mib(1024), ByteSize::kib(8))
     );
-    assert_eq!(config.export.kinds, [ExportKind::Eve, ExportKind::ConnLog]);
+    assert_eq!(
+        config.export.kinds,
+        [ExportKind::Eve, ExportKind::ConnLog].map(Way::of)
+    );
     assert_eq!(config.decapsulation.vxlan_ports, [4789, 4790]);
     assert!(config.decapsulation.geneve_ports.is_empty() && config.export.eve.strict);
     assert_eq!(

@@ -1,7 +1,9 @@
 //! What holds for any configuration and any text.
 
 use proptest::prelude::*;
-use vxscope_config::{Choice, Config, ExportKind, FlowScope, Sources, UnknownSources, VlanMode};
+use vxscope_config::{
+    Choice, Config, ExportKind, FlowScope, Sources, UnknownSources, VlanMode, Way,
+};
 use vxscope_units::{Binding, ByteSize, Prefix, Vni};
 
 proptest! {
@@ -171,7 +173,7 @@ fn config() -> impl Strategy<Value = Config> {
             any::<bool>(),
         ),
         (
-            prop::sample::subsequence(ExportKind::ALL, 0..=3),
+            prop::sample::subsequence(ExportKind::ALL, 0..=ExportKind::ALL.len()),
             prop::sample::select(VlanMode::ALL),
             any::<bool>(),
         ),
@@ -199,7 +201,7 @@ fn config() -> impl Strategy<Value = Config> {
             // So large that every part of it is large enough, unless there is next to no pool.
             config.rings.memory = ByteSize::mib(1 << 20);
             config.rings.enabled = rings.5 && rings.3 > 0.001;
-            config.export.kinds = export.0;
+            config.export.kinds = export.0.into_iter().map(Way::of).collect();
             config.export.decap.vlan = export.1;
             config.export.eve.strict = export.2;
             config.sources = sources;

@@ -20,4 +20,5 @@ mod outputs;
 mod peers;
 mod support;
 mod tshark_tables;
+mod ways_out;
 mod zeek_baselines;

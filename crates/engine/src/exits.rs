@@ -1,0 +1,56 @@
+//! From the configured ways out to the sinks that have a thread of their own.
+
+use vxscope_config::{Config, ExportKind};
+use vxscope_export::{ConnJson, ExportError, Offered, OutputDir, WayOut};
+
+use crate::handoff::Exit;
+
+/// What the configured outputs are offered, by the names that they have in the summary.
+pub(crate) fn expected(config: &Config) -> Vec<(String, Offered)> {
+    let ways = config.export.kinds.iter();
+    ways.map(|way| (way.to_string(), offered(way.kind)))
+        .collect()
+}
+
+/// Sinks with a thread of their own that hold on to chunks of frames.
+pub(crate) fn frame_queues(config: &Config) -> usize {
+    let kinds = config.export.kinds.iter().map(|way| way.kind);
+    kinds
+        .filter(|kind| kind.takes_frames() && !is_writers(*kind))
+        .count()
+}
+
+/// Whether the writer itself keeps it.
+fn is_writers(kind: ExportKind) -> bool {
+    matches!(
+        kind,
+        ExportKind::Eve | ExportKind::ConnLog | ExportKind::Decap
+    )
+}
+
+/// Frames or records.
+fn offered(kind: ExportKind) -> Offered {
+    if kind.takes_frames() {
+        Offered::Frames
+    } else {
+        Offered::Records
+    }
+}
+
+/// Opens every way out that has a thread of its own.
+pub(crate) fn open(config: &Config, dir: &OutputDir) -> Result<Vec<Exit>, ExportError> {
+    let mut exits = Vec::new();
+    for way in &config.export.kinds {
+        let open: Box<dyn WayOut> = match way.kind {
+            // Files that the writer itself keeps.
+            ExportKind::Eve | ExportKind::ConnLog | ExportKind::Decap => continue,
+            ExportKind::ConnJson => Box::new(ConnJson::create(dir)?),
+        };
+        exits.push(Exit {
+            name: way.to_string(),
+            offered: offered(way.kind),
+            way: open,
+        });
+    }
+    Ok(exits)
+}

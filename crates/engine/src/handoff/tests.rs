@@ -1,0 +1,179 @@
+//! Sinks that stall, sinks that do not, and where the chunks are meanwhile.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use vxscope_export::{FrameChunk, Offered, Shed, SinkCount, SinkOutcome, WayOut};
+use vxscope_units::{MirrorSource, Timestamp, Vni};
+
+use super::{CHUNKS_PER_SINK, Exit, Handoff, QUEUE};
+use crate::clock::LiveClock;
+use crate::start;
+use crate::stop::{Deadline, Stop};
+use crate::writer::Owned;
+
+const FRAMES: u64 = 10;
+
+#[test]
+fn a_sink_that_stalls_sheds_alone_and_holds_no_more_than_its_share_of_chunks() {
+    let (stalled, free) = (Gate::new(true), Gate::new(false));
+    let exits = vec![exit("stalled", &stalled), exit("free", &free)];
+    let mut handoff = Handoff::start(exits, Some(live())).unwrap();
+    let (pool, home) = bounded(64);
+    let mut sent = 0;
+    for _ in 0..64 {
+        send(&mut handoff, &pool);
+        sent += FRAMES;
+        // The sink that does not stall takes everything before more comes.
+        wait_until(|| free.taken.load(Ordering::Relaxed) == sent);
+    }
+    wait_until(|| home.len() + CHUNKS_PER_SINK >= 64);
+    stalled.open();
+    let outcomes = finish(handoff);
+    let [stalled, free] = outcomes.as_slice() else {
+        panic!("two sinks")
+    };
+    assert_eq!((free.name.as_str(), free.count.written()), ("free", sent));
+    assert_eq!(stalled.count.offered(), sent);
+    let shed = stalled.count.shed(Shed::QueueFull);
+    assert!(shed > 0 && stalled.count.written() >= FRAMES * QUEUE as u64);
+    wait_until(|| home.len() == 64);
+}
+
+#[test]
+fn of_a_finite_input_nothing_is_shed() {
+    let gate = Gate::new(true);
+    let mut handoff = Handoff::start(vec![exit("slow", &gate)], None).unwrap();
+    let opener = start::detach("opener", move || {
+        std::thread::sleep(Duration::from_millis(50));
+        gate.open();
+    })
+    .unwrap();
+    let (pool, home) = bounded(64);
+    for _ in 0..4 * QUEUE {
+        send(&mut handoff, &pool);
+    }
+    let outcomes = finish(handoff);
+    opener.join().unwrap();
+    let written: Vec<u64> = outcomes.iter().map(|it| it.count.written()).collect();
+    assert_eq!(written, [4 * QUEUE as u64 * FRAMES]);
+    assert_eq!(home.len(), 4 * QUEUE);
+}
+
+#[test]
+fn a_sink_of_records_holds_no_chunk() {
+    let exit = Exit {
+        offered: Offered::Records,
+        ..exit("records", &Gate::new(true))
+    };
+    let mut handoff = Handoff::start(vec![exit], Some(live())).unwrap();
+    let (pool, home) = bounded(4);
+    send(&mut handoff, &pool);
+    assert_eq!(home.len(), 1);
+    assert_eq!(finish(handoff).len(), 1);
+}
+
+/// Hands a chunk of [`FRAMES`] over.
+fn send(handoff: &mut Handoff, pool: &Sender<FrameChunk>) {
+    let source = MirrorSource {
+        address: [192, 0, 2, 1].into(),
+        vni: Vni::ZERO,
+    };
+    let mut chunk = FrameChunk::with_capacity(0);
+    for index in 0..FRAMES {
+        assert!(chunk.push(index, Timestamp::ZERO, source, &[0; 60], 60));
+    }
+    let owned = Arc::new(Owned {
+        worker: 0,
+        chunk,
+        pool: pool.clone(),
+    });
+    handoff.frames(&owned, 0..owned.chunk.len());
+    drop(owned);
+    handoff.pass_on();
+}
+
+fn finish(handoff: Handoff) -> Vec<SinkOutcome> {
+    let mut outcomes = Vec::new();
+    handoff.finish(&mut |outcome| outcomes.push(outcome));
+    outcomes
+}
+
+fn live() -> Arc<Deadline> {
+    let stop = Arc::new(Stop::new());
+    Arc::new(Deadline::new(
+        stop,
+        LiveClock::start(),
+        Duration::from_secs(60),
+    ))
+}
+
+fn exit(name: &str, gate: &Arc<Gate>) -> Exit {
+    Exit {
+        name: name.to_owned(),
+        offered: Offered::Frames,
+        way: Box::new(Gated {
+            gate: gate.clone(),
+            count: SinkCount::default(),
+        }),
+    }
+}
+
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// While it is shut, the sink behind it stalls.
+#[derive(Debug)]
+struct Gate {
+    shut: AtomicBool,
+    taken: AtomicU64,
+}
+
+impl Gate {
+    fn new(shut: bool) -> Arc<Self> {
+        Arc::new(Self {
+            shut: AtomicBool::new(shut),
+            taken: AtomicU64::new(0),
+        })
+    }
+
+    fn open(&self) {
+        self.shut.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Counts frames, and stalls while its gate is shut.
+#[derive(Debug)]
+struct Gated {
+    gate: Arc<Gate>,
+    count: SinkCount,
+}
+
+impl WayOut for Gated {
+    fn frames(&mut self, chunk: &FrameChunk, positions: Range<usize>) {
+        wait_until(|| !self.gate.shut.load(Ordering::Relaxed));
+        assert!(positions.end <= chunk.len());
+        let frames = positions.len() as u64;
+        self.gate.taken.fetch_add(frames, Ordering::Relaxed);
+        self.count.add_written(positions.len() as u64);
+    }
+
+    fn count(&self) -> SinkCount {
+        self.count
+    }
+
+    fn finish(self: Box<Self>) -> SinkOutcome {
+        SinkOutcome {
+            name: String::new(),
+            offered: Offered::Frames,
+            count: self.count,
+            error: None,
+        }
+    }
+}
