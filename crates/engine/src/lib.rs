@@ -10,6 +10,7 @@ mod error;
 mod exits;
 mod handoff;
 mod live;
+mod neighbour;
 mod outlet;
 mod plan;
 mod replay;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use vxscope_account::Statement;
 use vxscope_capture::udp::{
-    Interface, UdpBatch, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
+    Container, Interface, UdpBatch, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
 };
 use vxscope_config::Config;
 use vxscope_export::{OutputDir, SinkOutcome};
@@ -23,6 +23,7 @@ use vxscope_wire::Tunnel;
 use crate::clock::LiveClock;
 use crate::command::{Command, Commands};
 use crate::error::EngineError;
+use crate::neighbour::Neighbours;
 use crate::outlet::{Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
 use crate::replay::{Outcome, Walked};
@@ -92,6 +93,12 @@ pub trait Observer {
 
     /// A second passed.
     fn handle_status(&mut self, status: &Status);
+
+    /// Nothing is received yet, and why.
+    fn handle_waiting(&mut self, _why: &str) {}
+
+    /// Something that somebody should know at once, and that the summary repeats.
+    fn handle_warning(&mut self, _warning: &str) {}
 }
 
 /// One worker's news.
@@ -116,7 +123,7 @@ pub fn run(
     let interface = live
         .interface
         .as_deref()
-        .map(|name| Interface::wait(name, LOOK_EVERY, || !stop.is_requested()))
+        .map(|name| wait_for(name, stop, observer))
         .transpose()?;
     let clock = LiveClock::start();
     let limit = Duration::from_secs(live.config.capture.stop_seconds.into());
@@ -149,6 +156,7 @@ pub fn run(
         started.warnings.push(warning);
     }
     observer.handle_start(&started);
+    let mut neighbours = Neighbours::new(live.address, &opened.groups);
     let (news, reports) = bounded(REPORTS);
     let writer = Writer::start(lines, sinks)?;
     let served = std::thread::scope(|scope| {
@@ -163,7 +171,7 @@ pub fn run(
             threads.push(start::spawn(scope, &name, serve)?);
         }
         drop(news);
-        watch(&reports, threads.len(), clock, observer);
+        watch(&reports, threads.len(), clock, &mut neighbours, observer);
         let served: Vec<_> = threads.into_iter().map(start::join).collect();
         Ok::<_, EngineError>(served)
     })?;
@@ -198,11 +206,25 @@ pub fn run(
         kernel,
         table: commands.bind_table(),
     };
-    let outcome = write_down(summary::conclude(plan, finished), &dir)?;
+    let mut ended = summary::conclude(plan, finished);
+    ended.outcome.summary.warnings.extend(neighbours.finish());
+    let outcome = write_down(ended, &dir)?;
     match error {
         Some(error) => Err(error.into()),
         None => Ok(outcome),
     }
+}
+
+/// Looks an interface up, and says so if it is not there yet.
+fn wait_for(
+    name: &str,
+    stop: &Stop,
+    observer: &mut dyn Observer,
+) -> Result<Interface, EngineError> {
+    if let Err(missing) = Interface::find(name) {
+        observer.handle_waiting(&format!("{missing}; waiting for it"));
+    }
+    Ok(Interface::wait(name, LOOK_EVERY, || !stop.is_requested())?)
 }
 
 /// The writer's thread, which a disk that hangs may keep for good: it is waited for, but not for
@@ -308,11 +330,15 @@ fn started(live: &Live, plan: Plan, opened: &UdpOpened, commands: Commands) -> S
         };
         format!("{name} on {} UDP port {}", live.address, group.port)
     };
+    let mut warnings: Vec<String> = opened.warnings.iter().map(ToString::to_string).collect();
+    if let Some(container) = Container::detect().filter(|_| !live.address.is_loopback()) {
+        warnings.extend(container.advice(&opened.warnings));
+    }
     Started {
         plan,
         vxlan_port: opened.groups.first().map(|group| group.port),
         listening: opened.groups.iter().map(line).collect(),
-        warnings: opened.warnings.iter().map(ToString::to_string).collect(),
+        warnings,
         commands,
     }
 }
@@ -399,7 +425,13 @@ fn receive(
 }
 
 /// Shows the workers' news, once a second, until they have ended.
-fn watch(reports: &Receiver<News>, workers: usize, clock: LiveClock, observer: &mut dyn Observer) {
+fn watch(
+    reports: &Receiver<News>,
+    workers: usize,
+    clock: LiveClock,
+    neighbours: &mut Neighbours,
+    observer: &mut dyn Observer,
+) {
     let mut latest: Vec<Option<News>> = (0..workers).map(|_| None).collect();
     let mut shown = 0;
     loop {
@@ -413,6 +445,9 @@ fn watch(reports: &Receiver<News>, workers: usize, clock: LiveClock, observer: &
             Err(RecvTimeoutError::Disconnected) => return,
         }
         let elapsed = clock.elapsed();
+        for warning in neighbours.poll(elapsed) {
+            observer.handle_warning(&warning);
+        }
         if elapsed.as_secs() > shown && reports.is_empty() {
             shown = elapsed.as_secs();
             let mut status = Status {

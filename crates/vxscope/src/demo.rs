@@ -99,6 +99,10 @@ impl Observer for Stage {
         }
     }
 
+    fn handle_warning(&mut self, warning: &str) {
+        self.screen.handle_warning(warning);
+    }
+
     fn handle_status(&mut self, status: &Status) {
         self.screen.handle_status(status);
     }

@@ -55,6 +55,15 @@ impl Observer for Screen {
         show(&text);
     }
 
+    fn handle_waiting(&mut self, why: &str) {
+        show(&format!("{why}\n"));
+    }
+
+    fn handle_warning(&mut self, warning: &str) {
+        self.clear();
+        show(&format!("warning: {warning}\n"));
+    }
+
     fn handle_status(&mut self, status: &Status) {
         if io::stderr().is_terminal() {
             let text = self.table(status);

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use thiserror::Error;
 use vxscope_units::ByteSize;
 
+use super::holder::Holder;
 use super::settings::GROUPS_MAX;
 
 /// Why nothing can be received. Says what to do where that is known.
@@ -27,14 +28,12 @@ pub enum UdpError {
         source: io::Error,
     },
     /// Somebody else receives there.
-    #[error(
-        "UDP {address} is in use; `ss -ulpn sport = :{}` names the process, and a kernel VXLAN \
-         device holds its port too (`ip -d link show type vxlan`)",
-        .address.port()
-    )]
+    #[error("UDP {address} is in use{}", in_use(*.address, .holders))]
     PortInUse {
         /// Where we wanted to listen.
         address: SocketAddr,
+        /// Who has it, as far as this user may know.
+        holders: Vec<Holder>,
     },
     /// The port is privileged.
     #[error(
@@ -127,4 +126,22 @@ pub enum UdpWarning {
     /// The host has no IPv6, so that `::` means IPv4 alone.
     #[error("this host has no IPv6; listening on 0.0.0.0 instead of ::")]
     OnlyIpv4,
+}
+
+/// By whom, and what to do.
+fn in_use(address: SocketAddr, holders: &[Holder]) -> String {
+    let port = address.port();
+    if holders.is_empty() {
+        return format!(
+            ", and not by a process of this network namespace that can be seen; \
+             `ss -ulpn sport = :{port}` as root names it, and a kernel VXLAN device holds its \
+             port too (`ip -d link show type vxlan`)"
+        );
+    }
+    let holders: Vec<String> = holders.iter().map(ToString::to_string).collect();
+    format!(
+        " by {}; stop it, or listen on another address or port \
+         (`ss -ulpn sport = :{port}` as root tells more)",
+        holders.join(", ")
+    )
 }

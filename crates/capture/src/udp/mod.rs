@@ -23,19 +23,24 @@
 //!
 //! **Nobody shares the port unnoticed.** Sockets of one user may join each other's groups, which
 //! would take away part of the traffic in silence. The first socket of a group is therefore bound
-//! as one that shares nothing, and becomes the first of a group afterwards.
+//! as one that shares nothing, and becomes the first of a group afterwards. Who comes later could
+//! still take what is for an address of its own; [`Holder::find`] sees it.
 //!
 //! No capability is needed, but for ports below 1024 and for receive buffers beyond
 //! `net.core.rmem_max`.
 
 mod batch;
+mod container;
 mod error;
+mod holder;
 mod interface;
 mod settings;
 mod source;
 
 pub use batch::{UdpBatch, UdpDatagram};
+pub use container::Container;
 pub use error::{UdpError, UdpWarning};
+pub use holder::Holder;
 pub use interface::Interface;
 pub use settings::{GROUPS_MAX, UdpGroup, UdpOpened, UdpSettings};
 pub use source::{POLL_LIMIT, UdpSource};

@@ -10,6 +10,7 @@ use vxscope_wire::Tunnel;
 use vxscope_wire::bpf::Program;
 
 use super::error::{UdpError, UdpWarning};
+use super::holder::Holder;
 use super::interface::Interface;
 use super::source::{Port, UdpSource};
 
@@ -191,7 +192,10 @@ fn share(socket: &UdpSocket) -> Result<(), UdpError> {
 
 fn bind(socket: &UdpSocket, address: SocketAddr) -> Result<(), UdpError> {
     socket.bind(address).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => UdpError::PortInUse { address },
+        io::ErrorKind::AddrInUse => UdpError::PortInUse {
+            address,
+            holders: Holder::find(address),
+        },
         io::ErrorKind::PermissionDenied => UdpError::PortDenied { address },
         io::ErrorKind::AddrNotAvailable => UdpError::AddressMissing { address },
         _ => UdpError::Bind { address, source },

@@ -5,6 +5,7 @@ mod disk;
 mod frozen;
 mod generate;
 mod live;
+mod neighbour;
 mod replay;
 mod run;
 mod sensor;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
 
@@ -76,18 +75,6 @@ fn live_flows_are_those_of_a_replay_of_the_same_traffic() {
         .zip(&replayed)
         .find(|(live, replayed)| live != replayed);
     assert_eq!(differing, None);
-}
-
-#[test]
-fn a_port_in_use_is_named_with_what_to_do() {
-    let dir = folder();
-    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let complaint = vxscope(dir.path(), &["run", "--listen", &address, "--out", "out"]).fails(1);
-    assert!(
-        complaint.contains(&address) && complaint.contains("in use"),
-        "{complaint}"
-    );
 }
 
 #[test]
