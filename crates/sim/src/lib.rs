@@ -11,4 +11,5 @@
 //! assert_eq!(generator.truth().sent, 1_000);
 //! ```
 
+pub mod random;
 pub mod traffic;

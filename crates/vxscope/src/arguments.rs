@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Make seeded mirror traffic as AWS sends it, and print what was made as JSON.
     Gen(GenArguments),
+    /// Try mirror policies on a simulated fleet: what each costs, and which attacks it shows.
+    Simulate(SimulateArguments),
     /// Check a configuration file and print every problem, or explain every key.
     CheckConfig(CheckConfigArguments),
 }
@@ -158,6 +160,25 @@ pub(crate) struct GenArguments {
     /// mixed, elephant, scan, fragments, east-west, overlap or malformed.
     #[arg(long, value_name = "NAME", default_value = "mixed")]
     pub(crate) scenario: Scenario,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArguments {
+    /// Sources at a time.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    pub(crate) sources: u32,
+    /// Days.
+    #[arg(long, value_name = "D", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=90))]
+    pub(crate) days: u32,
+    /// The same seed gives the same result.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Another fleet than the standard one, in the format of docs/fleet.toml.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fleet: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

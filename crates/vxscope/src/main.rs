@@ -12,6 +12,7 @@ mod replay;
 mod report;
 mod run;
 mod signal;
+mod simulate;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Gen(arguments) => generate::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::CheckConfig(arguments) => configuration::check(&arguments),
     };
     match result {

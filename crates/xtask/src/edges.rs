@@ -31,7 +31,11 @@ const EDGES: &[(&str, &str)] = &[
         "testkit",
         "units wire pcap capture flow config control engine",
     ),
-    ("vxscope", "units pcap account export config engine sim"),
+    ("trial", "units report sim policy control"),
+    (
+        "vxscope",
+        "units pcap account export config engine sim policy trial",
+    ),
     ("benches", "units memory linux pcap config sim engine"),
     ("xtask", ""),
 ];

@@ -2,8 +2,8 @@
 
 use super::identity::{Identity, Kind};
 use super::payload::{Cut, Payload};
-use super::random::Random;
 use super::spec::Size;
+use crate::random::Random;
 
 /// TCP flags.
 pub(crate) mod flag {

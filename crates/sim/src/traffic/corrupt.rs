@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::random::Random;
 use super::tunnel::{OUTER_HEADERS, rewrite_lengths};
+use crate::random::Random;
 
 /// Most bytes that are flipped in one packet.
 const FLIPPED_MAX: usize = 8;

@@ -1,7 +1,7 @@
 //! Damage as it comes from broken senders, broken wires and attackers.
 
 use super::frame::ETHERNET;
-use super::random::Random;
+use crate::random::Random;
 
 /// One packet of this many is damaged.
 const ONE_OF: u64 = 8;

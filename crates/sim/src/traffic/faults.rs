@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Shares of the packets that suffer a fault, from 0 to 1. A packet suffers one at most, so the
 /// first four add up to 1 at most.

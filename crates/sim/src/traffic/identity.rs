@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::random::hash;
 use super::spec::{Carrier, PORTS_MAX, Scenario, Spec};
+use crate::random::hash;
 
 /// First outer address of a mirror source.
 const SOURCE_BASE: u32 = u32::from_be_bytes([10, 0, 0, 16]);

@@ -14,7 +14,6 @@ mod identity;
 mod pace;
 mod payload;
 mod plan;
-mod random;
 mod spec;
 mod stream;
 mod tally;
@@ -24,11 +23,11 @@ mod tunnel;
 
 use vxscope_units::Timestamp;
 
+use crate::random::Random;
 use conversation::Flow;
 use frame::Frame;
 use identity::Identity;
 use payload::Payload;
-use random::Random;
 use tally::Tally;
 use tunnel::Tunnel;
 

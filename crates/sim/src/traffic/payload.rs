@@ -1,6 +1,6 @@
 //! Bytes that frames carry, and their Internet checksum without reading them again.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Longest payload of one datagram, rounded up.
 const LENGTH_MAX: usize = 9_216;
@@ -102,7 +102,7 @@ pub(crate) fn fold(sum: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::{Payload, fold, sum_words};
-    use crate::traffic::random::Random;
+    use crate::random::Random;
 
     #[test]
     fn running_sums_equal_sums_of_the_bytes() {

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use thiserror::Error;
 use vxscope_units::Timestamp;
 
-use super::random::Random;
 use super::tunnel::OUTER_HEADERS;
+use crate::random::Random;
 
 /// Most mirror sources: their addresses come from 10.0.0.0/12.
 const SOURCES_MAX: u32 = 1_000_000;

@@ -9,12 +9,12 @@ use vxscope_units::Timestamp;
 use super::corrupt::corrupt;
 use super::faults::{Fate, Faults, FaultsError};
 use super::identity::{FORGED, forged_address, forged_vni, mirror_address, outer_address, vni};
-use super::random::{Random, hash};
 use super::spec::{Carrier, Spec, SpecError};
 use super::tally::Account;
 use super::truth::Truth;
 use super::tunnel::{rewrite_address, rewrite_vni};
 use super::{Generator, Packet};
+use crate::random::{Random, hash};
 
 /// A packet that is late leaves after at most so many that were made later.
 const LATE_MAX: u64 = 4;

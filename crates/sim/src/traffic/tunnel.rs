@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 
 use super::identity::{outer_address, vni};
 use super::payload::{fold, sum_words};
-use super::random::hash;
 use super::spec::Spec;
 use super::transport::field;
+use crate::random::hash;
 
 const SENSOR: Ipv4Addr = Ipv4Addr::new(10, 255, 0, 1);
 const BALANCER: Ipv4Addr = Ipv4Addr::new(10, 255, 1, 1);

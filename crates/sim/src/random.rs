@@ -1,20 +1,27 @@
 //! Random numbers whose sequence is part of this crate's promise: the same seed gives the same
-//! traffic in every version.
+//! traffic, and the same trial of a policy, in every version.
 
 /// The xoshiro256++ generator (Blackman and Vigna, <https://prng.di.unimi.it>).
 #[derive(Clone, Debug)]
-pub(crate) struct Random {
+pub struct Random {
     state: [u64; 4],
 }
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The generator of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self {
             state: [1, 2, 3, 4].map(|stream| hash(seed, stream)),
         }
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// 64 even bits.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it never ends and is no iterator"
+    )]
+    pub fn next(&mut self) -> u64 {
         let [a, b, c, d] = &mut self.state;
         let result = a.wrapping_add(*d).rotate_left(23).wrapping_add(*a);
         let shifted = *b << 17;
@@ -28,35 +35,36 @@ impl Random {
     }
 
     /// A number below `bound`, 0 if that is 0. The bias is below `bound` / 2⁶⁴.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.next()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
     /// An index into something with `length` items.
-    pub(crate) fn index(&mut self, length: usize) -> usize {
+    pub fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap_or(0)
     }
 
     /// One of 256 bytes.
-    pub(crate) fn byte(&mut self) -> u8 {
+    pub fn byte(&mut self) -> u8 {
         self.next().to_be_bytes()[0]
     }
 
     /// A share of 1: at least 0, less than 1.
-    pub(crate) fn share(&mut self) -> f64 {
+    pub fn share(&mut self) -> f64 {
         let bits = u32::try_from(self.next() >> 32).unwrap_or(0);
         f64::from(bits) / 4_294_967_296.0
     }
 
     /// True half of the time.
-    pub(crate) fn coin(&mut self) -> bool {
+    pub fn coin(&mut self) -> bool {
         self.next() >> 63 == 1
     }
 }
 
 /// A well-mixed function of two numbers (the finalizer of SplitMix64, twice).
-pub(crate) fn hash(seed: u64, number: u64) -> u64 {
+#[must_use]
+pub fn hash(seed: u64, number: u64) -> u64 {
     mix(mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)).wrapping_add(number))
 }
 
