@@ -5,8 +5,11 @@
 //! becomes of a wish is not known here: an independent gate may refuse it, and the caller tells
 //! what is really so.
 
+pub mod bound;
 mod importance;
 pub mod money;
+pub mod poisson;
+mod seeded;
 pub mod strategy;
 mod wish;
 

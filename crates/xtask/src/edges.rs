@@ -15,7 +15,7 @@ const EDGES: &[(&str, &str)] = &[
     ("wire", "units"),
     ("pcap", "units"),
     ("report", ""),
-    ("policy", "units"),
+    ("policy", "units report"),
     ("control", "units"),
     ("config", "units"),
     ("sim", "units"),
