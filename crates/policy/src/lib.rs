@@ -5,14 +5,32 @@
 //! becomes of a wish is not known here: an independent gate may refuse it, and the caller tells
 //! what is really so.
 
+mod admission;
+mod agenda;
 pub mod bound;
+mod edges;
+mod event;
+mod group;
+mod honesty;
 mod importance;
 pub mod money;
+mod observation;
 pub mod poisson;
+mod policy;
+mod review;
+pub mod rules;
 mod seeded;
+mod sensor;
+mod source;
 pub mod strategy;
+mod window;
 mod wish;
 
+pub use event::Event;
+pub use honesty::{Honesty, Unseen};
 pub use importance::Importance;
 pub use money::Usd;
-pub use wish::{Cause, Numbers, SourceKey, Wish};
+pub use observation::{Bytes, Observation, Sighted, class_of};
+pub use policy::{Counts, Policy};
+pub use sensor::SensorKey;
+pub use wish::{Cause, Decisions, Hindrance, Kept, Numbers, SourceKey, Wish};

@@ -64,7 +64,9 @@ mod tests {
         let mut random = Seeded::new(7);
         let mut tenths = [0_u32; 10];
         for _ in 0..100_000 {
-            tenths[(random.unit() * 10.0) as usize] += 1;
+            let unit = random.unit();
+            let below = (1..10).filter(|tenth| unit >= f64::from(*tenth) / 10.0);
+            tenths[below.count()] += 1;
         }
         assert!(
             tenths.iter().all(|n| (9_600..10_400).contains(n)),

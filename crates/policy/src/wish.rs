@@ -4,8 +4,8 @@ use vxscope_units::{Grade, Timestamp};
 
 use crate::{Importance, Usd};
 
-/// A source as the policy knows it: a dense row, given when the source is enrolled and never
-/// reused for another one.
+/// A source as the policy knows it: a dense row, given when the source is enrolled, and given to
+/// another one only after it was retired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceKey(u32);
 
@@ -69,7 +69,7 @@ pub struct Numbers {
     pub events: u32,
     /// Mirrored, loss-free hours of comparable parts of the day.
     pub hours: f64,
-    /// Exact Poisson 95 % upper bound of the rate of such events.
+    /// Exact Poisson 95 % upper bound of the rate of such events; infinite without any hour.
     pub rate_upper: f64,
     /// The longest blind time `b` of the classes that the grade hides.
     pub blind_max: f64,
@@ -81,6 +81,20 @@ pub struct Numbers {
     pub residual: f64,
     /// The probability with which a pause was refused at random.
     pub refusal: f64,
+}
+
+impl Numbers {
+    /// No number played a part.
+    pub const NONE: Self = Self {
+        events: 0,
+        hours: 0.0,
+        rate_upper: 0.0,
+        blind_max: 0.0,
+        tolerance: 0.0,
+        saving: Usd::ZERO,
+        residual: 0.0,
+        refusal: 0.0,
+    };
 }
 
 vxscope_units::reasons! {
@@ -110,8 +124,86 @@ vxscope_units::reasons! {
         Rules = "rules",
         /// Raised: mirrors are managed by hand, or the operator asked for all of them.
         Manual = "manual",
-        /// Not lowered: refused at random, so that what pauses hide can be estimated.
+        /// Raised: it is lower than anybody wished.
+        Unplanned = "unplanned",
+    }
+}
+
+vxscope_units::reasons! {
+    /// Why a source is not lowered now.
+    pub enum Hindrance {
+        /// Mirrors are managed by hand.
+        Manual = "manual",
+        /// The operator holds all pauses.
+        Held = "held",
+        /// Its floor is full.
+        Floor = "floor",
+        /// It is not at full, or not yet known to be.
+        Settling = "settling",
+        /// A pin keeps it up: it is new, had an alert, or somebody asked.
+        Pinned = "pinned",
+        /// Alerts pin so many sources that pausing has stopped.
+        PinBudget = "pin_budget",
+        /// Its on-time is not over.
+        OnTime = "on_time",
+        /// The hour that is paid already is not over.
+        PaidHour = "paid_hour",
+        /// Its sensor has not reported, or too much was lost.
+        Unavailable = "unavailable",
+        /// Nothing came, and nobody has confirmed that nothing was sent.
+        Silent = "silent",
+        /// Only one direction is seen.
+        OneWay = "one_way",
+        /// It was changed too often today.
+        Changes = "changes",
+        /// As many of its group are lowered as may be.
+        GroupShare = "group_share",
+        /// As many of its group were lowered in this cycle as may be.
+        GroupCycle = "group_cycle",
+        /// Too few comparable hours were watched to tell.
+        Hours = "hours",
+        /// It shows too much.
+        Relevant = "relevant",
+        /// Somebody it speaks with is hidden too.
+        Residual = "residual",
+        /// It would not pay.
+        Saving = "saving",
+        /// Control could not bring everybody back in time.
+        Admission = "admission",
+        /// Refused at random, so that what pauses hide can be estimated.
         Honesty = "honesty",
+    }
+}
+
+/// A source that was considered and stays as it is; told when the reason is another than before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kept {
+    /// Whose mirror.
+    pub source: SourceKey,
+    /// When it was considered.
+    pub at: Timestamp,
+    /// The cheapest grade that came closest; full if none was considered.
+    pub grade: Grade,
+    /// What the source is worth by the rules.
+    pub importance: Importance,
+    /// Why not.
+    pub hindrance: Hindrance,
+    /// The numbers behind it.
+    pub numbers: Numbers,
+}
+
+/// Who takes decisions as they are made.
+pub trait Decisions {
+    /// A grade that a source should have from now on.
+    fn wish(&mut self, wish: &Wish);
+
+    /// A source that stays at full, when the reason has changed. Most takers do not care.
+    fn kept(&mut self, _kept: &Kept) {}
+}
+
+impl<F: FnMut(&Wish)> Decisions for F {
+    fn wish(&mut self, wish: &Wish) {
+        self(wish);
     }
 }
 

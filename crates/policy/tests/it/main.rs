@@ -1,0 +1,6 @@
+//! The policy as its users see it: reports and events in, wishes out.
+
+mod laws;
+mod memory;
+mod scenarios;
+mod world;
