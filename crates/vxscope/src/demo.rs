@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::generate::live::Sender;
 use crate::replay::{conclude, failure};
 use crate::report::report;
-use crate::run::Screen;
+use crate::screen::Screen;
 use crate::{print, signal};
 
 /// Packets a second of the generator: enough to see rates, little enough for any machine.
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let (stop, sent) = (signal::stop()?, AtomicU64::new(0));
     let (opened, port) = sync_channel(1);
     let mut stage = Stage {
-        screen: Screen::default(),
+        screen: Screen::new(&live),
         opened,
     };
     let (outcome, traffic) = thread::scope(|scope| {

@@ -11,8 +11,10 @@ mod progress;
 mod replay;
 mod report;
 mod run;
+mod screen;
 mod signal;
 mod simulate;
+mod table;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;

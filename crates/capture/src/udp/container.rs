@@ -80,7 +80,11 @@ mod tests {
             wanted: ByteSize::mib(64),
         };
         check(false, &[], &[]);
-        check(false, &[small.clone()], &["rmem_max is the host's"]);
+        check(
+            false,
+            std::slice::from_ref(&small),
+            &["rmem_max is the host's"],
+        );
         check(false, &[UdpWarning::OnlyIpv4], &[]);
         check(true, &[], &["--network host"]);
         check(

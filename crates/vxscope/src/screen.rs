@@ -1,0 +1,146 @@
+//! What a run tells while it goes on: a few lines at the start, and on a terminal a live table.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use console::Term;
+use indicatif::HumanCount;
+use vxscope_engine::{Live, Observer, Started, Status};
+use vxscope_units::ByteSize;
+
+use crate::table::{Room, Table};
+
+/// Where a terminal does not say how large it is.
+const ROOM: Room = Room {
+    columns: 80,
+    lines: 24,
+};
+const LABEL: usize = 10;
+
+/// Standard error, and what stands there.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    live: Live,
+    table: Table,
+    lines: usize,
+}
+
+impl Screen {
+    pub(crate) fn new(live: &Live) -> Self {
+        Self {
+            live: live.clone(),
+            table: Table::default(),
+            lines: 0,
+        }
+    }
+
+    /// Takes the live table away.
+    pub(crate) fn clear(&mut self) {
+        if self.lines > 0 {
+            show(&format!("\x1b[{}A\x1b[J", self.lines));
+            self.lines = 0;
+        }
+    }
+}
+
+impl Observer for Screen {
+    fn handle_start(&mut self, started: &Started) {
+        self.table = Table::new(started.commands.bind_table());
+        show(&banner(&self.live, started));
+    }
+
+    fn handle_waiting(&mut self, why: &str) {
+        show(&format!("{why}\n"));
+    }
+
+    fn handle_warning(&mut self, warning: &str) {
+        self.clear();
+        show(&format!("warning: {warning}\n"));
+    }
+
+    fn handle_status(&mut self, status: &Status) {
+        if io::stderr().is_terminal() {
+            let text = self.table.render(status, room());
+            // In one write, so that nobody sees the old table go before the new one comes.
+            let back = match self.lines {
+                0 => String::new(),
+                lines => format!("\x1b[{lines}A\x1b[J"),
+            };
+            self.lines = text.lines().count();
+            show(&format!("{back}{text}"));
+        }
+    }
+}
+
+/// What runs, where it listens, what it reserved, where it writes, and what to do about less
+/// than was asked for.
+fn banner(live: &Live, started: &Started) -> String {
+    let mut text = format!(
+        "vxscope {}: a VXLAN sensor for AWS VPC Traffic Mirroring\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    let mut line = |label: &str, value: &str| {
+        let _ = writeln!(text, "  {label:LABEL$}{value}");
+    };
+    for (number, listening) in started.listening.iter().enumerate() {
+        line(if number == 0 { "listening" } else { "" }, listening);
+    }
+    if let Some(interface) = &live.interface {
+        line("", &format!("only what comes through {interface}"));
+    }
+    let plan = &started.plan;
+    let (workers, ports) = (plan.workers.get(), started.listening.len());
+    let steered = match workers {
+        1 => "1 worker".to_owned(),
+        _ => format!("{workers} workers, a flow stays on one: steered by the kernel"),
+    };
+    line("receive", &format!("UDP sockets in batches, {steered}"));
+    let sockets = u64::from(workers) * ports as u64;
+    line(
+        "memory",
+        &format!(
+            "rings {}, flow tables up to {} for {} flows,",
+            ByteSize::bytes(plan.ring_bytes()),
+            mebibytes(plan.table_bytes()),
+            HumanCount(plan.limits.flows_max as u64 * u64::from(workers)),
+        ),
+    );
+    let buffer = live.config.capture.receive_buffer;
+    line("", &format!("receive buffers {sockets} x {buffer}"));
+    let kinds: Vec<String> = live
+        .config
+        .export
+        .kinds
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let kinds = match kinds.as_slice() {
+        [] => "the summary alone".to_owned(),
+        kinds => kinds.join(", "),
+    };
+    line("writing", &format!("{kinds} to {}", live.out.display()));
+    for warning in &started.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    text.push_str("interrupt (Ctrl-C) to stop in order, twice to stop at once\n");
+    text
+}
+
+fn mebibytes(bytes: u64) -> ByteSize {
+    ByteSize::mib(bytes.div_ceil(1 << 20))
+}
+
+fn room() -> Room {
+    Term::stderr()
+        .size_checked()
+        .map_or(ROOM, |(lines, columns)| Room {
+            // The last column and line would make the terminal scroll.
+            columns: usize::from(columns).saturating_sub(1),
+            lines: usize::from(lines).saturating_sub(1),
+        })
+}
+
+/// Who cannot be told is not told; the run goes on.
+fn show(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
