@@ -1,0 +1,152 @@
+//! One source: what is wanted, what is believed to be there, what is under way.
+
+use vxscope_units::{Grade, Timestamp};
+
+use crate::mirror::{CallId, Create, ErrorKind, Session, Settings};
+
+use super::{Basis, Priority, Subject};
+
+/// After a change of ours Describe may show what was before; until so long afterwards it is only
+/// believed where it agrees (EC2: "a couple of seconds up to a few minutes").
+pub(crate) const GRACE_NANOS: u64 = 60_000_000_000;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) subject: Subject,
+    pub(crate) want: Grade,
+    /// Whether a raise to `want` must not wait behind others.
+    pub(crate) urgent: bool,
+    /// When `want` was last changed: of equal priority the oldest is first.
+    pub(crate) since: Timestamp,
+    /// It is to have no session, and then to be forgotten.
+    pub(crate) leaving: bool,
+    /// There was a session of ours before.
+    pub(crate) had_one: bool,
+    pub(crate) session: Option<Session>,
+    pub(crate) basis: Basis,
+    /// Our last change had its effect at this time or before.
+    pub(crate) changed_at: Option<Timestamp>,
+    /// When it was made, if this run made it.
+    pub(crate) created_at: Option<Timestamp>,
+    /// A creation that may have been done or not; repeated as it is until somebody says.
+    pub(crate) pending: Option<Create>,
+    pub(crate) in_flight: Option<CallId>,
+    pub(crate) failures: u32,
+    pub(crate) retry_at: Timestamp,
+    pub(crate) blocked: Option<ErrorKind>,
+    /// Further sessions of ours on the interface, by id.
+    pub(crate) extras: Vec<String>,
+}
+
+/// What is to be done for one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Create { settings: Settings },
+    Repeat(Create),
+    Modify { id: String, settings: Settings },
+    Delete { id: String },
+    DeleteExtra { id: String },
+}
+
+impl Place {
+    pub(crate) fn new(subject: Subject, now: Timestamp) -> Self {
+        Self {
+            subject,
+            want: Grade::Full,
+            urgent: false,
+            since: now,
+            leaving: false,
+            had_one: false,
+            session: None,
+            basis: Basis::Unknown,
+            changed_at: None,
+            created_at: None,
+            pending: None,
+            in_flight: None,
+            failures: 0,
+            retry_at: Timestamp::ZERO,
+            blocked: None,
+            extras: Vec::new(),
+        }
+    }
+
+    /// The grade of the session that is believed to be there; `None` if it is not as any of ours.
+    pub(crate) fn believed(&self) -> Option<Grade> {
+        match &self.session {
+            None => Some(Grade::Off),
+            Some(session) => self.subject.grade_of(&session.settings),
+        }
+    }
+
+    /// What it takes to make it as it is wanted.
+    pub(crate) fn need(&self) -> Option<Need> {
+        if self.basis == Basis::Unknown {
+            return None;
+        }
+        if let Some(create) = &self.pending {
+            return Some(Need::Repeat(create.clone()));
+        }
+        let wanted = if self.leaving {
+            None
+        } else {
+            self.subject.settings(self.want)
+        };
+        match (wanted, &self.session) {
+            (Some(settings), None) => Some(Need::Create { settings }),
+            (Some(settings), Some(there)) => {
+                let met = settings.is_met_by(&there.settings) && self.basis != Basis::Doubtful;
+                let modify = Need::Modify {
+                    id: there.id.clone(),
+                    settings,
+                };
+                (!met).then_some(modify).or_else(|| self.extra())
+            }
+            (None, Some(there)) => Some(Need::Delete {
+                id: there.id.clone(),
+            }),
+            (None, None) => self.extra(),
+        }
+    }
+
+    fn extra(&self) -> Option<Need> {
+        let id = self.extras.first()?.clone();
+        (self.basis == Basis::Seen).then_some(Need::DeleteExtra { id })
+    }
+
+    pub(crate) fn priority(&self, need: &Need) -> Priority {
+        let target = self.subject.available(self.want);
+        let raise = if self.urgent || self.believed() == Some(Grade::Off) {
+            Priority::Resume
+        } else {
+            Priority::Raise
+        };
+        match need {
+            Need::Create { .. } | Need::Repeat(_) if !self.had_one => Priority::Create,
+            Need::Create { .. } | Need::Repeat(_) => raise,
+            Need::Modify { .. } => match self.believed() {
+                Some(believed) if target < believed => Priority::Pause,
+                Some(_) => raise,
+                // Somebody changed it: nobody knows what is visible.
+                None => Priority::Resume,
+            },
+            Need::Delete { .. } | Need::DeleteExtra { .. } => Priority::Pause,
+        }
+    }
+
+    /// Whether what Describe shows is what is believed.
+    pub(crate) fn agrees(&self, there: Option<&Session>) -> bool {
+        match (&self.session, there) {
+            (None, None) => true,
+            (Some(one), Some(other)) => {
+                one.id == other.id && one.settings.is_met_by(&other.settings)
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
+    /// Whether our last change is so recent that a Describe of this time may not show it.
+    pub(crate) fn is_recent(&self, at: Timestamp) -> bool {
+        self.changed_at
+            .is_some_and(|changed| at < changed.plus_nanos(GRACE_NANOS))
+    }
+}

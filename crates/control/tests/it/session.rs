@@ -1,0 +1,155 @@
+//! Sessions as others leave them.
+
+use vxscope_control::Row;
+use vxscope_control::keeper::Mode;
+use vxscope_control::mirror::Session;
+use vxscope_control::simulated::Faults;
+use vxscope_units::Grade;
+
+use super::world::{World, interface, owner, subject};
+
+#[test]
+fn a_session_that_somebody_deletes_comes_back() {
+    let mut world = settled();
+    let id = world.api.mirrored(&interface(0)).unwrap().id.clone();
+    world.api.delete_foreign(&id, world.now);
+    world.settle(120);
+    assert_eq!(world.grade(0), Grade::Full);
+}
+
+#[test]
+fn a_session_that_somebody_changes_is_as_before() {
+    let mut world = settled();
+    let mut session = world.api.mirrored(&interface(0)).unwrap().clone();
+    session.settings.filter = "tmf-nothing".to_owned();
+    world.api.create_foreign(session, world.now);
+    assert_eq!(world.grade(0), Grade::Off);
+    world.settle(120);
+    assert_eq!(world.grade(0), Grade::Full);
+}
+
+#[test]
+fn foreign_sessions_are_not_touched() {
+    let mut world = settled();
+    let ours = world.api.mirrored(&interface(0)).unwrap().clone();
+    let foreign = |id: &str, number, tagged: bool, marked: bool| {
+        let mut session = Session {
+            id: id.to_owned(),
+            ..ours.clone()
+        };
+        session.settings.number = number;
+        if !tagged {
+            session.tags.clear();
+        }
+        if !marked {
+            session.settings.description = "theirs".to_owned();
+        }
+        assert!(!owner().owns(&session));
+        session
+    };
+    let others = [
+        foreign("tms-x", 1, false, false),
+        foreign("tms-y", 3, true, false),
+        foreign("tms-z", 4, false, true),
+    ];
+    for other in &others {
+        world.api.create_foreign(other.clone(), world.now);
+    }
+    for second in 0..3_000_u32 {
+        if second % 300 == 0 {
+            world.wish(0, Grade::Off);
+        }
+        world.step(1_000);
+    }
+    for other in &others {
+        let there = world.api.sessions().find(|session| session.id == other.id);
+        assert_eq!(there, Some(other));
+    }
+    let findings = world.keeper.as_ref().unwrap().reconciler().findings();
+    assert_eq!(findings.overtaken, [Row::new(0)]);
+    assert_eq!(findings.foreign, 3);
+}
+
+#[test]
+fn a_second_session_of_ours_is_removed() {
+    let mut world = settled();
+    let mut second = world.api.mirrored(&interface(1)).unwrap().clone();
+    second.id = "tms-zz".to_owned();
+    second.settings.number = 9;
+    world.api.create_foreign(second, world.now);
+    world.settle(120);
+    let ours = world
+        .api
+        .sessions()
+        .filter(|one| one.interface == interface(1));
+    assert_eq!(ours.count(), 1);
+    assert_eq!(world.grade(1), Grade::Full);
+}
+
+#[test]
+fn a_changed_target_is_one_modify() {
+    let mut world = settled();
+    let created = world.api.tally("create").done;
+    let mut moved = subject(0);
+    moved.saved.settings.target = "tmt-2".to_owned();
+    let now = world.now;
+    let keeper = world.keeper.as_mut().unwrap();
+    let enrolment = vxscope_control::guard::Enrolment {
+        bounds: super::world::BOUNDS,
+        group: 0,
+        pinned: std::time::Duration::ZERO,
+    };
+    assert!(keeper.enrol(Row::new(0), moved, enrolment, now));
+    world.settle(10);
+    let session = world.api.mirrored(&interface(0)).unwrap();
+    assert_eq!(session.settings.target, "tmt-2");
+    assert_eq!(world.api.tally("create").done, created);
+}
+
+#[test]
+fn manual_resumes_everything_and_says_how_long_that_takes() {
+    let mut world = settled();
+    assert!(world.wish(0, Grade::Off));
+    world.settle(10);
+    assert_eq!(world.grade(0), Grade::Off);
+    let keeper = world.keeper.as_mut().unwrap();
+    keeper.set_mode(Mode::Manual);
+    let takes = keeper.resume_takes();
+    assert!(takes.as_secs() >= 1);
+    world.settle(takes.as_secs());
+    assert_eq!(world.grade(0), Grade::Full);
+    world.settle(300);
+    assert!(!world.wish(0, Grade::Off));
+}
+
+#[test]
+fn calls_stay_within_the_budget_while_everything_is_throttled() {
+    let mut world = settled();
+    for row in 0..4 {
+        world.wish(row, Grade::Sentinel);
+    }
+    world.settle(5);
+    world.api.handle_faults(Faults {
+        throttled: 1_000_000,
+        ..Faults::default()
+    });
+    world.keeper.as_mut().unwrap().resume_all();
+    let before = world.api.tally("modify").calls;
+    world.settle(600);
+    let calls = world.api.tally("modify").calls - before;
+    assert!(calls <= 60, "{calls} calls in ten minutes without success");
+    world.api.handle_faults(Faults::default());
+    world.settle(60);
+    for row in 0..4 {
+        assert_eq!(world.grade(row), Grade::Full);
+    }
+}
+
+fn settled() -> World {
+    let mut world = World::new(4, Faults::default(), 1);
+    world.settle(200);
+    for row in 0..4 {
+        assert_eq!(world.grade(row), Grade::Full);
+    }
+    world
+}
