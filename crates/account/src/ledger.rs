@@ -21,15 +21,29 @@ pub struct Ledger {
     rejected: Counts<{ Reject::COUNT }>,
     rows: Vec<Row>,
     quarantine: Vec<QuarantineRow>,
+    changed: Changed,
+}
+
+/// Rows that changed since they were last handed over: a list without repetition. As long as the
+/// rows, so that nothing grows but where a row is added.
+#[derive(Clone, Debug, Default)]
+struct Changed {
+    list: Vec<SourceId>,
+    is_listed: Vec<bool>,
 }
 
 impl Ledger {
     /// With room for this many rows, the overflow row included.
     #[must_use]
     pub fn new(sources_max: u32) -> Self {
+        let rows = sources_max as usize + 1;
         Self {
-            rows: Vec::with_capacity(sources_max as usize + 1),
             quarantine: vec![QuarantineRow::default(); QUARANTINE_MAX as usize + 1],
+            rows: Vec::with_capacity(rows),
+            changed: Changed {
+                list: Vec::with_capacity(rows),
+                is_listed: Vec::with_capacity(rows),
+            },
             ..Self::default()
         }
     }
@@ -77,13 +91,35 @@ impl Ledger {
         let index = source.index();
         if index >= self.rows.len() {
             self.rows.resize(index + 1, Row::default());
+            self.changed.is_listed.resize(index + 1, false);
+        }
+        if let Some(is_listed @ false) = self.changed.is_listed.get_mut(index) {
+            *is_listed = true;
+            self.changed.list.push(source);
         }
         &mut self.rows[index]
     }
 
-    /// This ledger under the sources' own names, ready to be merged with other workers'.
-    #[must_use]
-    pub fn named(&self, sources: &Sources) -> Statement {
+    /// What is not counted by known source, and in `changes` every row that changed since the last
+    /// call, as it stands; a `None` is the row of all sources beyond the limit.
+    pub fn take_changes(
+        &mut self,
+        sources: &Sources,
+        changes: &mut Vec<(Option<MirrorSource>, Row)>,
+    ) -> Statement {
+        for source in self.changed.list.drain(..) {
+            if let Some(is_listed) = self.changed.is_listed.get_mut(source.index()) {
+                *is_listed = false;
+            }
+            if let Some(row) = self.rows.get(source.index()) {
+                changes.push((sources.get(source), *row));
+            }
+        }
+        self.counted(sources)
+    }
+
+    /// The statement without the rows of known sources.
+    fn counted(&self, sources: &Sources) -> Statement {
         let mut statement = Statement {
             received: self.received,
             received_bytes: self.received_bytes,
@@ -91,6 +127,19 @@ impl Ledger {
             rejected: self.rejected,
             ..Statement::default()
         };
+        for (row, number) in self.quarantine.iter().zip(0..) {
+            if row.packets > 0 {
+                let source = sources.quarantined(SourceId::new(number));
+                statement.quarantine.entry(source).or_default().merge(row);
+            }
+        }
+        statement
+    }
+
+    /// This ledger under the sources' own names, ready to be merged with other workers'.
+    #[must_use]
+    pub fn named(&self, sources: &Sources) -> Statement {
+        let mut statement = self.counted(sources);
         for (row, number) in self.rows.iter().zip(0..) {
             if row.packets == 0 && row.closed.sum() == 0 {
                 continue;
@@ -98,12 +147,6 @@ impl Ledger {
             match sources.get(SourceId::new(number)) {
                 Some(source) => statement.rows.entry(source).or_default().merge(row),
                 None => statement.overflow.merge(row),
-            }
-        }
-        for (row, number) in self.quarantine.iter().zip(0..) {
-            if row.packets > 0 {
-                let source = sources.quarantined(SourceId::new(number));
-                statement.quarantine.entry(source).or_default().merge(row);
             }
         }
         statement

@@ -1,5 +1,6 @@
 //! Merging in any order gives one statement, and a lost packet shows.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
@@ -62,6 +63,38 @@ fn a_flow_that_never_ended_shows() {
     ledger.close(source, CloseReason::Idle);
     let broken = ledger.named(&sources).unbalanced_at_end();
     assert_eq!(broken[0].law, "flows opened = flows closed");
+}
+
+#[test]
+fn a_change_is_handed_over_once_and_as_it_stands() {
+    let mut sources = Sources::new(1, 0);
+    let mut ledger = Ledger::new(1);
+    let [known, beyond] = [1, 2].map(|number| row(&mut sources, number));
+    let mut rows = BTreeMap::new();
+    for closed in [
+        vec![known],
+        vec![beyond, known, known],
+        vec![],
+        vec![beyond],
+    ] {
+        for source in &closed {
+            ledger.close(*source, CloseReason::Idle);
+        }
+        let mut changes = Vec::new();
+        let counted = ledger.take_changes(&sources, &mut changes);
+        let distinct: BTreeSet<_> = closed.iter().collect();
+        assert_eq!(changes.len(), distinct.len());
+        assert!(counted.rows.is_empty());
+        rows.extend(changes);
+    }
+    let statement = ledger.named(&sources);
+    assert_eq!(rows.remove(&None), Some(statement.overflow));
+    let named: BTreeMap<_, _> = statement
+        .rows
+        .into_iter()
+        .map(|(source, row)| (Some(source), row))
+        .collect();
+    assert_eq!(rows, named);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The kinds of values a key may have: how each is read, printed and described.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 
@@ -139,6 +140,46 @@ impl Field for Vec<u16> {
 
     fn allowed(count_max: &Self::Limits) -> String {
         format!("a list of at most {count_max} different ports from 1 to 65535, like [4789]")
+    }
+}
+
+/// A name or a path, on one line; the limit is its length in bytes.
+impl Field for String {
+    type Limits = usize;
+
+    fn read(value: &DeValue<'_>, bytes_max: &Self::Limits) -> Option<Self> {
+        let text = value.as_str()?;
+        // What would have to be escaped where it is printed.
+        let is_plain = !text.contains(|it: char| it.is_control() || it == '"' || it == '\\');
+        (is_plain && text.len() <= *bytes_max).then(|| text.to_owned())
+    }
+
+    fn print(&self) -> String {
+        format!("\"{self}\"")
+    }
+
+    fn allowed(bytes_max: &Self::Limits) -> String {
+        format!("at most {bytes_max} bytes of text without quotes and backslashes")
+    }
+}
+
+/// An address and a port, or nothing.
+impl Field for Option<SocketAddr> {
+    type Limits = ();
+
+    fn read(value: &DeValue<'_>, (): &Self::Limits) -> Option<Self> {
+        match value.as_str()? {
+            "" => Some(None),
+            text => text.parse().ok().map(Some),
+        }
+    }
+
+    fn print(&self) -> String {
+        self.map_or_else(|| "\"\"".to_owned(), |address| format!("\"{address}\""))
+    }
+
+    fn allowed((): &Self::Limits) -> String {
+        "\"ADDRESS:PORT\", like \"127.0.0.1:9477\", or \"\"".to_owned()
     }
 }
 

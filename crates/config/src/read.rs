@@ -303,7 +303,7 @@ fn as_toml(value: &str, list: bool) -> String {
         let items: Vec<String> = items.map(|item| as_toml(item.trim(), false)).collect();
         return format!("[{}]", items.join(", "));
     }
-    let word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ' | ':' | '/');
     if DeValue::parse(value).is_err() && value.chars().all(word) {
         return format!("\"{value}\"");
     }

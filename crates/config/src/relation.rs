@@ -45,6 +45,10 @@ pub(crate) const RELATIONS: &[Relation] = &[
         keys: RING_KEYS,
         broken: memory,
     },
+    Relation {
+        keys: &["api.listen", "api.exposed"],
+        broken: exposed,
+    },
 ];
 
 fn ports(config: &Config) -> Option<String> {
@@ -117,4 +121,16 @@ fn part(bytes: u64, share: f64) -> u64 {
     )]
     let parts = (share.clamp(0.0, 1.0) * 65_536.0) as u128;
     u64::try_from((u128::from(bytes) * parts) >> 16).unwrap_or(bytes)
+}
+
+/// What is shown to everybody is shown on purpose.
+fn exposed(config: &Config) -> Option<String> {
+    let address = config.api.listen.filter(|it| !it.ip().is_loopback())?;
+    let message = || {
+        format!(
+            "{address} can be reached from other machines, and whoever reaches it reads \
+             everything; use 127.0.0.1, or set api.exposed = true"
+        )
+    };
+    (!config.api.exposed).then(message)
 }

@@ -3,6 +3,7 @@
 //! A section is written once, below, and becomes a documented struct, its defaults, and rows of
 //! the table that everything else reads.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
 use toml::de::DeValue;
@@ -50,7 +51,7 @@ pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
     SECTIONS.iter().copied().flatten()
 }
 
-const SECTIONS: [&[Key]; 14] = [
+const SECTIONS: [&[Key]; 16] = [
     Config::KEYS,
     Capture::KEYS,
     Decapsulation::KEYS,
@@ -65,6 +66,8 @@ const SECTIONS: [&[Key]; 14] = [
     Export::KEYS,
     Eve::KEYS,
     Decap::KEYS,
+    Report::KEYS,
+    Api::KEYS,
 ];
 
 macro_rules! key {
@@ -151,6 +154,10 @@ section! {
     rings: Rings,
     => /// Outputs.
     export: Export,
+    => /// Reports of a live run.
+    report: Report,
+    => /// Who may ask a live run, and how.
+    api: Api,
 }
 
 section! {
@@ -432,4 +439,39 @@ section! {
     /// Tags that tell frames of different sources apart: "none", one 802.1Q tag per source
     /// ("map"), or the VNI in two tags ("qinq").
     vlan: VlanMode = VlanMode::None, ["export.decap" "vlan"] ();
+}
+
+section! {
+    /// Reports of a live run: what each mirror source showed, tick by tick.
+    pub struct Report at |config| config.report;
+
+    /// The sensor's name in its reports; empty: the name of the host.
+    sensor: String = String::new(), ["report" "sensor"] 64;
+
+    /// Milliseconds between two reports, and between two states that status and metrics show.
+    interval_milliseconds: u32 = 1_000, ["report" "interval_milliseconds"] 100..=60_000;
+}
+
+section! {
+    /// Who may ask a live run, and how. See docs/CONTROL.md.
+    pub struct Api at |config| config.api;
+
+    /// Address and port for HTTP: /metrics, /healthz, /readyz, /api/. Empty: none. Port 0: one of
+    /// the kernel's choice.
+    listen: Option<SocketAddr> = None, ["api" "listen"] ();
+
+    /// Whether api.listen may be an address that other machines reach. Whoever reaches it reads
+    /// everything it shows: there is no password.
+    exposed: bool = false, ["api" "exposed"] ();
+
+    /// The control socket; empty: control.sock in the folder of the outputs.
+    control_socket: String = String::new(), ["api" "control_socket"] 107;
+
+    /// Seconds in which a client must get on: send the request it began, take a part of its
+    /// answer. One that does not is disconnected, and counted as stalled.
+    client_timeout_seconds: u32 = 10, ["api" "client_timeout_seconds"] 1..=600;
+
+    /// Mirror sources with metrics of their own: those with the most packets. How many are left
+    /// out is in `vxscope_sources_omitted`.
+    metrics_sources_max: u32 = 1_000, ["api" "metrics_sources_max"] 0..=65_536;
 }

@@ -28,20 +28,16 @@ pub(crate) struct LiveClock {
 }
 
 impl LiveClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock at the edge")]
     pub(crate) fn start() -> Self {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let base = Timestamp::new(since_epoch.as_secs(), since_epoch.subsec_nanos().into());
         Self {
-            base,
+            base: wall(),
             started: Stopwatch::start(),
         }
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        let nanos = u64::try_from(self.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    /// The time so long after the start.
+    pub(crate) fn at(&self, elapsed: Duration) -> Timestamp {
+        let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         self.base.plus_nanos(nanos)
     }
 
@@ -51,7 +47,7 @@ impl LiveClock {
 
     /// How far the wall clock is ahead of this one by now: it was set, or runs unevenly.
     pub(crate) fn drift(&self) -> Drift {
-        let (wall, here) = (Self::start().base, self.now());
+        let (wall, here) = (wall(), self.at(self.elapsed()));
         if wall >= here {
             Drift::Ahead(wall.nanos_since(here))
         } else {
@@ -78,6 +74,15 @@ impl Drift {
             Self::Behind(nanos) => Timestamp::from_nanos(time.as_nanos().saturating_sub(nanos)),
         }
     }
+}
+
+/// What the wall clock shows, by which the kernel stamps datagrams.
+#[expect(clippy::disallowed_methods, reason = "this is the clock at the edge")]
+pub(crate) fn wall() -> Timestamp {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::new(since_epoch.as_secs(), since_epoch.subsec_nanos().into())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::io;
 
 use thiserror::Error;
+use vxscope_api::ApiError;
 use vxscope_capture::CaptureError;
 use vxscope_capture::udp::UdpError;
 use vxscope_export::ExportError;
@@ -21,6 +22,9 @@ pub enum EngineError {
     /// The outputs cannot be written.
     #[error(transparent)]
     Output(#[from] ExportError),
+    /// Nobody could ask the sensor.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// The memory that the configuration asks for cannot be reserved.
     #[error("cannot reserve memory for flows and rings: {0}; lower rings.memory or flow.flows_max")]
     Memory(#[source] io::Error),

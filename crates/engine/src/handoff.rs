@@ -16,7 +16,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 use vxscope_export::{FrameChunk, Offered, Shed, SinkCount, SinkOutcome, WayOut};
 use vxscope_flow::FlowRecord;
 
-use crate::clock::LiveClock;
+use crate::accounting::{Board, Seat};
+use crate::clock::{self, LiveClock};
 use crate::error::EngineError;
 use crate::start;
 use crate::stop::Deadline;
@@ -69,18 +70,21 @@ struct Queue {
     sender: Option<Sender<Handed>>,
     /// What found no room.
     lost: SinkCount,
+    seat: Seat,
     ended: Receiver<SinkOutcome>,
 }
 
 impl Handoff {
-    /// Starts a thread for each way out. With a deadline the input is live.
+    /// Starts a thread for each way out, which shows on the board what it counts. With a deadline
+    /// the input is live.
     pub(crate) fn start(
         exits: Vec<Exit>,
         deadline: Option<Arc<Deadline>>,
+        board: &Board,
     ) -> Result<Self, EngineError> {
         let queues = exits
             .into_iter()
-            .map(|exit| Queue::start(exit, deadline.clone()));
+            .map(|exit| Queue::start(exit, deadline.clone(), board));
         Ok(Self {
             queues: queues.collect::<Result<_, _>>()?,
             deadline,
@@ -168,18 +172,25 @@ impl Handoff {
 }
 
 impl Queue {
-    fn start(exit: Exit, deadline: Option<Arc<Deadline>>) -> Result<Self, EngineError> {
+    fn start(
+        exit: Exit,
+        deadline: Option<Arc<Deadline>>,
+        board: &Board,
+    ) -> Result<Self, EngineError> {
         let (sender, handed) = bounded(QUEUE);
         let (outcome, ended) = bounded(1);
         let Exit { name, offered, way } = exit;
+        let seat = board.seat(&name, offered);
         start::detach("sink", move || {
-            let _ = outcome.try_send(serve(way, &handed, deadline.as_deref()));
+            let _ = outcome.try_send(serve(way, &handed, deadline.as_deref(), &seat));
         })?;
+        let seat = board.seat(&name, offered);
         Ok(Self {
             name,
             offered,
             sender: Some(sender),
             lost: SinkCount::default(),
+            seat,
             ended,
         })
     }
@@ -198,6 +209,7 @@ impl Queue {
             }
         };
         self.lost.add_shed(Shed::QueueFull, refused.len());
+        self.seat.show(&self.lost);
     }
 
     fn wait(&self, deadline: Option<&Deadline>) -> Option<SinkOutcome> {
@@ -225,6 +237,7 @@ fn serve(
     mut way: Box<dyn WayOut>,
     handed: &Receiver<Handed>,
     deadline: Option<&Deadline>,
+    seat: &Seat,
 ) -> SinkOutcome {
     let mut late = SinkCount::default();
     let clock = LiveClock::start();
@@ -243,10 +256,13 @@ fn serve(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
+        let mut count = way.count();
+        count.merge(&late);
+        seat.show(&count);
         if clock.elapsed() >= ticked + TICK_EVERY {
             ticked = clock.elapsed();
             // Not that of the thread's start: the wall clock may have been set meanwhile.
-            way.tick(LiveClock::start().now());
+            way.tick(clock::wall());
         }
     }
     let mut outcome = way.finish();

@@ -4,6 +4,7 @@
 //! and takes those that the steering function gives it; a writer merges what they deliver, so
 //! that the outputs are the same for any number of workers.
 
+mod accounting;
 mod clock;
 mod command;
 mod error;
@@ -14,6 +15,7 @@ mod neighbour;
 mod outlet;
 mod plan;
 mod replay;
+mod serving;
 mod start;
 mod stop;
 mod summary;

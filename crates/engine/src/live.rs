@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use vxscope_account::Statement;
 use vxscope_capture::udp::{
     Container, Interface, UdpBatch, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
@@ -20,6 +20,7 @@ use vxscope_flow::Admission;
 use vxscope_units::Unknown;
 use vxscope_wire::Tunnel;
 
+use crate::accounting::{self, About, Account, Pulse, Stage, Teller};
 use crate::clock::LiveClock;
 use crate::command::{Command, Commands};
 use crate::error::EngineError;
@@ -27,6 +28,7 @@ use crate::neighbour::Neighbours;
 use crate::outlet::{Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
 use crate::replay::{Outcome, Walked};
+use crate::serving::Serving;
 use crate::start;
 use crate::stop::{Deadline, Stop};
 use crate::summary::{self, Ended, Finished, Kernel};
@@ -38,9 +40,6 @@ use crate::writer::{self, Line, Sinks, Written};
 const REPORT_EVERY_NANOS: u64 = 100_000_000;
 /// How often somebody looks whether it is time to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Reports under way from all workers: one each second, so nobody who looks falls behind.
-const REPORTS: usize = 256;
-
 /// How long writing the summary may take once everything else has ended.
 const SUMMARY_MAX: Duration = Duration::from_secs(2);
 
@@ -69,13 +68,15 @@ pub struct Started {
     pub vxlan_port: Option<u16>,
     /// Where it listens: address, port, what comes there.
     pub listening: Vec<String>,
+    /// Where it answers.
+    pub answering: Vec<String>,
     /// What is less than was asked for, and what to do about it.
     pub warnings: Vec<String>,
     /// The way to tell the running sensor something.
     pub commands: Commands,
 }
 
-/// How a run stands, once a second.
+/// How a run stands, at each tick.
 #[derive(Clone, Debug)]
 pub struct Status {
     /// Since the sockets were opened.
@@ -91,7 +92,7 @@ pub trait Observer {
     /// The sockets are open.
     fn handle_start(&mut self, started: &Started);
 
-    /// A second passed.
+    /// A tick passed. One who takes longer than a tick is shown the latest.
     fn handle_status(&mut self, status: &Status);
 
     /// Nothing is received yet, and why.
@@ -99,13 +100,6 @@ pub trait Observer {
 
     /// Something that somebody should know at once, and that the summary repeats.
     fn handle_warning(&mut self, _warning: &str) {}
-}
-
-/// One worker's news.
-struct News {
-    number: usize,
-    statement: Statement,
-    dropped: u64,
 }
 
 /// Receives until `stop` is asked for, then ends in order, within `capture.stop_seconds`.
@@ -129,6 +123,11 @@ pub fn run(
     let limit = Duration::from_secs(live.config.capture.stop_seconds.into());
     let deadline = Arc::new(Deadline::new(stop.clone(), clock, limit));
     let dir = start::folder(&live.out)?;
+    let interval = Duration::from_millis(live.config.report.interval_milliseconds.into());
+    let pulse = Arc::new(Pulse::new(clock, plan.workers.get().into()));
+    let mut account = Account::new(about(live, &plan, clock));
+    let first = account.snapshot(clock.at(Duration::ZERO), Duration::ZERO, &[], false);
+    let serving = Serving::start(live, pulse.clone(), first)?;
     let wishes = Wishes {
         report_every: REPORT_EVERY_NANOS,
         pace: Pace::Shed {
@@ -144,6 +143,7 @@ pub fn run(
     let crashed = dir.keep_crashed()?;
     let sinks = start::sinks(&live.config, dir.clone(), false, Some(deadline.clone()))?;
     let expected = sinks.expected.clone();
+    let board = sinks.board.clone();
     let doubts = doubts(&admission);
     let (commands, readers) =
         Commands::new(workers.len(), admission.table, live.config.sources.unknown);
@@ -155,25 +155,40 @@ pub fn run(
             format!("the run before did not end; what it wrote is kept in {out}: {names}");
         started.warnings.push(warning);
     }
+    let (line, tellers) = accounting::connect(workers.len(), interval, &pulse);
+    started.answering = serving.answering();
     observer.handle_start(&started);
     let mut neighbours = Neighbours::new(live.address, &opened.groups);
-    let (news, reports) = bounded(REPORTS);
+    let (statuses, shown) = bounded(1);
+    let stage = Stage {
+        account,
+        line,
+        board,
+        interval,
+        clock,
+        stop,
+        hub: serving.hub(),
+        statuses,
+    };
     let writer = Writer::start(lines, sinks)?;
-    let served = std::thread::scope(|scope| {
+    let (served, mut account) = std::thread::scope(|scope| {
+        let accounting = start::spawn(scope, "accounting", move || stage.run())?;
         let mut threads = Vec::new();
-        let seats = workers.into_iter().zip(opened.sources).zip(readers);
-        for (number, ((worker, source), commands)) in seats.enumerate() {
-            let news = news.clone();
+        let seats = workers
+            .into_iter()
+            .zip(opened.sources)
+            .zip(tellers)
+            .zip(readers);
+        for (number, (((worker, source), teller), commands)) in seats.enumerate() {
             let name = format!("worker-{number}");
-            let lines = Lines { commands, news };
+            let lines = Lines { commands, teller };
             let deadline = &*deadline;
-            let serve = move || serve(number, worker, source, stop, deadline, clock, &lines);
+            let serve = move || serve(worker, source, lines, stop, deadline, clock);
             threads.push(start::spawn(scope, &name, serve)?);
         }
-        drop(news);
-        watch(&reports, threads.len(), clock, &mut neighbours, observer);
+        watch(&shown, &mut neighbours, clock, observer);
         let served: Vec<_> = threads.into_iter().map(start::join).collect();
-        Ok::<_, EngineError>(served)
+        Ok::<_, EngineError>((served, start::join(accounting)))
     })?;
     let (written, closed) = writer.wait(&deadline);
     let left = expected
@@ -209,6 +224,8 @@ pub fn run(
     let mut ended = summary::conclude(plan, finished);
     ended.outcome.summary.warnings.extend(neighbours.finish());
     let outcome = write_down(ended, &dir)?;
+    let (elapsed, sinks) = (clock.elapsed(), &outcome.summary.sinks);
+    serving.conclude(account.conclude(clock.at(elapsed), elapsed, &outcome.statement, sinks));
     match error {
         Some(error) => Err(error.into()),
         None => Ok(outcome),
@@ -283,6 +300,15 @@ fn write_down(ended: Ended, dir: &OutputDir) -> Result<Outcome, EngineError> {
     Ok(outcome)
 }
 
+fn about(live: &Live, plan: &Plan, clock: LiveClock) -> About {
+    About {
+        sensor: live.config.report.sensor.clone(),
+        epoch: clock.at(Duration::ZERO),
+        ring_bytes: plan.ring_bytes(),
+        workers: plan.workers.get().into(),
+    }
+}
+
 fn settings(live: &Live, plan: &Plan, interface: Option<Interface>) -> UdpSettings {
     let group = |tunnel| move |port| UdpGroup { port, tunnel };
     let vxlan: Vec<u16> = match live.vxlan_port {
@@ -338,6 +364,7 @@ fn started(live: &Live, plan: Plan, opened: &UdpOpened, commands: Commands) -> S
         plan,
         vxlan_port: opened.groups.first().map(|group| group.port),
         listening: opened.groups.iter().map(line).collect(),
+        answering: Vec::new(),
         warnings,
         commands,
     }
@@ -346,45 +373,34 @@ fn started(live: &Live, plan: Plan, opened: &UdpOpened, commands: Commands) -> S
 /// One worker's lines to the rest.
 struct Lines {
     commands: Receiver<Command>,
-    news: Sender<News>,
+    teller: Teller,
 }
 
 /// One worker: receives until told to stop, drains, ends.
 fn serve(
-    number: usize,
     mut worker: Worker,
     mut source: UdpSource,
+    mut lines: Lines,
     stop: &Stop,
     deadline: &Deadline,
     clock: LiveClock,
-    lines: &Lines,
 ) -> (WorkerReport, Result<(u64, u64), UdpError>) {
-    let result = receive(
-        number,
-        &mut worker,
-        &mut source,
-        stop,
-        deadline,
-        clock,
-        lines,
-    );
+    let result = receive(&mut worker, &mut source, &mut lines, stop, deadline, clock);
     // A worker that fails ends the run: half a sensor would look like a whole one.
     stop.begin();
     (worker.finish(), result)
 }
 
 fn receive(
-    number: usize,
     worker: &mut Worker,
     source: &mut UdpSource,
+    lines: &mut Lines,
     stop: &Stop,
     deadline: &Deadline,
     clock: LiveClock,
-    lines: &Lines,
 ) -> Result<(u64, u64), UdpError> {
     let mut batch = UdpBatch::new();
-    let mut stopping = false;
-    let mut told = 0;
+    let (mut stopping, mut second_before) = (false, 0);
     loop {
         if !stopping && stop.is_requested() {
             source.stop()?;
@@ -399,67 +415,44 @@ fn receive(
                 Command::Admit(admission) => worker.admit(admission),
             }
         }
+        let elapsed = clock.elapsed();
         if stopping && deadline.is_cut() {
             // As fast as they can be counted: a buffer's worth, because the sockets are shut.
             worker.refuse_datagrams(&batch);
         } else {
-            worker.handle_datagrams(&batch, clock.now());
+            worker.handle_datagrams(&batch, clock.at(elapsed));
         }
+        lines.teller.measure(&batch);
         if stopping && received == 0 {
             break;
         }
-        let second = clock.elapsed().as_secs();
-        if second > told {
-            told = second;
+        let second = elapsed.as_secs();
+        if second > second_before {
+            second_before = second;
             worker.set_drift(clock.drift());
-            let (statement, dropped) = (worker.statement(), source.dropped()?);
-            // Whoever looks gets the next one if this one finds no room.
-            let _ = lines.news.try_send(News {
-                number,
-                statement,
-                dropped,
-            });
         }
+        lines.teller.beat(elapsed, worker, source)?;
     }
-    Ok((source.dropped()?, source.refused()?))
+    let dropped = source.dropped()?;
+    lines.teller.end(worker, dropped);
+    Ok((dropped, source.refused()?))
 }
 
-/// Shows the workers' news, once a second, until they have ended.
+/// Shows statuses as they come, and looks around in between, until the accounting has ended.
 fn watch(
-    reports: &Receiver<News>,
-    workers: usize,
-    clock: LiveClock,
+    statuses: &Receiver<Status>,
     neighbours: &mut Neighbours,
+    clock: LiveClock,
     observer: &mut dyn Observer,
 ) {
-    let mut latest: Vec<Option<News>> = (0..workers).map(|_| None).collect();
-    let mut shown = 0;
     loop {
-        match reports.recv_timeout(LOOK_EVERY) {
-            Ok(news) => {
-                if let Some(place) = latest.get_mut(news.number) {
-                    *place = Some(news);
-                }
-            }
+        match statuses.recv_timeout(LOOK_EVERY) {
+            Ok(status) => observer.handle_status(&status),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        let elapsed = clock.elapsed();
-        for warning in neighbours.poll(elapsed) {
+        for warning in neighbours.poll(clock.elapsed()) {
             observer.handle_warning(&warning);
-        }
-        if elapsed.as_secs() > shown && reports.is_empty() {
-            shown = elapsed.as_secs();
-            let mut status = Status {
-                elapsed,
-                statement: Statement::default(),
-                kernel_dropped: 0,
-            };
-            for news in latest.iter().flatten() {
-                status.statement.merge(&news.statement);
-                status.kernel_dropped += news.dropped;
-            }
-            observer.handle_status(&status);
         }
     }
 }

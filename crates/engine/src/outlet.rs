@@ -171,6 +171,11 @@ impl Outlet {
         self.drift = drift;
     }
 
+    /// What did not get to the writer so far.
+    pub(crate) fn lost(&self) -> Lost {
+        self.lost
+    }
+
     pub(crate) fn wants_records(&self) -> bool {
         self.wishes.records || !self.wishes.extract.is_empty()
     }

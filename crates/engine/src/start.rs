@@ -13,6 +13,7 @@ use vxscope_export::{
 use vxscope_flow::{Admission, Flows, Fragments, Sources};
 use vxscope_wire::steer::Steering;
 
+use crate::accounting::Board;
 use crate::error::EngineError;
 use crate::exits;
 use crate::handoff::{CHUNKS_PER_SINK, Handoff};
@@ -20,7 +21,7 @@ use crate::outlet::{Outlet, Pace, Wanted, Wishes};
 use crate::plan::Plan;
 use crate::stop::Deadline;
 use crate::worker::{Role, Worker};
-use crate::writer::{self, Line, Sinks};
+use crate::writer::{self, Line, Seats, Sinks};
 
 /// Empty chunks that each worker owns. Two would do; more ride out a slow disk.
 const CHUNKS: usize = 8;
@@ -65,6 +66,7 @@ pub(crate) fn sinks(
     let options = EveOptions {
         strict: export.eve.strict,
     };
+    let board = Board::default();
     Ok(Sinks {
         eve: wants(ExportKind::Eve)
             .then(|| EveLog::create(&dir, options))
@@ -73,7 +75,7 @@ pub(crate) fn sinks(
             .then(|| ConnLog::create(&dir))
             .transpose()?,
         overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
-        handoff: Handoff::start(exits::open(config, &dir)?, deadline.clone())?,
+        handoff: Handoff::start(exits::open(config, &dir)?, deadline.clone(), &board)?,
         expected: exits::expected(config),
         extract,
         decap,
@@ -81,6 +83,8 @@ pub(crate) fn sinks(
         deadline,
         cut: false,
         flushed: 0,
+        seats: Seats::new(&board, &exits::expected(config)),
+        board,
     })
 }
 

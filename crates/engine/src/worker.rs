@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
-use vxscope_account::{Frame, Ledger, Statement};
+use vxscope_account::{Frame, Ledger, Row, Statement};
 use vxscope_capture::udp::UdpBatch;
 use vxscope_flow::{
     Admission, CloseReason, Closing, FlowRecord, Flows, Fragments, Joined, Packet, Prepared,
@@ -257,9 +257,25 @@ impl Worker {
         }
     }
 
-    /// The ledger as it stands, by source.
-    pub(crate) fn statement(&self) -> Statement {
-        self.ledger.named(&self.sources)
+    /// What is not counted by source, and every source's row that changed since the last call.
+    pub(crate) fn take_changes(
+        &mut self,
+        changes: &mut Vec<(Option<MirrorSource>, Row)>,
+    ) -> Statement {
+        self.ledger.take_changes(&self.sources, changes)
+    }
+
+    /// How far head and tail log reach back.
+    pub(crate) fn look_back(&self) -> [Option<Duration>; 2] {
+        let now = self.clock.now;
+        self.flows
+            .oldest_stored()
+            .map(|oldest| oldest.map(|oldest| Duration::from_nanos(now.nanos_since(oldest))))
+    }
+
+    /// What did not get to the writer so far.
+    pub(crate) fn lost(&self) -> Lost {
+        self.outlet.lost()
     }
 
     /// Touches the memory of the rings before the first packet does.
@@ -409,16 +425,12 @@ impl Worker {
     /// The input ended: closes all flows and hands everything over.
     pub(crate) fn finish(mut self) -> WorkerReport {
         self.outlet.end();
+        let look_back = self.look_back();
         let mut ends = Ends {
             ledger: &mut self.ledger,
             outlet: &mut self.outlet,
         };
         let end = at_tick(self.clock.next_index);
-        let now = self.clock.now;
-        let look_back = self
-            .flows
-            .oldest_stored()
-            .map(|oldest| oldest.map(|oldest| Duration::from_nanos(now.nanos_since(oldest))));
         self.flows.close_all(self.clock.now, end, &mut ends);
         let lost = self.outlet.finish();
         WorkerReport {

@@ -14,6 +14,7 @@ use vxscope_export::{
 use vxscope_flow::FlowRecord;
 use vxscope_units::{MirrorSource, Timestamp};
 
+use crate::accounting::{Board, Seat};
 use crate::handoff::Handoff;
 use crate::outlet::{Delivery, Extraction, position_after};
 use crate::stop::Deadline;
@@ -47,6 +48,32 @@ pub(crate) struct Sinks {
     pub(crate) cut: bool,
     /// Position in a live run up to which everything is in the files.
     pub(crate) flushed: u64,
+    /// Where all sinks show what they have counted so far.
+    pub(crate) board: Board,
+    pub(crate) seats: Seats,
+}
+
+/// Where the writer's own sinks show what they have counted.
+#[derive(Debug, Default)]
+pub(crate) struct Seats {
+    decap: Seat,
+    eve: Seat,
+    conn_log: Seat,
+}
+
+impl Seats {
+    /// Those of sinks that are there.
+    pub(crate) fn new(board: &Board, expected: &[(String, Offered)]) -> Self {
+        let seat = |name: &str| {
+            let sink = expected.iter().find(|(expected, _)| expected == name);
+            sink.map_or_else(Seat::default, |(name, offered)| board.seat(name, *offered))
+        };
+        Self {
+            decap: seat(DecapWriter::NAME),
+            eve: seat(EveLog::NAME),
+            conn_log: seat(ConnLog::NAME),
+        }
+    }
 }
 
 /// What was written.
@@ -101,6 +128,7 @@ pub(crate) fn write(
             sinks.record(&record);
         }
         sinks.handoff.pass_on();
+        sinks.show();
     }
     sinks.finish(last_closed, written, closed)
 }
@@ -124,6 +152,16 @@ impl AsRef<FrameChunk> for Shared {
 }
 
 impl Sinks {
+    fn show(&self) {
+        let seats = &self.seats;
+        self.decap
+            .iter()
+            .for_each(|it| seats.decap.show(it.count()));
+        self.eve.iter().for_each(|it| seats.eve.show(it.count()));
+        let conn_log = self.conn_log.iter();
+        conn_log.for_each(|it| seats.conn_log.show(it.count()));
+    }
+
     fn look_at_the_time(&mut self) {
         self.cut = self.deadline.as_ref().is_some_and(|it| it.is_cut());
     }

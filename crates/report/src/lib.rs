@@ -5,9 +5,15 @@
 //! truth; a report that does not come means *unknown*, never zero.
 
 mod signals;
+mod status;
 
 pub use signals::{
     Category, Direction, EDGES_MAX, Edge, EventKind, Protocol, SIGHTINGS_MAX, Sighting, Signals,
+};
+
+pub use status::{
+    FlowStatus, FrameStatus, LATENCY_BOUNDS, Latency, PacketStatus, Reasons, RingStatus,
+    SinkStatus, SourceStatus, State, Status, WorkerStatus,
 };
 
 use std::net::IpAddr;

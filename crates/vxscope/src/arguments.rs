@@ -28,6 +28,10 @@ pub(crate) enum Command {
     Gen(GenArguments),
     /// Try mirror policies on a simulated fleet: what each costs, and which attacks it shows.
     Simulate(SimulateArguments),
+    /// Ask a running sensor how it stands.
+    Status(AskArguments),
+    /// Ask a running sensor for its mirror sources.
+    Sources(AskArguments),
     /// Check a configuration file and print every problem, or explain every key.
     CheckConfig(CheckConfigArguments),
 }
@@ -179,6 +183,16 @@ pub(crate) struct SimulateArguments {
     /// Another fleet than the standard one, in the format of docs/fleet.toml.
     #[arg(long, value_name = "FILE")]
     pub(crate) fleet: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskArguments {
+    /// The sensor's control socket: control.sock in its --out folder, if not configured otherwise.
+    #[arg(long, value_name = "PATH", default_value = "vxscope-out/control.sock")]
+    pub(crate) socket: PathBuf,
+    /// Print the sensor's own words, for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -33,7 +33,20 @@ pub(crate) fn with_options(options: &RunOptions) -> Result<Config, Failure> {
         let ways: Vec<String> = options.export.iter().map(Way::to_string).collect();
         assignments.push(format!("export.kinds={ways:?}"));
     }
-    load(options.config.config.as_deref(), &assignments)
+    let mut config = load(options.config.config.as_deref(), &assignments)?;
+    if config.report.sensor.is_empty() {
+        config.report.sensor = host();
+    }
+    Ok(config)
+}
+
+/// The name of the host; of one without a name, ours.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "vxscope".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// `vxscope check-config`.

@@ -36,8 +36,10 @@ const SOURCE_END: usize = 14 + 15;
 /// Runs sensor and traffic, then prints the result.
 pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let out = std::env::temp_dir().join(format!("vxscope-demo-{}", std::process::id()));
+    let mut config = Config::default();
+    config.report.sensor = "demo".to_owned();
     let live = Live {
-        config: Config::default(),
+        config,
         address: Ipv4Addr::LOCALHOST.into(),
         vxlan_port: Some(0),
         interface: None,

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage (arguments or configuration).
 
 mod arguments;
+mod ask;
 mod configuration;
 mod demo;
 mod failure;
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Gen(arguments) => generate::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Status(arguments) => ask::status(&arguments),
+        Command::Sources(arguments) => ask::sources(&arguments),
         Command::CheckConfig(arguments) => configuration::check(&arguments),
     };
     match result {

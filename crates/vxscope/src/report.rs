@@ -154,7 +154,7 @@ fn frames(summary: &Summary) -> String {
 }
 
 /// `fin 78, shutdown 22`, the largest first; `none` without any.
-fn reasons(counts: &impl Serialize) -> String {
+pub(crate) fn reasons(counts: &impl Serialize) -> String {
     let Ok(Value::Object(counts)) = serde_json::to_value(counts) else {
         return "none".to_owned();
     };

@@ -88,6 +88,9 @@ fn banner(live: &Live, started: &Started) -> String {
     if let Some(interface) = &live.interface {
         line("", &format!("only what comes through {interface}"));
     }
+    for (number, answering) in started.answering.iter().enumerate() {
+        line(if number == 0 { "answering" } else { "" }, answering);
+    }
     let plan = &started.plan;
     let (workers, ports) = (plan.workers.get(), started.listening.len());
     let steered = match workers {

@@ -23,9 +23,10 @@ const EDGES: &[(&str, &str)] = &[
     ("flow", "units wire memory"),
     ("account", "units wire flow"),
     ("export", "units flow pcap"),
+    ("api", "report"),
     (
         "engine",
-        "units wire memory flow account pcap capture export config",
+        "units wire memory report flow account pcap capture export config api",
     ),
     (
         "testkit",
@@ -34,7 +35,7 @@ const EDGES: &[(&str, &str)] = &[
     ("trial", "units report sim policy control"),
     (
         "vxscope",
-        "units pcap account export config engine sim policy trial",
+        "units pcap report account export config api engine sim policy trial",
     ),
     ("benches", "units memory linux pcap config sim engine"),
     ("xtask", ""),

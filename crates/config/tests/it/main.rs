@@ -24,7 +24,7 @@ fn the_reference_is_the_default_and_explains_every_key() {
         .lines()
         .filter(|line| line.starts_with("# Allowed: "))
         .count();
-    assert_eq!((keys, allowed), (33, 33));
+    assert_eq!((keys, allowed), (40, 40));
     for line in [
         "[flow.timeouts]",
         "tcp.established = 600",
@@ -192,7 +192,7 @@ fn an_unknown_key_is_met_with_a_suggestion() {
     );
     check(
         "[ring]\nhead = '1KiB'",
-        "line 1: ring: unknown key; known here: seed, workers, capture, decapsulation, sources, flow, rings, export, source",
+        "line 1: ring: unknown key; known here: seed, workers, capture, decapsulation, sources, flow, rings, export, report, api, source",
     );
     check(
         "[export.decap]\ncolour = 1",
@@ -213,7 +213,25 @@ fn an_unknown_key_is_met_with_a_suggestion() {
 }
 
 #[test]
+fn an_address_or_a_path_needs_no_quotes_in_an_assignment() {
+    let mut config = Config::default();
+    config.apply_set("api.listen=127.0.0.1:9477").unwrap();
+    config
+        .apply_set("api.control_socket=/run/vxscope/control.sock")
+        .unwrap();
+    assert_eq!(config.api.listen, "127.0.0.1:9477".parse().ok());
+    assert_eq!(config.api.control_socket, "/run/vxscope/control.sock");
+    config.apply_set("api.listen=localhost").unwrap_err();
+    config.apply_set("api.listen=").unwrap();
+    assert_eq!(config.api.listen, None);
+}
+
+#[test]
 fn keys_that_contradict_each_other_are_refused() {
+    check(
+        "api.listen = '0.0.0.0:9477'",
+        "line 1: api.listen: 0.0.0.0:9477 can be reached from other machines, and whoever reaches it reads everything; use 127.0.0.1, or set api.exposed = true",
+    );
     check(
         "decapsulation.geneve_ports = [4789]",
         "line 1: decapsulation.geneve_ports: port 4789 is in decapsulation.vxlan_ports as well; \

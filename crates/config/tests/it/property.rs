@@ -178,8 +178,13 @@ fn config() -> impl Strategy<Value = Config> {
             any::<bool>(),
         ),
         sources(),
+        (
+            "[ -!#-Z^-~]{0,64}",
+            any::<std::net::SocketAddr>(),
+            100..60_000_u32,
+        ),
     )
-        .prop_map(|(general, flow, timeouts, rings, export, sources)| {
+        .prop_map(|(general, flow, timeouts, rings, export, sources, api)| {
             let mut config = Config {
                 seed: u64::from(general.0) << 31,
                 workers: general.1.try_into().expect("the range starts at 1"),
@@ -205,6 +210,10 @@ fn config() -> impl Strategy<Value = Config> {
             config.export.decap.vlan = export.1;
             config.export.eve.strict = export.2;
             config.sources = sources;
+            config.report.sensor = api.0;
+            // A scope id is not part of an address that one can write.
+            config.api.listen = Some((api.1.ip(), api.1.port()).into());
+            (config.api.exposed, config.report.interval_milliseconds) = (true, api.2);
             config
         })
 }

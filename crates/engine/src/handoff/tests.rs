@@ -10,6 +10,7 @@ use vxscope_export::{FrameChunk, Offered, Shed, SinkCount, SinkOutcome, WayOut};
 use vxscope_units::{MirrorSource, Timestamp, Vni};
 
 use super::{CHUNKS_PER_SINK, Exit, Handoff, QUEUE};
+use crate::accounting::Board;
 use crate::clock::LiveClock;
 use crate::start;
 use crate::stop::{Deadline, Stop};
@@ -21,7 +22,7 @@ const FRAMES: u64 = 10;
 fn a_sink_that_stalls_sheds_alone_and_holds_no_more_than_its_share_of_chunks() {
     let (stalled, free) = (Gate::new(true), Gate::new(false));
     let exits = vec![exit("stalled", &stalled), exit("free", &free)];
-    let mut handoff = Handoff::start(exits, Some(live())).unwrap();
+    let mut handoff = Handoff::start(exits, Some(live()), &Board::default()).unwrap();
     let (pool, home) = bounded(64);
     let mut sent = 0;
     for _ in 0..64 {
@@ -46,7 +47,7 @@ fn a_sink_that_stalls_sheds_alone_and_holds_no_more_than_its_share_of_chunks() {
 #[test]
 fn of_a_finite_input_nothing_is_shed() {
     let gate = Gate::new(true);
-    let mut handoff = Handoff::start(vec![exit("slow", &gate)], None).unwrap();
+    let mut handoff = Handoff::start(vec![exit("slow", &gate)], None, &Board::default()).unwrap();
     let opener = start::detach("opener", move || {
         std::thread::sleep(Duration::from_millis(50));
         gate.open();
@@ -69,7 +70,7 @@ fn a_sink_of_records_holds_no_chunk() {
         offered: Offered::Records,
         ..exit("records", &Gate::new(true))
     };
-    let mut handoff = Handoff::start(vec![exit], Some(live())).unwrap();
+    let mut handoff = Handoff::start(vec![exit], Some(live()), &Board::default()).unwrap();
     let (pool, home) = bounded(4);
     send(&mut handoff, &pool);
     assert_eq!(home.len(), 1);

@@ -1,0 +1,119 @@
+//! What can be asked on the control socket, and the shape of the answers.
+
+use serde::Deserialize;
+
+/// Longest request, its newline included. A longer one is answered with an error, and the client
+/// disconnected: where the next begins is not known.
+pub const REQUEST_BYTES_MAX: usize = 64 << 10;
+
+/// A request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// `{"get":…}`: one answer.
+    Get(Subject),
+    /// `{"follow":"reports"}`: one line for each report, until somebody hangs up.
+    FollowReports,
+}
+
+/// What can be got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Subject {
+    /// How the sensor stands.
+    Status,
+    /// All sources.
+    Sources,
+    /// Whether its workers work.
+    Health,
+}
+
+/// What can be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stream {
+    Reports,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    get: Option<Subject>,
+    follow: Option<Stream>,
+}
+
+const NO_REQUEST: &str = "not a request: write one of {\"get\":\"status\"}, \
+    {\"get\":\"sources\"}, {\"follow\":\"reports\"}";
+
+impl Request {
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
+        // An array would be taken as the fields in their order.
+        if !line.trim_ascii_start().starts_with(b"{") {
+            return Err(NO_REQUEST.to_owned());
+        }
+        let written: Written =
+            serde_json::from_slice(line).map_err(|error| format!("not a request: {error}"))?;
+        match (written.get, written.follow) {
+            (Some(subject), None) => Ok(Self::Get(subject)),
+            (None, Some(Stream::Reports)) => Ok(Self::FollowReports),
+            _ => Err(NO_REQUEST.to_owned()),
+        }
+    }
+}
+
+/// `{"error":{"message":…}}` as a line.
+pub(super) fn error(message: &str) -> Vec<u8> {
+    let answer = serde_json::json!({"error": {"message": message}});
+    format!("{answer}\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_understood() {
+        check(r#"{"get":"status"}"#, Ok(Request::Get(Subject::Status)));
+        check(
+            r#" { "get" : "sources" } "#,
+            Ok(Request::Get(Subject::Sources)),
+        );
+        check(r#"{"follow":"reports"}"#, Ok(Request::FollowReports));
+    }
+
+    #[test]
+    fn anything_else_is_answered_with_what_is_wrong() {
+        check("", Err("write one of"));
+        check("status", Err("write one of"));
+        check("{", Err("EOF while parsing"));
+        check("{}", Err("write one of"));
+        check("[]", Err("write one of"));
+        check(r#"{"get":"packets"}"#, Err("unknown variant `packets`"));
+        check(r#"{"got":"status"}"#, Err("unknown field `got`"));
+        check(
+            r#"{"get":"status","follow":"reports"}"#,
+            Err("write one of"),
+        );
+        check(&format!("{{\"get\":{}", "[".repeat(9_999)), Err("expected"));
+        check("{\"get\":\"\u{0}\"}", Err("control character"));
+    }
+
+    #[test]
+    fn an_error_is_one_line_whatever_it_says() {
+        let line = error("a \"quoted\"\nline");
+        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        let answer: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(answer["error"]["message"], "a \"quoted\"\nline");
+    }
+
+    fn check(line: &str, expected: Result<Request, &str>) {
+        match (Request::parse(line.as_bytes()), expected) {
+            (Ok(request), Ok(expected)) => assert_eq!(request, expected, "{line}"),
+            (Err(message), Err(part)) => assert!(message.contains(part), "{line}: {message}"),
+            (found, _) => panic!("{line}: {found:?}"),
+        }
+    }
+}

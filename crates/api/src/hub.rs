@@ -1,0 +1,201 @@
+//! Between the sensor and those who ask: the latest snapshot, and a short backlog of reports.
+//!
+//! Whoever publishes never waits: a snapshot replaces the one before, and of the backlog the
+//! oldest report, which followers that were too slow find missing and counted.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, watch};
+use vxscope_report::{Report, SourceStatus, Status};
+
+/// Reports kept for followers that are behind. One that is further behind misses the oldest; its
+/// next line says how many in `skipped`.
+pub const BACKLOG: usize = 8;
+
+/// The sensor, as far as it can be asked directly.
+pub trait Sensor: Send + Sync + 'static {
+    /// How long ago the worker that is furthest behind was last seen at work.
+    fn heartbeat_age(&self) -> Duration;
+}
+
+/// Whether a sensor's workers work.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// Whether every worker was seen at work within [`HEARTBEAT_MAX`].
+    pub healthy: bool,
+    /// How long ago that was with the one that is furthest behind.
+    pub heartbeat_seconds: f64,
+}
+
+/// A worker comes round in 20 ms, also without traffic and under any load. One that does not for
+/// so long hangs, and a load balancer should send its traffic elsewhere.
+pub const HEARTBEAT_MAX: Duration = Duration::from_secs(5);
+
+impl Health {
+    pub(crate) fn json(&self) -> Bytes {
+        json(self)
+    }
+}
+
+/// How a sensor stands at a tick.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Everything but the sources.
+    pub status: Status,
+    /// All sources, by address and VNI.
+    pub sources: Vec<Arc<SourceStatus>>,
+    /// What changed since the report before, if a report is due.
+    pub report: Option<Report>,
+}
+
+/// Where the sensor publishes. Clones are the same hub.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Hub {
+    /// Makes this what everybody sees from now on, and tells followers of the report.
+    pub fn publish(&self, snapshot: Snapshot) {
+        let has_report = snapshot.report.is_some();
+        let shown = Arc::new(Shown::new(snapshot));
+        self.shared.replace(shown.clone());
+        if has_report {
+            // Without followers nobody misses it.
+            let _ = self.shared.reports.send(shown);
+        }
+    }
+
+    /// Ends the server: followers get what is in the backlog, and everybody is disconnected.
+    pub fn close(&self) {
+        self.shared.closed.send_replace(true);
+    }
+}
+
+/// What hub and server share.
+pub(crate) struct Shared {
+    sensor: Arc<dyn Sensor>,
+    latest: Mutex<Arc<Shown>>,
+    reports: broadcast::Sender<Arc<Shown>>,
+    closed: watch::Sender<bool>,
+    pub(crate) counters: Counters,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(sensor: Arc<dyn Sensor>) -> Self {
+        Self {
+            sensor,
+            latest: Mutex::default(),
+            reports: broadcast::Sender::new(BACKLOG),
+            closed: watch::Sender::new(false),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let age = self.sensor.heartbeat_age();
+        Health {
+            healthy: age < HEARTBEAT_MAX,
+            heartbeat_seconds: age.as_secs_f64(),
+        }
+    }
+
+    fn replace(&self, shown: Arc<Shown>) {
+        let latest = self.latest.lock();
+        *latest.unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
+    pub(crate) fn latest(&self) -> Arc<Shown> {
+        let latest = self.latest.lock();
+        latest.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every report from the next on.
+    pub(crate) fn follow(&self) -> broadcast::Receiver<Arc<Shown>> {
+        self.reports.subscribe()
+    }
+
+    /// Returns once the hub is closed.
+    pub(crate) async fn closed(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+}
+
+/// What clients did, since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Connected now.
+    pub(crate) clients: AtomicU64,
+    /// Turned away because there were too many.
+    pub(crate) refused: AtomicU64,
+    /// Requests that were answered, errors included.
+    pub(crate) requests: AtomicU64,
+    /// Disconnected because they did not get on.
+    pub(crate) stalled: AtomicU64,
+    /// Reports that followers missed.
+    pub(crate) skipped: AtomicU64,
+}
+
+/// One more, for a number that nobody needs in step with another.
+pub(crate) fn count(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+/// A snapshot, and what it looks like once somebody asked: made once for all who ask.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) snapshot: Snapshot,
+    status: OnceLock<Bytes>,
+    sources: OnceLock<Bytes>,
+    report: OnceLock<Bytes>,
+}
+
+impl Shown {
+    fn new(snapshot: Snapshot) -> Self {
+        Self {
+            snapshot,
+            ..Self::default()
+        }
+    }
+
+    /// The status as JSON.
+    pub(crate) fn status(&self) -> Bytes {
+        let make = || json(&self.snapshot.status);
+        self.status.get_or_init(make).clone()
+    }
+
+    /// All sources as a JSON array.
+    pub(crate) fn sources(&self) -> Bytes {
+        let make = || {
+            let sources = self.snapshot.sources.iter();
+            json(&sources.map(AsRef::as_ref).collect::<Vec<&SourceStatus>>())
+        };
+        self.sources.get_or_init(make).clone()
+    }
+
+    /// The report as JSON; `null` if there is none.
+    pub(crate) fn report(&self) -> Bytes {
+        let make = || json(&self.snapshot.report);
+        self.report.get_or_init(make).clone()
+    }
+}
+
+/// Our own words have string keys and finite numbers, so this does not fail; if it did, `null`
+/// says that nothing is known.
+fn json(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from)
+}

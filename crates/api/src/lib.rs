@@ -1,0 +1,46 @@
+//! What a running sensor answers to those who ask: reports, status and sources on a unix socket.
+//!
+//! One thread, never on the packet path: it is fed a [`Snapshot`] at each tick through a [`Hub`],
+//! which never waits, and serves every client from the latest. A client can ask for nothing
+//! without a limit: their number, the length and the time of a request, the time in which an
+//! answer must be taken. What is asked of the running sensor itself goes through [`Sensor`].
+//!
+//! ```
+//! use std::{sync::Arc, thread, time::Duration};
+//! use vxscope_api::{Client, Sensor, Server, Settings, Snapshot};
+//! use vxscope_report::Status;
+//!
+//! struct Resting;
+//! impl Sensor for Resting {
+//!     fn heartbeat_age(&self) -> Duration {
+//!         Duration::ZERO
+//!     }
+//! }
+//!
+//! let dir = tempfile::tempdir()?;
+//! let settings = Settings::new(dir.path().join("control.sock"));
+//! let (server, hub) = Server::open(settings, Arc::new(Resting))?;
+//! hub.publish(Snapshot {
+//!     status: Status::new("sensor-1".into(), "1".into(), 0),
+//!     ..Snapshot::default()
+//! });
+//! let serving = thread::Builder::new().spawn(move || server.run())?;
+//! let mut client = Client::connect(&dir.path().join("control.sock"))?;
+//! assert_eq!(client.status()?.sensor, "sensor-1");
+//! hub.close();
+//! serving.join().expect("it does not panic");
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+mod client;
+mod control;
+mod error;
+mod hub;
+mod server;
+mod socket;
+
+pub use client::{Client, ClientError, Followed, Reports};
+pub use control::{CLIENTS_MAX, REQUEST_BYTES_MAX};
+pub use error::ApiError;
+pub use hub::{BACKLOG, HEARTBEAT_MAX, Health, Hub, Sensor, Snapshot};
+pub use server::{CLOSING_MAX, Server, Settings};

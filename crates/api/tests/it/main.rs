@@ -1,0 +1,97 @@
+//! A server with nobody behind it but the test.
+
+mod control;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use vxscope_api::{Client, Hub, Sensor, Server, Settings, Snapshot};
+use vxscope_report::{Report, Status};
+
+/// A sensor whose workers were seen so many milliseconds ago.
+#[derive(Default)]
+struct Resting(AtomicU64);
+
+impl Sensor for Resting {
+    fn heartbeat_age(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A server in a thread of its own, ended and waited for with the test.
+struct Served {
+    hub: Hub,
+    sensor: Arc<Resting>,
+    path: PathBuf,
+    thread: Option<JoinHandle<()>>,
+    _dir: tempfile::TempDir,
+}
+
+impl Served {
+    fn new(client_timeout: Duration) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("control.sock");
+        let settings = Settings {
+            client_timeout,
+            ..Settings::new(path.clone())
+        };
+        let sensor = Arc::new(Resting::default());
+        let (server, hub) = Server::open(settings, sensor.clone()).expect("a socket");
+        let thread = thread::Builder::new().spawn(move || server.run());
+        Self {
+            hub,
+            sensor,
+            path,
+            thread: Some(thread.expect("a thread")),
+            _dir: dir,
+        }
+    }
+
+    /// Lets the workers have been seen so long ago.
+    fn rest(&self, milliseconds: u64) {
+        self.sensor.0.store(milliseconds, Ordering::Relaxed);
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(&self.path).expect("somebody who listens")
+    }
+
+    /// Publishes a report with this number and a sensor's name of this length.
+    fn report(&self, seq: u64, length: usize) {
+        let status = Status::new("x".repeat(length), "1".to_owned(), 7);
+        let report = Report {
+            schema: vxscope_report::SCHEMA,
+            sensor: status.sensor.clone(),
+            epoch: status.epoch,
+            seq,
+            from: seq,
+            to: seq + 1,
+            received: 0,
+            kernel_dropped: 0,
+            sources: Vec::new(),
+            full: true,
+        };
+        self.hub.publish(Snapshot {
+            status: Status { seq, ..status },
+            report: Some(report),
+            ..Snapshot::default()
+        });
+    }
+
+    /// Ends it, and waits until it is gone.
+    fn end(&mut self) {
+        self.hub.close();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("a server that does not panic");
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,371 @@
+//! All workers' news merged: the ledger as it stands, and what is told of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vxscope_account::{Counted, Counts, Row, Statement};
+use vxscope_api::Snapshot;
+use vxscope_export::{Offered, Shed, SinkCount};
+use vxscope_flow::{CloseReason, Crossing, Label, Unstored, Untracked};
+use vxscope_report::{
+    Category, Direction, FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report,
+    RingStatus, SCHEMA, Signals, SinkStatus, SourceReport, SourceStatus, State, Status,
+    WorkerStatus,
+};
+use vxscope_units::{MirrorSource, Timestamp};
+use vxscope_wire::Reject;
+
+use super::latency::Latencies;
+use super::news::News;
+use crate::outlet::Lost;
+
+/// What does not change during a run.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    /// The sensor's name.
+    pub(crate) sensor: String,
+    /// When the run began.
+    pub(crate) epoch: Timestamp,
+    pub(crate) ring_bytes: u64,
+    pub(crate) workers: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Account {
+    about: About,
+    state: State,
+    workers: Vec<Latest>,
+    merged: Statement,
+    sources: BTreeMap<MirrorSource, Arc<SourceStatus>>,
+    /// Sources that changed since the last report.
+    changed: BTreeSet<MirrorSource>,
+    latencies: Latencies,
+    seq: u64,
+    /// Where the next report begins.
+    from: Timestamp,
+}
+
+/// What one worker told so far.
+#[derive(Debug, Default)]
+struct Latest {
+    tick: u64,
+    statement: Statement,
+    status: WorkerStatus,
+    look_back: [Option<Duration>; 2],
+    lost: Lost,
+}
+
+impl Account {
+    pub(crate) fn new(about: About) -> Self {
+        let from = about.epoch;
+        Self {
+            workers: (0..about.workers).map(|_| Latest::default()).collect(),
+            about,
+            state: State::Running,
+            merged: Statement::default(),
+            sources: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            latencies: Latencies::new(),
+            seq: 0,
+            from,
+        }
+    }
+
+    /// Takes news over, and gives the box back empty.
+    pub(super) fn handle(&mut self, mut news: Box<News>) -> Box<News> {
+        self.latencies.merge(&news.latencies);
+        news.latencies.clear();
+        let Some(latest) = self.workers.get_mut(news.number) else {
+            return news;
+        };
+        let (rows, overflow) = (take(&mut latest.statement.rows), latest.statement.overflow);
+        latest.statement = Statement {
+            rows,
+            overflow,
+            ..take(&mut news.statement)
+        };
+        for (source, row) in news.changes.drain(..) {
+            match source {
+                Some(source) => {
+                    latest.statement.rows.insert(source, row);
+                    self.changed.insert(source);
+                }
+                None => latest.statement.overflow = row,
+            }
+        }
+        latest.tick = news.tick;
+        latest.status = WorkerStatus {
+            received: latest.statement.received,
+            kernel_dropped: news.kernel_dropped,
+            ticks_late: news.ticks_late,
+        };
+        (latest.look_back, latest.lost) = (news.look_back, news.lost);
+        news
+    }
+
+    /// From now on the run is stopping.
+    pub(super) fn stop(&mut self) {
+        self.state = State::Stopping;
+    }
+
+    /// The tick that all workers have told of.
+    pub(super) fn told(&self) -> u64 {
+        self.workers.iter().map(|it| it.tick).min().unwrap_or(0)
+    }
+
+    /// The ledger as of the last snapshot.
+    pub(super) fn statement(&self) -> &Statement {
+        &self.merged
+    }
+
+    /// Datagrams that the kernel dropped.
+    pub(super) fn kernel_dropped(&self) -> u64 {
+        self.workers.iter().map(|it| it.status.kernel_dropped).sum()
+    }
+
+    /// How everything stands; with a report, the ones that changed count as told.
+    pub(crate) fn snapshot(
+        &mut self,
+        now: Timestamp,
+        elapsed: Duration,
+        written: &[(String, Offered, SinkCount)],
+        with_report: bool,
+    ) -> Snapshot {
+        self.merge();
+        let report = with_report.then(|| self.report(now));
+        let mut status = self.status(now, elapsed);
+        status.sinks = self.sinks(written);
+        Snapshot {
+            status,
+            sources: self.sources.values().cloned().collect(),
+            report,
+        }
+    }
+
+    /// The last snapshot, by what the run ended with: all sources are in its report.
+    pub(crate) fn conclude(
+        &mut self,
+        now: Timestamp,
+        elapsed: Duration,
+        ended: &Statement,
+        sinks: &BTreeMap<String, SinkCount>,
+    ) -> Snapshot {
+        self.state = State::Stopped;
+        self.merged = ended.clone();
+        self.changed = ended.rows.keys().copied().collect();
+        self.show_changed();
+        let report = Report {
+            full: true,
+            sources: self.reported(true),
+            ..self.report(now)
+        };
+        let mut status = self.status(now, elapsed);
+        status.sinks = sinks.iter().map(|(name, it)| sink(name, it)).collect();
+        Snapshot {
+            status,
+            sources: self.sources.values().cloned().collect(),
+            report: Some(report),
+        }
+    }
+
+    /// Adds the workers up. Rows that did not change stay as they are.
+    fn merge(&mut self) {
+        let rows = take(&mut self.merged.rows);
+        self.merged = Statement::default();
+        for worker in &mut self.workers {
+            let theirs = take(&mut worker.statement.rows);
+            self.merged.merge(&worker.statement);
+            worker.statement.rows = theirs;
+        }
+        self.merged.rows = rows;
+        for source in &self.changed {
+            let mut sum = Row::default();
+            let theirs = self.workers.iter().map(|it| it.statement.rows.get(source));
+            theirs.flatten().for_each(|row| sum.merge(row));
+            self.merged.rows.insert(*source, sum);
+        }
+        self.show_changed();
+    }
+
+    fn show_changed(&mut self) {
+        for source in &self.changed {
+            if let Some(row) = self.merged.rows.get(source) {
+                let shown = Arc::new(source_status(*source, row));
+                self.sources.insert(*source, shown);
+            }
+        }
+    }
+
+    fn report(&mut self, now: Timestamp) -> Report {
+        let full = self.seq.is_multiple_of(FULL_EVERY);
+        let report = Report {
+            schema: SCHEMA,
+            sensor: self.about.sensor.clone(),
+            epoch: micros(self.about.epoch),
+            seq: self.seq,
+            from: micros(self.from),
+            to: micros(now),
+            received: self.merged.received,
+            kernel_dropped: self.kernel_dropped(),
+            sources: self.reported(full),
+            full,
+        };
+        self.changed.clear();
+        self.seq += 1;
+        self.from = now;
+        report
+    }
+
+    fn reported(&self, full: bool) -> Vec<SourceReport> {
+        let report = |shown: &Arc<SourceStatus>| shown.report.clone();
+        if full {
+            return self.sources.values().map(report).collect();
+        }
+        let changed = self.changed.iter().filter_map(|it| self.sources.get(it));
+        changed.map(report).collect()
+    }
+
+    fn status(&self, now: Timestamp, elapsed: Duration) -> Status {
+        let (merged, totals) = (&self.merged, self.merged.totals());
+        let [head_seconds, tail_seconds] = self.look_back();
+        Status {
+            state: self.state,
+            seq: self.seq.saturating_sub(1),
+            time: micros(now),
+            elapsed_seconds: elapsed.as_secs_f64(),
+            packets: PacketStatus {
+                received: merged.received,
+                received_bytes: merged.received_bytes,
+                decapsulated: merged.decapsulated,
+                rejected: reasons::<Reject, _>(&merged.rejected),
+                tracked: totals.tracked,
+                untracked: reasons::<Untracked, _>(&totals.untracked),
+                kernel_dropped: self.kernel_dropped(),
+            },
+            rings: RingStatus {
+                bytes: self.about.ring_bytes,
+                stored: totals.stored,
+                unstored: reasons::<Unstored, _>(&totals.unstored),
+                head_seconds,
+                tail_seconds,
+            },
+            frames: FrameStatus {
+                bytes: totals.bytes,
+                ip_bytes: totals.ip_bytes,
+                truncated: totals.truncated,
+                non_ip: totals.non_ip,
+                fragments: totals.fragments(),
+                overflow: merged.overflow.packets,
+            },
+            flows: FlowStatus {
+                opened: totals.flows,
+                open: totals.flows.saturating_sub(totals.closed.sum()),
+                closed: reasons::<CloseReason, _>(&totals.closed),
+            },
+            sources: self.sources.len() as u64,
+            workers: self.workers.iter().map(|it| it.status).collect(),
+            latency: self.latencies.status(),
+            ..Status::new(
+                self.about.sensor.clone(),
+                env!("CARGO_PKG_VERSION").to_owned(),
+                micros(self.about.epoch),
+            )
+        }
+    }
+
+    /// What can be promised for every worker: the shortest, in seconds.
+    fn look_back(&self) -> [Option<f64>; 2] {
+        let shortest = |log: usize| {
+            let each = self.workers.iter().filter_map(|it| it.look_back[log]);
+            each.min().map(|span| span.as_secs_f64())
+        };
+        [shortest(0), shortest(1)]
+    }
+
+    /// What the writer counted, and what did not get to it.
+    fn sinks(&self, written: &[(String, Offered, SinkCount)]) -> BTreeMap<String, SinkStatus> {
+        let all = written.iter().map(|(name, offered, count)| {
+            let mut count = *count;
+            for worker in &self.workers {
+                count.merge(match offered {
+                    Offered::Frames => &worker.lost.frames,
+                    Offered::Records => &worker.lost.records,
+                });
+            }
+            sink(name, &count)
+        });
+        all.collect()
+    }
+}
+
+fn sink(name: &str, count: &SinkCount) -> (String, SinkStatus) {
+    let shed = Shed::ALL
+        .iter()
+        .map(|it| (it.name().to_owned(), count.shed(*it)));
+    let status = SinkStatus {
+        offered: count.offered(),
+        written: count.written(),
+        shed: shed.collect(),
+    };
+    (name.to_owned(), status)
+}
+
+/// Every reason, so that one that occurs for the first time is no new name to anybody.
+fn reasons<R: Counted, const N: usize>(counts: &Counts<N>) -> Reasons {
+    let all = R::REASONS.iter();
+    all.map(|it| (it.key().to_owned(), counts.get(*it)))
+        .collect()
+}
+
+fn source_status(source: MirrorSource, row: &Row) -> SourceStatus {
+    SourceStatus {
+        report: SourceReport {
+            outer_ip: source.address,
+            vni: source.vni.get(),
+            eni: None,
+            signals: signals(row),
+        },
+        bytes: row.bytes,
+        ip_bytes: row.ip_bytes,
+        ingress_bytes: row.cells.crossed(Crossing::Ingress),
+        egress_bytes: row.cells.crossed(Crossing::Egress),
+        unknown_direction_bytes: row.cells.crossed(Crossing::Unknown),
+        first_seen: row.first_seen.map_or(0, micros),
+        last_seen: row.last_seen.map_or(0, micros),
+    }
+}
+
+/// What the ledger knows of a source's traffic.
+fn signals(row: &Row) -> Signals {
+    let mut signals = Signals {
+        packets: row.packets,
+        undecided: row.cells.labelled(Label::UNDECIDED),
+        flows: row.flows,
+        failed: row.failed,
+        dns_queries: row.dns_queries,
+        truncated: row.truncated,
+        ..Signals::default()
+    };
+    for (direction, bytes) in Direction::ALL.iter().zip(&mut signals.bytes) {
+        let crossing = match direction {
+            Direction::Ingress => Crossing::Ingress,
+            Direction::Egress => Crossing::Egress,
+            Direction::Unknown => Crossing::Unknown,
+        };
+        for (category, cell) in Category::ALL.iter().zip(bytes) {
+            let label = Label::new(category.index());
+            *cell = label.map_or(0, |label| row.cells.get(crossing, label));
+            if *category == Category::Other {
+                *cell += row.cells.get(crossing, Label::NONE);
+            }
+        }
+    }
+    signals
+}
+
+fn micros(timestamp: Timestamp) -> u64 {
+    timestamp.as_nanos() / 1_000
+}

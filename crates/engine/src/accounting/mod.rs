@@ -1,0 +1,96 @@
+//! The accounting stage: what the workers count becomes a report and a status at each tick.
+//!
+//! A worker hands over what changed in a box that comes back empty, and never waits: without a
+//! box at hand its news go with the next tick. A thread of its own merges them and publishes.
+
+mod account;
+mod board;
+mod latency;
+mod news;
+mod pulse;
+
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, Sender};
+use vxscope_api::Hub;
+
+use crate::clock::LiveClock;
+use crate::live::Status;
+use crate::stop::Stop;
+
+pub(crate) use account::{About, Account};
+pub(crate) use board::{Board, Seat};
+pub(crate) use news::{Line, Teller, connect};
+pub(crate) use pulse::Pulse;
+
+/// How often somebody looks whether a tick is due or the run stops.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a tick waits for the news of a worker that is late: they come round in 20 ms.
+const GRACE: Duration = Duration::from_millis(80);
+
+/// The thread of the stage.
+pub(crate) struct Stage<'a> {
+    pub(crate) account: Account,
+    pub(crate) line: Line,
+    pub(crate) board: Board,
+    pub(crate) interval: Duration,
+    pub(crate) clock: LiveClock,
+    pub(crate) stop: &'a Stop,
+    pub(crate) hub: Hub,
+    /// For whoever looks. One who does not get to it is shown the next.
+    pub(crate) statuses: Sender<Status>,
+}
+
+impl Stage<'_> {
+    /// Merges and publishes until all workers have ended.
+    pub(crate) fn run(mut self) -> Account {
+        let (mut shown, mut is_stopping) = (0, false);
+        loop {
+            match self.line.news.recv_timeout(LOOK_EVERY) {
+                Ok(news) => {
+                    let empty = self.account.handle(news);
+                    self.line.give_back(empty);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.account,
+            }
+            if self.stop.is_requested() && !is_stopping {
+                is_stopping = true;
+                self.account.stop();
+                self.publish(false);
+            }
+            if let Some(tick) = self.due(shown) {
+                shown = tick;
+                self.publish(true);
+            }
+        }
+    }
+
+    /// The tick to publish, if all workers have told or there was time enough to.
+    fn due(&self, shown: u64) -> Option<u64> {
+        let elapsed = self.clock.elapsed();
+        let late = elapsed.saturating_sub(GRACE.min(self.interval / 2));
+        let tick = self.account.told().max(tick_at(late, self.interval));
+        (tick > shown).then_some(tick)
+    }
+
+    fn publish(&mut self, with_report: bool) {
+        let (elapsed, sinks) = (self.clock.elapsed(), self.board.read());
+        let now = self.clock.at(elapsed);
+        self.hub
+            .publish(self.account.snapshot(now, elapsed, &sinks, with_report));
+        if with_report {
+            let _ = self.statuses.try_send(Status {
+                elapsed,
+                statement: self.account.statement().clone(),
+                kernel_dropped: self.account.kernel_dropped(),
+            });
+        }
+    }
+}
+
+/// Whole intervals that passed.
+fn tick_at(elapsed: Duration, interval: Duration) -> u64 {
+    let ticks = elapsed.as_nanos() / interval.as_nanos().max(1);
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
