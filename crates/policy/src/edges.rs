@@ -25,6 +25,13 @@ pub(crate) struct Edge {
     pub(crate) events: [u8; EvidenceClass::COUNT],
 }
 
+impl Edge {
+    /// Whether any relevant event had to do with it.
+    pub(crate) fn has_events(&self) -> bool {
+        self.events != [0; EvidenceClass::COUNT]
+    }
+}
+
 /// The edges of one source, in the order of their peers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Edges(Vec<Edge>);

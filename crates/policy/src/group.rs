@@ -8,23 +8,43 @@ use vxscope_units::Timestamp;
 use crate::SourceKey;
 
 /// Sources of one role in one subnet.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Group {
+    /// In the order in which they came.
     pub(crate) members: Vec<SourceKey>,
     pub(crate) lowered: u32,
+    /// What its strictest member allows to be lowered at once.
+    pub(crate) share: f64,
     cycle_since: Timestamp,
     cycle_lowered: u32,
 }
 
+impl Default for Group {
+    fn default() -> Self {
+        Self {
+            members: Vec::new(),
+            lowered: 0,
+            share: 1.0,
+            cycle_since: Timestamp::ZERO,
+            cycle_lowered: 0,
+        }
+    }
+}
+
 impl Group {
+    /// A member that allows so much.
+    pub(crate) fn restrict(&mut self, share: f64) {
+        self.share = self.share.min(share);
+    }
+
     fn size(&self) -> u32 {
         u32::try_from(self.members.len()).unwrap_or(u32::MAX)
     }
 
     /// Whether one more may be lowered: at most the share, and never all.
-    pub(crate) fn has_room(&self, share: f64) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         let lowered = f64::from(self.lowered) + 1.0;
-        lowered <= f64::from(self.size()) * share && self.lowered + 1 < self.size()
+        lowered <= f64::from(self.size()) * self.share && self.lowered + 1 < self.size()
     }
 
     /// When the next one may be lowered: `None` if now, else the end of the cycle.
@@ -86,6 +106,11 @@ impl Groups {
             + self.names.len() * size_of::<((String, String), u32)>()
     }
 
+    /// Every row, also those of no group.
+    pub(crate) fn rows(&self) -> std::ops::Range<u32> {
+        0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn get(&self, row: u32) -> &Group {
         &self.rows[row as usize]
     }
@@ -111,7 +136,8 @@ mod tests {
             (10, 0.75, 7),
         ] {
             let mut group = group(size);
-            while group.has_room(share) {
+            group.restrict(share);
+            while group.has_room() {
                 group.lowered += 1;
             }
             assert_eq!(group.lowered, most, "{size} {share}");

@@ -2,5 +2,7 @@
 
 mod laws;
 mod memory;
+mod reports;
 mod scenarios;
+mod shadow;
 mod world;
