@@ -33,8 +33,8 @@ use read::Reader;
 pub use field::Choice;
 pub use place::{Place, Problem};
 pub use section::{
-    Api, Capture, Config, Decap, Decapsulation, Eve, Export, Flow, FlowScope, PairTimeouts, Report,
-    Rings, Sources, TcpTimeouts, Timeouts, UnknownSources, VlanMode,
+    Api, Capture, Config, Decap, Decapsulation, Eve, Export, Flow, FlowScope, Handoff,
+    PairTimeouts, Report, Rings, Sources, TcpTimeouts, Timeouts, UnknownSources, VlanMode,
 };
 pub use way::{ExportKind, Target, Way};
 

@@ -51,7 +51,7 @@ pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
     SECTIONS.iter().copied().flatten()
 }
 
-const SECTIONS: [&[Key]; 16] = [
+const SECTIONS: [&[Key]; 17] = [
     Config::KEYS,
     Capture::KEYS,
     Decapsulation::KEYS,
@@ -68,6 +68,7 @@ const SECTIONS: [&[Key]; 16] = [
     Decap::KEYS,
     Report::KEYS,
     Api::KEYS,
+    Handoff::KEYS,
 ];
 
 macro_rules! key {
@@ -158,6 +159,8 @@ section! {
     report: Report,
     => /// Who may ask a live run, and how.
     api: Api,
+    => /// Frames on their way to other programs.
+    handoff: Handoff,
 }
 
 section! {
@@ -474,4 +477,17 @@ section! {
     /// Mirror sources with metrics of their own: those with the most packets. How many are left
     /// out is in `vxscope_sources_omitted`.
     metrics_sources_max: u32 = 1_000, ["api" "metrics_sources_max"] 0..=65_536;
+}
+
+section! {
+    /// Frames on their way to other programs: streams and readers of captures.
+    pub struct Handoff at |config| config.handoff;
+
+    /// Tags that tell frames of different sources apart: "none", one 802.1Q tag per source
+    /// ("map"), or the VNI in two tags ("qinq").
+    vlan: VlanMode = VlanMode::None, ["handoff" "vlan"] ();
+
+    /// What may wait for each reader of a stream. When it is full, frames are shed for that
+    /// reader, counted as `reader_behind`; a replay waits instead.
+    reader_buffer: ByteSize = ByteSize::mib(4), ["handoff" "reader_buffer"] ByteSize::kib(512)..=ByteSize::mib(1_024);
 }

@@ -17,6 +17,10 @@ choice! {
         Decap = "decap",
         /// `conn.json`: Zeek's connection log as JSON.
         ConnJson = "conn-json",
+        /// Frames as a capture through a pipe or a unix socket.
+        PcapStream = "pcap-stream",
+        /// Frames as a capture for TCP readers.
+        PcapOverIp = "pcap-over-ip",
     }
 }
 
@@ -35,6 +39,8 @@ impl ExportKind {
     pub const fn target(self) -> Target {
         match self {
             Self::Eve | Self::ConnLog | Self::Decap | Self::ConnJson => Target::None,
+            Self::PcapStream => Target::Needed("PATH|-"),
+            Self::PcapOverIp => Target::Needed("ADDRESS:PORT|connect:HOST:PORT"),
         }
     }
 
@@ -42,7 +48,7 @@ impl ExportKind {
     #[must_use]
     pub const fn takes_frames(self) -> bool {
         match self {
-            Self::Decap => true,
+            Self::Decap | Self::PcapStream | Self::PcapOverIp => true,
             Self::Eve | Self::ConnLog | Self::ConnJson => false,
         }
     }

@@ -1,9 +1,11 @@
 //! From the configured ways out to the sinks that have a thread of their own.
 
 use vxscope_config::{Config, ExportKind};
+use vxscope_export::stream::{Haste, OverIpEnd, PcapOverIp, PcapStream};
 use vxscope_export::{ConnJson, ExportError, Offered, OutputDir, WayOut};
 
 use crate::handoff::Exit;
+use crate::writer::vlan_mode;
 
 /// What the configured outputs are offered, by the names that they have in the summary.
 pub(crate) fn expected(config: &Config) -> Vec<(String, Offered)> {
@@ -38,13 +40,25 @@ fn offered(kind: ExportKind) -> Offered {
 }
 
 /// Opens every way out that has a thread of its own.
-pub(crate) fn open(config: &Config, dir: &OutputDir) -> Result<Vec<Exit>, ExportError> {
+pub(crate) fn open(
+    config: &Config,
+    dir: &OutputDir,
+    haste: Haste,
+) -> Result<Vec<Exit>, ExportError> {
     let mut exits = Vec::new();
+    let vlan = vlan_mode(config.handoff.vlan);
+    let room = config.handoff.reader_buffer.as_usize();
     for way in &config.export.kinds {
+        let target = way.target.as_deref().unwrap_or_default();
         let open: Box<dyn WayOut> = match way.kind {
             // Files that the writer itself keeps.
             ExportKind::Eve | ExportKind::ConnLog | ExportKind::Decap => continue,
             ExportKind::ConnJson => Box::new(ConnJson::create(dir)?),
+            ExportKind::PcapStream => Box::new(PcapStream::open(target, vlan, room, haste)?),
+            ExportKind::PcapOverIp => {
+                let end = OverIpEnd::parse(target);
+                Box::new(PcapOverIp::open(&end, vlan, room, haste)?)
+            }
         };
         exits.push(Exit {
             name: way.to_string(),

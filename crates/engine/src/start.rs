@@ -7,6 +7,7 @@ use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 use crossbeam_channel::bounded;
 use vxscope_account::Ledger;
 use vxscope_config::{Config, ExportKind, Way};
+use vxscope_export::stream::Haste;
 use vxscope_export::{
     CHUNK_BYTES, ConnLog, DecapWriter, EveLog, EveOptions, FrameChunk, OutputDir, Overlap, VlanMode,
 };
@@ -67,6 +68,10 @@ pub(crate) fn sinks(
         strict: export.eve.strict,
     };
     let board = Board::default();
+    let haste = match deadline {
+        Some(_) => Haste::Live,
+        None => Haste::Finite,
+    };
     Ok(Sinks {
         eve: wants(ExportKind::Eve)
             .then(|| EveLog::create(&dir, options))
@@ -75,7 +80,7 @@ pub(crate) fn sinks(
             .then(|| ConnLog::create(&dir))
             .transpose()?,
         overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
-        handoff: Handoff::start(exits::open(config, &dir)?, deadline.clone(), &board)?,
+        handoff: Handoff::start(exits::open(config, &dir, haste)?, deadline.clone(), &board)?,
         expected: exits::expected(config),
         extract,
         decap,

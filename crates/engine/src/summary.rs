@@ -7,8 +7,8 @@ use std::time::Duration;
 use vxscope_account::{Counted, Counts, Row, Statement};
 use vxscope_capture::CaptureError;
 use vxscope_export::summary::{
-    FlowSummary, FrameSummary, InputError, InputSummary, PacketSummary, RingSummary, SCHEMA,
-    VlanSummary,
+    FlowSummary, FrameSummary, InputError, InputSummary, PacketSummary, ReaderSummary, RingSummary,
+    SCHEMA, VlanSummary,
 };
 use vxscope_export::{
     Offered, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount, SinkOutcome, SourceSummary,
@@ -97,6 +97,12 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
         let mut count = outcome.count;
         count.merge(&lost(outcome.offered, &walked.reports));
         summary.sinks.insert(outcome.name.clone(), count);
+        let readers = outcome.readers.iter().cloned();
+        summary.readers.extend(readers.map(|it| ReaderSummary {
+            sink: outcome.name.clone(),
+            reader: it.name,
+            count: it.count,
+        }));
         check_offered(outcome, count.offered(), &statement, &mut unbalanced);
     }
     for (name, offered) in &left {

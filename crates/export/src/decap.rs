@@ -5,18 +5,16 @@ use std::ops::Range;
 use vxscope_pcap::{CAPTURED_BYTES_MAX, Precision, classic};
 use vxscope_units::{LinkType, MirrorSource};
 
-use crate::chunk::{Frame, FrameChunk};
+use crate::chunk::FrameChunk;
 use crate::error::ExportError;
 use crate::file::OutputDir;
 use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
-use crate::vlan::{Tagger, VlanMode};
+use crate::tagged::{Packer, Packing};
+use crate::vlan::VlanMode;
 use crate::way_out::Offered;
 
 /// The sink's name in `--export` and in the summary.
 const NAME: &str = "decap";
-
-/// Destination and source MAC address; the tag goes behind them.
-const MAC_BYTES: usize = 12;
 
 /// Writes inner frames as a little-endian microsecond pcap, with VLAN tags if asked.
 ///
@@ -25,7 +23,7 @@ const MAC_BYTES: usize = 12;
 #[derive(Debug)]
 pub struct DecapWriter {
     sink: SinkFile,
-    tagger: Tagger,
+    packer: Packer,
 }
 
 impl DecapWriter {
@@ -41,22 +39,19 @@ impl DecapWriter {
         file.write(&file_header())?;
         Ok(Self {
             sink: SinkFile::new(NAME, Offered::Frames, file),
-            tagger: Tagger::new(vlan),
+            packer: Packer::new(vlan),
         })
     }
 
     /// Writes the frames of `chunk` at `positions`. Without tags that is one write.
     pub fn write(&mut self, chunk: &FrameChunk, positions: Range<usize>) {
-        let positions = positions.start..positions.end.min(chunk.len());
-        if self.tagger.mode() == VlanMode::None {
-            let frames = positions.len() as u64;
-            self.sink
-                .offer(frames, |file| file.write(chunk.records(positions)));
-            return;
-        }
-        for frame in chunk.frames(positions) {
-            self.write_tagged(frame);
-        }
+        let sink = &mut self.sink;
+        self.packer.pack(chunk, positions, |packing| match packing {
+            Packing::Records(records, frames) => {
+                sink.offer(frames, |file| file.write(records));
+            }
+            Packing::Refused(reason) => sink.shed(reason, 1),
+        });
     }
 
     /// Counts frames that never came this far, such as those for which no chunk was free.
@@ -83,37 +78,13 @@ impl DecapWriter {
 
     /// VLAN ids and the sources they stand for ([`VlanMode::Map`]; otherwise empty), by id.
     pub fn mapping(&self) -> impl Iterator<Item = (u16, MirrorSource)> {
-        self.tagger.mapping()
+        self.packer.mapping()
     }
 
     /// Gives the file its name.
     #[must_use]
     pub fn finish(self) -> SinkOutcome {
         self.sink.finish()
-    }
-
-    fn write_tagged(&mut self, frame: Frame<'_>) {
-        let Some((addresses, rest)) = frame.bytes.split_at_checked(MAC_BYTES) else {
-            return self.sink.shed(Shed::TooShort, 1);
-        };
-        let Some(tag) = self.tagger.tag(frame.source) else {
-            return self.sink.shed(Shed::VlanExhausted, 1);
-        };
-        let tag = tag.as_bytes();
-        let Ok(captured) = u32::try_from(frame.bytes.len() + tag.len()) else {
-            return self.sink.shed(Shed::TooLong, 1);
-        };
-        // The frame would have been longer on the wire, too.
-        let added = captured.saturating_sub(u32::try_from(frame.bytes.len()).unwrap_or(captured));
-        let original = frame.original_len.saturating_add(added);
-        let header = classic::record_header(frame.timestamp, captured, original, Precision::Micros);
-        self.sink.offer(1, |file| {
-            file.append(|out| {
-                for part in [&header[..], addresses, tag, rest] {
-                    out.extend_from_slice(part);
-                }
-            })
-        });
     }
 }
 
@@ -132,8 +103,9 @@ mod tests {
     use crate::chunk::FrameChunk;
     use crate::file::{OutputDir, OutputFile};
     use crate::sink::{Shed, SinkFile};
+    use crate::tagged::Packer;
     use crate::testing::{read_pcap_file, source};
-    use crate::vlan::{Tagger, VlanMode};
+    use crate::vlan::VlanMode;
     use crate::way_out::Offered;
 
     const FRAME: &[u8] = b"\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\x00payload";
@@ -208,7 +180,7 @@ mod tests {
             let sink = SinkFile::new("decap", Offered::Frames, file);
             let mut writer = DecapWriter {
                 sink,
-                tagger: Tagger::new(vlan),
+                packer: Packer::new(vlan),
             };
             let chunk = chunk(1, 2_000, &[0; 1_000]);
             for _ in 0..3 {

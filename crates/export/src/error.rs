@@ -18,6 +18,16 @@ pub enum ExportError {
         /// The folder.
         path: PathBuf,
     },
+    /// Nobody can be reached, or listened to, at an address.
+    #[error("cannot {action} {address}: {cause}; is it free, and written as ADDRESS:PORT?")]
+    Address {
+        /// What was tried.
+        action: &'static str,
+        /// Where.
+        address: String,
+        /// What the operating system said.
+        cause: io::Error,
+    },
     /// The operating system refused an operation on a file or folder.
     #[error("cannot {action} {}: {cause}; {}", .path.display(), advice(.cause))]
     Io {

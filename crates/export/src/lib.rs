@@ -47,7 +47,9 @@ mod overlap;
 mod protocol;
 mod reasons;
 mod sink;
+pub mod stream;
 pub mod summary;
+mod tagged;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -6,6 +6,7 @@ use vxscope_units::reasons;
 use crate::error::ExportError;
 use crate::file::OutputFile;
 use crate::reasons::Reasons;
+use crate::stream::ReaderCount;
 use crate::way_out::Offered;
 
 reasons! {
@@ -23,6 +24,12 @@ reasons! {
         TooLong = "too_long",
         /// The frame is too short to hold a VLAN tag.
         TooShort = "too_short",
+        /// Nobody was there to read it.
+        NoReader = "no_reader",
+        /// The reader was behind, and its queue full.
+        ReaderBehind = "reader_behind",
+        /// The reader went away before it had it.
+        ReaderGone = "reader_gone",
         /// The run had to end before it was written.
         Deadline = "deadline",
     }
@@ -76,6 +83,13 @@ impl SinkCount {
         }
     }
 
+    /// Of what counts as written `records` did not get there after all.
+    pub(crate) fn take_back(&mut self, reason: Shed, records: u64) {
+        let taken = records.min(self.written);
+        self.written -= taken;
+        self.add_shed(reason, taken);
+    }
+
     /// What was written is lost: the file is gone.
     fn lose_all(&mut self) {
         let lost = std::mem::take(&mut self.written);
@@ -107,6 +121,8 @@ pub struct SinkOutcome {
     pub offered: Offered,
     /// Its ledger.
     pub count: SinkCount,
+    /// The ledgers of its readers, for those that have several.
+    pub readers: Vec<ReaderCount>,
     /// Why its file is missing, if it is.
     pub error: Option<ExportError>,
 }
@@ -177,6 +193,7 @@ impl SinkFile {
             name: self.name.to_owned(),
             offered: self.offered,
             count: self.count,
+            readers: Vec::new(),
             error: self.error,
         }
     }

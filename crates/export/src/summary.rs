@@ -32,6 +32,9 @@ pub struct Summary {
     pub flows: FlowSummary,
     /// Each sink's ledger by its name in `--export`.
     pub sinks: BTreeMap<String, SinkCount>,
+    /// The ledgers of single readers, for sinks that may have several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<ReaderSummary>,
     /// Mirror sources seen.
     pub sources: u64,
     /// How long the run took; the only number that differs between two runs on one capture.
@@ -41,6 +44,18 @@ pub struct Summary {
     /// Which VLAN id in `decap.pcap` stands for which source (`export.decap.vlan = "map"`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vlans: Vec<VlanSummary>,
+}
+
+/// One reader of a sink.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ReaderSummary {
+    /// The sink.
+    pub sink: String,
+    /// Where it reads: a path or an address.
+    pub reader: String,
+    /// Its ledger.
+    #[serde(flatten)]
+    pub count: SinkCount,
 }
 
 /// What was read.

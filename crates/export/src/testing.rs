@@ -20,16 +20,17 @@ pub(crate) fn source(vni: u32) -> MirrorSource {
 
 /// The records of a capture: time, bytes, original length.
 pub(crate) fn read_pcap_file(path: &Path) -> Vec<(Timestamp, Vec<u8>, u32)> {
-    read(&fs::read(path).expect("the test wrote this file"))
+    read_pcap_bytes(&fs::read(path).expect("the test wrote this file"))
 }
 
 /// The same for records without a file header.
 pub(crate) fn read_pcap(records: &[u8]) -> Vec<(Timestamp, Vec<u8>, u32)> {
     let header = classic::file_header(Precision::Micros, LinkType::Ethernet, 262_144);
-    read(&[&header, records].concat())
+    read_pcap_bytes(&[&header, records].concat())
 }
 
-fn read(file: &[u8]) -> Vec<(Timestamp, Vec<u8>, u32)> {
+/// The same for a file that is in memory.
+pub(crate) fn read_pcap_bytes(file: &[u8]) -> Vec<(Timestamp, Vec<u8>, u32)> {
     let mut reader = Reader::new();
     let mut rest = file;
     let mut records = Vec::new();

@@ -46,7 +46,7 @@ impl Tag {
 }
 
 /// Finds each source's tag.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Tagger {
     mode: VlanMode,
     ids: HashMap<MirrorSource, u16>,

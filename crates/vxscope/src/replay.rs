@@ -1,5 +1,8 @@
 //! `vxscope replay`: captures through the sensor.
 
+use std::io::{self, Write};
+
+use vxscope_config::{Config, Way};
 use vxscope_engine::{EngineError, Outcome, Replay};
 
 use crate::arguments::ReplayArguments;
@@ -28,8 +31,20 @@ pub(crate) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
     });
     drop(bar);
     let outcome = outcome.map_err(|error| failure(&error))?;
-    print(&report(&outcome, &replay.out, !replay.extract.is_empty()))?;
+    let text = report(&outcome, &replay.out, !replay.extract.is_empty());
+    tell(&replay.config, &text)?;
     conclude(outcome)
+}
+
+/// Prints a result: to standard error where standard output is a capture.
+pub(crate) fn tell(config: &Config, text: &str) -> Result<(), Failure> {
+    let takes_output = |way: &Way| way.target.as_deref() == Some("-");
+    if config.export.kinds.iter().any(takes_output) {
+        // Nobody may be reading, and the result is in the summary as well.
+        let _ = io::stderr().write_all(text.as_bytes());
+        return Ok(());
+    }
+    print(text)
 }
 
 /// Fails if anything was not read, written or balanced.

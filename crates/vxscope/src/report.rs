@@ -125,6 +125,12 @@ fn lines(outcome: &Outcome, out: &Path, extracts: bool) -> Vec<(&'static str, St
         let written = HumanCount(count.written());
         lines.push(("sink", format!("{name}: {written} written; shed: {shed}")));
     }
+    for reader in &summary.readers {
+        let count = &reader.count;
+        let (name, written) = (&reader.reader, HumanCount(count.written()));
+        let shed = HumanCount(count.offered() - count.written());
+        lines.push(("reader", format!("{name}: {written} sent; {shed} not")));
+    }
     match outcome.extracted {
         Some((flows, whole)) => {
             lines.push(("extracted", format!("flows found: {flows}, whole: {whole}")));

@@ -4,10 +4,10 @@ use vxscope_engine::Live;
 
 use crate::arguments::RunArguments;
 use crate::failure::Failure;
-use crate::replay::{conclude, failure};
+use crate::replay::{conclude, failure, tell};
 use crate::report::report;
 use crate::screen::Screen;
-use crate::{configuration, print, signal};
+use crate::{configuration, signal};
 
 /// Receives until SIGINT or SIGTERM, then prints the result.
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
@@ -23,6 +23,6 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let outcome =
         vxscope_engine::run(&live, &stop, &mut screen).map_err(|error| failure(&error))?;
     screen.clear();
-    print(&report(&outcome, &live.out, false))?;
+    tell(&live.config, &report(&outcome, &live.out, false))?;
     conclude(outcome)
 }

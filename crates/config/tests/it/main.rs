@@ -24,7 +24,7 @@ fn the_reference_is_the_default_and_explains_every_key() {
         .lines()
         .filter(|line| line.starts_with("# Allowed: "))
         .count();
-    assert_eq!((keys, allowed), (40, 40));
+    assert_eq!((keys, allowed), (42, 42));
     for line in [
         "[flow.timeouts]",
         "tcp.established = 600",
@@ -192,7 +192,7 @@ fn an_unknown_key_is_met_with_a_suggestion() {
     );
     check(
         "[ring]\nhead = '1KiB'",
-        "line 1: ring: unknown key; known here: seed, workers, capture, decapsulation, sources, flow, rings, export, report, api, source",
+        "line 1: ring: unknown key; known here: seed, workers, capture, decapsulation, sources, flow, rings, export, report, api, handoff, source",
     );
     check(
         "[export.decap]\ncolour = 1",

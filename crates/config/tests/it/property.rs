@@ -201,7 +201,8 @@ fn config() -> impl Strategy<Value = Config> {
             config.flow.timeouts.other.new = timeouts.2;
             config.flow.active_timeout_seconds = timeouts.3;
             (config.rings.head, config.rings.tail) = (rings.0, rings.1);
-            config.rings.private = ByteSize::bytes(rings.0.get() + rings.1.get() + rings.2.get());
+            let private = rings.0.get() + rings.1.get() + rings.2.get();
+            config.rings.private = ByteSize::bytes(private.max(4 << 10));
             (config.rings.private_share, config.rings.head_share) = (rings.3, rings.4);
             // So large that every part of it is large enough, unless there is next to no pool.
             config.rings.memory = ByteSize::mib(1 << 20);

@@ -174,6 +174,7 @@ impl WayOut for Gated {
             name: String::new(),
             offered: Offered::Frames,
             count: self.count,
+            readers: Vec::new(),
             error: None,
         }
     }

@@ -11,6 +11,7 @@ mod run;
 mod sensor;
 mod sources;
 mod stop;
+mod streams;
 mod usage;
 
 use std::path::Path;
