@@ -17,6 +17,7 @@ const EDGES: &[(&str, &str)] = &[
     ("report", ""),
     ("policy", "units report"),
     ("control", "units"),
+    ("steward", "units report policy control"),
     ("config", "units"),
     ("sim", "units"),
     ("capture", "units wire pcap linux"),

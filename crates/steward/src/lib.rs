@@ -1,0 +1,20 @@
+//! The loop of dynamic mirroring: reports in, decisions and mirror calls out.
+//!
+//! A [`Steward`] has the policy wish, the gate judge and the keeper act, tells the policy what is
+//! really so, and explains everything in [`Notice`]s. [`Embedded`] is a steward over a simulated
+//! mirror API, for a sensor that has no AWS at hand: a demonstration, a rehearsal, a test.
+//!
+//! Pure: reports, answers and the time are arguments; nobody waits here.
+
+mod embedded;
+mod notice;
+mod observe;
+mod roll;
+mod setup;
+mod steward;
+
+pub use embedded::{Embedded, EmbeddedSetup};
+pub use notice::{Decided, Notice, Subject};
+pub use roll::Enrolled;
+pub use setup::{StewardSetup, bounds_of, guard_rules};
+pub use steward::{Command, Steward};

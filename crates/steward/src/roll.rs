@@ -1,0 +1,127 @@
+//! Who is looked after: sources by mirror address, interface, row.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use vxscope_policy::SourceKey;
+use vxscope_policy::rules::SourceFacts;
+use vxscope_units::MirrorSource;
+
+/// What is known of a source from outside its traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolled {
+    /// Who sends the copies.
+    pub mirror: MirrorSource,
+    /// The mirrored interface.
+    pub interface: String,
+    /// What it does.
+    pub role: String,
+    /// Where it is.
+    pub subnet: String,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
+}
+
+impl Enrolled {
+    /// A source of which only its address and VNI are known, with an interface by that name.
+    #[must_use]
+    pub fn bare(mirror: MirrorSource) -> Self {
+        let address = mirror.address.to_string().replace([':', '.'], "-");
+        Self {
+            interface: format!("eni-{address}-{}", mirror.vni),
+            mirror,
+            role: String::new(),
+            subnet: String::new(),
+            tags: Vec::new(),
+        }
+    }
+
+    pub(crate) fn facts(&self) -> SourceFacts<'_> {
+        SourceFacts {
+            eni: Some(&self.interface),
+            role: &self.role,
+            subnet: &self.subnet,
+            tags: &self.tags,
+            ..SourceFacts::bare(self.mirror)
+        }
+    }
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Roll {
+    sources: BTreeMap<SourceKey, Enrolled>,
+    by_mirror: BTreeMap<MirrorSource, SourceKey>,
+    /// Who has an address; `None` where tenants share it, and nobody can be told.
+    by_address: BTreeMap<IpAddr, Option<SourceKey>>,
+    groups: BTreeMap<(String, String), u32>,
+}
+
+impl Roll {
+    pub(crate) fn add(&mut self, key: SourceKey, enrolled: Enrolled) {
+        self.by_mirror.insert(enrolled.mirror, key);
+        self.by_address
+            .entry(enrolled.mirror.address)
+            .and_modify(|one| *one = None)
+            .or_insert(Some(key));
+        self.sources.insert(key, enrolled);
+    }
+
+    pub(crate) fn remove(&mut self, key: SourceKey) -> Option<Enrolled> {
+        let enrolled = self.sources.remove(&key)?;
+        self.by_mirror.remove(&enrolled.mirror);
+        let address = enrolled.mirror.address;
+        let mut others = self
+            .sources
+            .iter()
+            .filter(|(_, other)| other.mirror.address == address);
+        match (others.next(), others.next()) {
+            (None, _) => self.by_address.remove(&address),
+            (Some((only, _)), None) => self.by_address.insert(address, Some(*only)),
+            (Some(_), Some(_)) => None,
+        };
+        Some(enrolled)
+    }
+
+    pub(crate) fn get(&self, key: SourceKey) -> Option<&Enrolled> {
+        self.sources.get(&key)
+    }
+
+    pub(crate) fn key(&self, mirror: MirrorSource) -> Option<SourceKey> {
+        self.by_mirror.get(&mirror).copied()
+    }
+
+    pub(crate) fn at(&self, address: IpAddr) -> Option<SourceKey> {
+        self.by_address.get(&address).copied().flatten()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SourceKey, &Enrolled)> {
+        self.sources.iter().map(|(key, enrolled)| (*key, enrolled))
+    }
+
+    /// The number of a group; those of roles and subnets that are gone stay theirs.
+    pub(crate) fn group(&mut self, enrolled: &Enrolled) -> u32 {
+        let next = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        let place = if enrolled.subnet.is_empty() {
+            neighbourhood(enrolled.mirror.address)
+        } else {
+            enrolled.subnet.clone()
+        };
+        let group = (enrolled.role.clone(), place);
+        *self.groups.entry(group).or_insert(next)
+    }
+}
+
+/// Where the subnet is not known: addresses with the first 24 bits in common, of IPv6 64.
+fn neighbourhood(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
