@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vxscope_config::{
-    Choice, Config, ExportKind, FlowScope, Sources, UnknownSources, VlanMode, Way,
+    Choice, Config, ExportKind, FlowScope, Sources, Target, UnknownSources, VlanMode, Way,
 };
 use vxscope_units::{Binding, ByteSize, Prefix, Vni};
 
@@ -207,7 +207,7 @@ fn config() -> impl Strategy<Value = Config> {
             // So large that every part of it is large enough, unless there is next to no pool.
             config.rings.memory = ByteSize::mib(1 << 20);
             config.rings.enabled = rings.5 && rings.3 > 0.001;
-            config.export.kinds = export.0.into_iter().map(Way::of).collect();
+            config.export.kinds = export.0.into_iter().map(way).collect();
             config.export.decap.vlan = export.1;
             config.export.eve.strict = export.2;
             config.sources = sources;
@@ -246,4 +246,13 @@ fn sources() -> impl Strategy<Value = Sources> {
             listed: listed.collect(),
         }
     })
+}
+
+/// An output with a target where it needs one.
+fn way(kind: ExportKind) -> Way {
+    let target = match kind.target() {
+        Target::None => None,
+        Target::Needed(what) => Some(format!("/some where/\"{what}\"")),
+    };
+    Way { kind, target }
 }
