@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::Table;
 
 use super::price_file::Reader;
-use super::{Billing, Path, Range};
+use super::{Billing, Path, Range, Traffic};
 
 /// The price table that ships with the program.
 pub const PUBLISHED: &str = include_str!("prices.toml");
@@ -60,6 +60,28 @@ impl Card {
     #[must_use]
     pub const fn is_estimate(&self) -> bool {
         self.estimate
+    }
+
+    /// One session-hour.
+    #[must_use]
+    pub const fn session_hour(&self) -> Range {
+        self.rates.session_hour
+    }
+
+    /// One gigabyte on a path.
+    #[must_use]
+    pub const fn per_gigabyte(&self, path: Path) -> Range {
+        self.rates.per_gigabyte[path.index()]
+    }
+
+    /// What so much traffic costs on a path, from the least to the most encapsulation and price.
+    #[must_use]
+    pub fn data(&self, path: Path, traffic: Traffic) -> Range {
+        let price = self.per_gigabyte(path);
+        Range {
+            low: traffic.cost(path, false, price.low, self.gigabyte),
+            high: traffic.cost(path, true, price.high, self.gigabyte),
+        }
     }
 }
 

@@ -27,4 +27,5 @@ pub use compile::{
 pub use net::{Family, Net};
 pub use ports::Ports;
 pub use service::{Service, Use, request};
+pub(crate) use standard::DNS;
 pub use standard::{Standard, System};

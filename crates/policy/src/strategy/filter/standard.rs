@@ -110,7 +110,15 @@ impl Standard {
                     (Use::Asked, &MANAGEMENT),
                 ],
             ),
-            Self::Sentinel(system) => sentinel(self.name(), families, &system.never()),
+            Self::Sentinel(system) => request(
+                self.name(),
+                families,
+                [
+                    (Use::Asked, &DNS[..]),
+                    (Use::Tried, &system.never()),
+                    (Use::Used, &DNS),
+                ],
+            ),
         }
     }
 
@@ -166,16 +174,6 @@ fn everything(families: &[Family]) -> Vec<Wanted> {
         })
     });
     each.collect()
-}
-
-/// What no grade but off and no strategy gives up: DNS and never-traffic, then what answers DNS.
-pub(crate) fn sentinel(name: &str, families: &[Family], never: &[Service]) -> Request {
-    let lists = [
-        (Use::Asked, &DNS[..]),
-        (Use::Tried, never),
-        (Use::Used, &DNS),
-    ];
-    request(name, families, lists)
 }
 
 /// DNS past the resolver of the VPC, which needs no rule. DNS over TCP is left out: sources that
