@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use vxscope_config::Way;
 use vxscope_engine::Extract;
+use vxscope_policy::strategy::Strategy;
 use vxscope_sim::traffic::{Faults, FaultsError, Scenario, Size, Spec};
 
 /// A userspace VXLAN sensor for AWS VPC Traffic Mirroring.
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Status(AskArguments),
     /// Ask a running sensor for its mirror sources.
     Sources(AskArguments),
+    /// Plan what to mirror: strategies over an inventory, with coverage, cost, filters and advice.
+    Plan(PlanArguments),
     /// Check a configuration file and print every problem, or explain every key.
     CheckConfig(CheckConfigArguments),
 }
@@ -196,6 +199,48 @@ pub(crate) struct AskArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// Interfaces and roles: TOML, or JSON if the name ends in .json.
+    #[arg(long, value_name = "FILE", required_unless_present = "print_prices")]
+    pub(crate) inventory: Option<PathBuf>,
+    /// all, importance, information, junctions, access or sample; several are put together.
+    ///
+    /// Each is also shown alone, with what speaks against it and what helps.
+    #[arg(long, value_name = "NAME", value_parser = strategy, default_value = "all")]
+    pub(crate) strategy: Vec<Strategy>,
+    /// What sources get that no strategy wants: DNS and never-traffic, or no session at all.
+    #[arg(long, value_name = "WHAT", value_parser = ["sentinel", "none"], default_value = "sentinel")]
+    pub(crate) base: String,
+    /// Let a filter accept up to so many ports between two ranges, where the rest then fits.
+    #[arg(long, value_name = "PORTS", value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    pub(crate) widen: Option<u32>,
+    /// For the sample: at least so many of each role, Region and subnet.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(crate) sample_least: u32,
+    /// For the sample: so many percent of each.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) sample_percent: u32,
+    /// For the sample: decides who is next; keep it to yourself.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// For the sample: which turn it is.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) rotation: u64,
+    /// Prices of your own; what the file names replaces what ships.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+    /// Print every rule of every filter, too.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) filters: bool,
+    /// Print JSON: outcomes, sources, filters with their rules as EC2 names the fields.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the prices that ship, as a file to start from, and nothing else.
+    #[arg(long, exclusive = true)]
+    pub(crate) print_prices: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CheckConfigArguments {
     /// Configuration file to check; without it only what --set changes is checked.
     #[arg(value_name = "FILE")]
@@ -206,6 +251,13 @@ pub(crate) struct CheckConfigArguments {
     /// Print the default configuration with the meaning and the limits of every key.
     #[arg(long, conflicts_with_all = ["file", "set"])]
     pub(crate) print_default: bool,
+}
+
+fn strategy(text: &str) -> Result<Strategy, String> {
+    Strategy::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Strategy::ALL.iter().map(|one| one.name()).collect();
+        format!("one of {}", names.join(", "))
+    })
 }
 
 fn faults(text: &str) -> Result<Faults, String> {

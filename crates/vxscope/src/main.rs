@@ -8,6 +8,7 @@ mod configuration;
 mod demo;
 mod failure;
 mod generate;
+mod plan;
 mod progress;
 mod replay;
 mod report;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Status(arguments) => ask::status(&arguments),
         Command::Sources(arguments) => ask::sources(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::CheckConfig(arguments) => configuration::check(&arguments),
     };
     match result {

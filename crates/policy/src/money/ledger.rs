@@ -9,9 +9,9 @@ use super::path::{Path, Traffic};
 use super::{Account, Card, Pause, PriceTable, Prices, Statement, Usd};
 use crate::SourceKey;
 
-/// How long before the end of a paid hour a session should be deleted: a call takes seconds, a
-/// throttled one up to a minute, and one second too late pays another hour.
-pub const MARGIN_SECONDS: u64 = 60;
+/// How long a deletion may take that is asked for now: a call takes seconds, a throttled one up to
+/// a minute. An hour that ends sooner is taken for over, because one second too late pays another.
+pub const DELETION_SECONDS: u64 = 60;
 
 /// One account for each source that is enrolled, and one statement for all that are gone.
 #[derive(Clone, Debug)]
@@ -212,16 +212,16 @@ fn whole(number: f64) -> u64 {
     number as u64
 }
 
-/// The end of the hour that is paid anyway, less a margin, or `now` if that is over or billing is
-/// by the second. Where hours of the clock are selected they decide: they lose up to an hour at
-/// each end of a pause, started hours only at its beginning.
+/// The end of the hour that is paid anyway when a deletion that is asked for now is done; `now` if
+/// billing is by the second. Where hours of the clock are selected they decide: they lose up to an
+/// hour at each end of a pause, started hours only at its beginning.
 fn paid_until(selected: &[Billing], since: u64, now: u64) -> u64 {
-    let end = if selected.contains(&Billing::CalendarHour) {
-        (now / HOUR + 1) * HOUR
+    let done = now + DELETION_SECONDS;
+    if selected.contains(&Billing::CalendarHour) {
+        done.div_ceil(HOUR) * HOUR
     } else if selected.contains(&Billing::StartedHour) {
-        now + billing::unused_seconds(now, since)
+        done + billing::unused_seconds(done, since)
     } else {
         now
-    };
-    end.saturating_sub(MARGIN_SECONDS).max(now)
+    }
 }

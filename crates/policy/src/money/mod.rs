@@ -36,7 +36,7 @@ mod usd;
 pub use account::{Account, Calls};
 pub use billing::Billing;
 pub use ceiling::Ceiling;
-pub use ledger::{Ledger, MARGIN_SECONDS};
+pub use ledger::{DELETION_SECONDS, Ledger};
 pub use path::{Path, Traffic};
 pub use prices::{Card, PUBLISHED, PriceTable, Rates};
 pub use range::Range;

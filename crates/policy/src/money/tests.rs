@@ -171,17 +171,18 @@ fn a_pause_is_worth_its_worst_model_less_its_price() {
 }
 
 #[test]
-fn the_paid_hour_is_filled_with_a_margin() {
+fn the_paid_hour_is_filled_unless_a_deletion_would_come_too_late() {
     let until = |billing: &str, since: u64, now: u64| {
         let ledger = ledger(&format!("billing = [\"{billing}\"]"));
         ledger.paid_until(at(since), at(now)).seconds()
     };
     assert_eq!(until("second", 0, 100), 100);
-    assert_eq!(until("started_hour", 600, 700), 4_200 - MARGIN_SECONDS);
-    assert_eq!(until("started_hour", 600, 4_190), 4_190);
-    assert_eq!(until("started_hour", 600, 4_200), 4_200);
-    assert_eq!(until("calendar_hour", 600, 700), 3_600 - MARGIN_SECONDS);
-    assert_eq!(until("calendar_hour", 600, 3_600), 7_200 - MARGIN_SECONDS);
+    assert_eq!(until("started_hour", 600, 700), 4_200);
+    assert_eq!(until("started_hour", 600, 4_200 - DELETION_SECONDS), 4_200);
+    assert_eq!(until("started_hour", 600, 4_201 - DELETION_SECONDS), 7_800);
+    assert_eq!(until("calendar_hour", 600, 700), 3_600);
+    assert_eq!(until("calendar_hour", 600, 3_600 - DELETION_SECONDS), 3_600);
+    assert_eq!(until("calendar_hour", 600, 3_600), 7_200);
 }
 
 #[derive(Clone, Debug)]

@@ -231,7 +231,9 @@ impl Planner<'_> {
             outcome.month = outcome.month + sessions + data;
             outcome.undocumented += usize::from(estimate);
         }
-        outcome.bytes_permille = (bytes > 0).then(|| (whole * 1_000 / bytes) as u64);
+        outcome.bytes_permille = (whole * 1_000)
+            .checked_div(bytes)
+            .and_then(|permille| u64::try_from(permille).ok());
         outcome.chances = self.chances(sources);
         if strategies.contains(&Strategy::Sample) {
             outcome.rotations = self.rotations();

@@ -6,6 +6,7 @@ mod frozen;
 mod generate;
 mod live;
 mod neighbour;
+mod plan;
 mod replay;
 mod run;
 mod sensor;
