@@ -23,6 +23,7 @@ const EDGES: &[(&str, &str)] = &[
     ("capture", "units wire pcap linux"),
     ("flow", "units wire memory"),
     ("account", "units wire flow"),
+    ("signals", "units wire flow account report"),
     ("export", "units flow pcap"),
     ("api", "report"),
     (

@@ -1,0 +1,68 @@
+//! A small keyed hash for what is remembered only as a hash.
+
+use std::net::IpAddr;
+
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): every input bit moves every output bit.
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}
+
+/// Hash of a few words under a seed.
+pub(crate) fn hash(seed: u64, words: impl IntoIterator<Item = u64>) -> u64 {
+    words
+        .into_iter()
+        .fold(mix(seed), |hash, word| mix(hash ^ word))
+}
+
+/// Hash of a text under a seed.
+pub(crate) fn hash_bytes(seed: u64, bytes: impl Iterator<Item = u8>) -> u64 {
+    let (mut hash, mut word, mut length) = (mix(seed), 0_u64, 0_u64);
+    for byte in bytes {
+        word = word << 8 | u64::from(byte);
+        length += 1;
+        if length.is_multiple_of(8) {
+            hash = mix(hash ^ word);
+            word = 0;
+        }
+    }
+    mix(mix(hash ^ word) ^ length)
+}
+
+/// An address as two words; the families are apart.
+pub(crate) fn words(address: IpAddr) -> [u64; 2] {
+    match address {
+        IpAddr::V4(address) => [u64::MAX, u64::from(address.to_bits())],
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the two halves of the address"
+            )]
+            [(bits >> 64) as u64, bits as u64]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{hash, hash_bytes};
+
+    #[test]
+    fn the_seed_the_order_and_the_length_count() {
+        let hashes = [
+            hash(1, [1, 2]),
+            hash(2, [1, 2]),
+            hash(1, [2, 1]),
+            hash_bytes(1, b"a".iter().copied()),
+            hash_bytes(1, b"\0a".iter().copied()),
+            hash_bytes(1, b"aaaaaaaa".iter().copied()),
+            hash_bytes(1, b"aaaaaaaa\0".iter().copied()),
+        ];
+        for (number, hash) in hashes.iter().enumerate() {
+            assert!(!hashes[..number].contains(hash), "{number}");
+        }
+    }
+}
