@@ -23,6 +23,7 @@ mod place;
 mod print;
 mod read;
 mod relation;
+mod role;
 mod section;
 mod source;
 mod suggest;
@@ -32,9 +33,10 @@ use read::Reader;
 
 pub use field::Choice;
 pub use place::{Place, Problem};
+pub use role::Role;
 pub use section::{
     Api, Capture, Config, Decap, Decapsulation, Eve, Export, Flow, FlowScope, Handoff,
-    PairTimeouts, Report, Rings, Sources, TcpTimeouts, Timeouts, UnknownSources, VlanMode,
+    PairTimeouts, Report, Rings, Signals, Sources, TcpTimeouts, Timeouts, UnknownSources, VlanMode,
 };
 pub use way::{ExportKind, Target, Way};
 

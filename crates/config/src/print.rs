@@ -4,6 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 use crate::Config;
+use crate::role;
 use crate::section::{Key, keys};
 use crate::source;
 
@@ -11,7 +12,7 @@ impl Config {
     /// All keys as TOML; [`Config::parse`] gives the same configuration back.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        self.print(|_| String::new()) + &source::print(self)
+        self.print(|_| String::new()) + &role::print(self) + &source::print(self)
     }
 
     /// The default configuration with the meaning and the limits of every key as comments.
@@ -20,7 +21,7 @@ impl Config {
         let head =
             "# vxscope: every key with its default. Only what differs needs to be written.\n";
         let keys = Self::default().print(explain);
-        format!("{head}{keys}{}", source::EXPLAINED)
+        format!("{head}{keys}{}{}", role::EXPLAINED, source::EXPLAINED)
     }
 
     fn print(&self, before: impl Fn(&Key) -> String) -> String {

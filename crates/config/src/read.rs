@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 use crate::Config;
 use crate::place::{Lines, Place, Problem, printable};
 use crate::relation::RELATIONS;
+use crate::role;
 use crate::section::{Key, join, keys};
 use crate::source;
 use crate::suggest::suggest;
@@ -109,6 +110,8 @@ impl Reader {
         }
         let conflicts = source::conflicts(&self.config.sources.listed, &self.source_places);
         self.problems.extend(conflicts);
+        let unknown = role::unknown(&self.config, &self.source_places);
+        self.problems.extend(unknown);
         self.problems.sort_by(|a, b| a.place.cmp(&b.place));
         if self.problems.is_empty() {
             Ok(self.config)
@@ -155,6 +158,8 @@ impl Reader {
             self.refused.insert(path.to_owned());
         } else if path == source::LIST {
             self.read_sources(value, origin);
+        } else if path == role::LIST {
+            self.read_roles(value, origin);
         } else if let Some(key) = find(path) {
             self.read_key(key, path, value, origin);
         } else if !is_section(path) {
@@ -194,6 +199,16 @@ impl Reader {
         self.problems.extend(listed.problems);
         self.config.sources.listed = listed.bindings;
         self.source_places = listed.places;
+    }
+
+    fn read_roles(&mut self, value: &Spanned<DeValue<'_>>, origin: &Origin<'_>) {
+        let text = source::Text {
+            place: &|span| origin.place(span),
+            found: &|value| found(value, origin),
+        };
+        let (roles, problems) = role::read(value, &text);
+        self.problems.extend(problems);
+        self.config.signals.roles = roles;
     }
 
     fn refuse(&mut self, path: &str, place: Place, message: String) {
@@ -270,7 +285,7 @@ fn unknown(path: &str) -> String {
         }
     }
     if section.is_empty() {
-        names.push(source::LIST.to_owned());
+        names.extend([role::LIST.to_owned(), source::LIST.to_owned()]);
     }
     if names.is_empty() {
         return "unknown key".to_owned();

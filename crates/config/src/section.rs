@@ -10,6 +10,7 @@ use toml::de::DeValue;
 use vxscope_units::{BindTable, Binding, ByteSize, Unknown};
 
 use crate::field::{Field, choice};
+use crate::role::Role;
 use crate::way::{ExportKind, Way};
 
 /// One row of the table: a key, and how to get at its value in a [`Config`].
@@ -51,7 +52,7 @@ pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
     SECTIONS.iter().copied().flatten()
 }
 
-const SECTIONS: [&[Key]; 17] = [
+const SECTIONS: &[&[Key]] = &[
     Config::KEYS,
     Capture::KEYS,
     Decapsulation::KEYS,
@@ -63,6 +64,7 @@ const SECTIONS: [&[Key]; 17] = [
     ICMP_KEYS,
     OTHER_KEYS,
     Rings::KEYS,
+    Signals::KEYS,
     Export::KEYS,
     Eve::KEYS,
     Decap::KEYS,
@@ -153,6 +155,8 @@ section! {
     flow: Flow,
     => /// Rings of recent packets.
     rings: Rings,
+    => /// What the traffic of a source shows.
+    signals: Signals,
     => /// Outputs.
     export: Export,
     => /// Reports of a live run.
@@ -412,6 +416,19 @@ choice! {
         /// Two tags that hold the VNI without loss.
         Qinq = "qinq",
     }
+}
+
+section! {
+    /// The signals of a source: what its traffic is for, and what in it is relevant.
+    pub struct Signals at |config| config.signals;
+
+    /// Memory for what was seen before, all sources together; each takes about 12 KiB when its
+    /// first flow is answered. At the limit further sources get none: their relevant events are
+    /// counted as `facts_unheld`, and they are shown as `saturated`.
+    memory: ByteSize = ByteSize::mib(256), ["signals" "memory"] ByteSize::kib(16)..=SIZE_MAX;
+
+    => /// What machines of a role never serve, each written as `[[role]]`.
+    roles: Vec<Role>,
 }
 
 section! {

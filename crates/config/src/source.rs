@@ -10,11 +10,12 @@ use vxscope_units::{BindTable, Binding, ConflictKind, Prefix, PrefixError, Vni};
 use crate::Config;
 use crate::field::Field;
 use crate::place::{Place, Problem};
+use crate::role;
 
 /// The name of the list.
 pub(crate) const LIST: &str = "source";
 /// Its keys.
-const KEYS: [&str; 5] = ["address", "vni", "name", "eni", "expected"];
+const KEYS: [&str; 6] = ["address", "vni", "name", "eni", "role", "expected"];
 /// Longest name of a source: it stands in tables and labels.
 const NAME_MAX: usize = 64;
 /// The largest VNI.
@@ -30,6 +31,7 @@ pub(crate) const EXPLAINED: &str = r#"
 # vni = 7                           # only with this VNI; any without it
 # name = "broker-1"                 # shown in sources.json; at most 64 characters
 # eni = "eni-0123456789abcdef0"     # the mirrored interface; shown in sources.json
+# role = "linux"                    # what it never serves: linux, windows, web-server, or a [[role]]
 # expected = true                   # the summary warns when nothing came from it; default false
 "#;
 
@@ -114,6 +116,7 @@ struct Others {
     vni: Option<Vni>,
     name: Option<String>,
     eni: Option<String>,
+    role: Option<String>,
     expected: bool,
 }
 
@@ -142,6 +145,10 @@ impl Others {
                 let allowed = "the id of a network interface, like \"eni-0123456789abcdef0\"";
                 self.eni = Some(eni.ok_or_else(|| refuse(allowed))?.to_owned());
             }
+            "role" => {
+                let role = raw.as_str().filter(|role| role::is_name(role));
+                self.role = Some(role.ok_or_else(|| refuse(role::NAME_ALLOWED))?.to_owned());
+            }
             _ => {
                 let expected = bool::read(raw, &());
                 self.expected = expected.ok_or_else(|| refuse(&bool::allowed(&())))?;
@@ -156,6 +163,7 @@ impl Others {
             vni: self.vni,
             name: self.name,
             eni: self.eni,
+            role: self.role,
             expected: self.expected,
         }
     }
@@ -231,7 +239,11 @@ pub(crate) fn print(config: &Config) -> String {
         if let Some(vni) = binding.vni {
             let _ = writeln!(text, "vni = {vni}");
         }
-        for (key, value) in [("name", &binding.name), ("eni", &binding.eni)] {
+        for (key, value) in [
+            ("name", &binding.name),
+            ("eni", &binding.eni),
+            ("role", &binding.role),
+        ] {
             if let Some(value) = value {
                 let _ = writeln!(text, "{key} = {}", quoted(value));
             }

@@ -32,10 +32,10 @@ fn is_writers(kind: ExportKind) -> bool {
 
 /// Frames or records.
 fn offered(kind: ExportKind) -> Offered {
-    if kind.takes_frames() {
-        Offered::Frames
-    } else {
-        Offered::Records
+    match kind {
+        ExportKind::Eve => Offered::RecordsAndAnomalies,
+        frames if frames.takes_frames() => Offered::Frames,
+        _ => Offered::Records,
     }
 }
 

@@ -9,6 +9,7 @@ mod clock;
 mod command;
 mod error;
 mod exits;
+mod follower;
 mod handoff;
 mod live;
 mod neighbour;

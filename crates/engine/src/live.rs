@@ -125,7 +125,8 @@ pub fn run(
     let dir = start::folder(&live.out)?;
     let interval = Duration::from_millis(live.config.report.interval_milliseconds.into());
     let pulse = Arc::new(Pulse::new(clock, plan.workers.get().into()));
-    let mut account = Account::new(about(live, &plan, clock));
+    let desk = plan.desk(&live.config, plan.limits.hash_seed);
+    let mut account = Account::new(about(live, &plan, clock), desk.clone());
     let first = account.snapshot(clock.at(Duration::ZERO), Duration::ZERO, &[], false);
     let serving = Serving::start(live, pulse.clone(), first)?;
     let wishes = Wishes {
@@ -136,12 +137,13 @@ pub fn run(
         ..start::wishes(&live.config, Arc::new(Wanted::default()))
     };
     let (lines, outlets) = start::connect(&wishes, &plan, &live.config);
-    let mut workers = start::workers(&plan, start::Takes::All, &admission, outlets)?;
+    let mut workers = start::workers(&plan, start::Takes::All, &admission, &desk, outlets)?;
     workers.iter_mut().for_each(Worker::prefault);
     let opened = settings(live, &plan, interface).open()?;
     // A run that cannot start must not cost the files of the one before.
     let crashed = dir.keep_crashed()?;
-    let sinks = start::sinks(&live.config, dir.clone(), false, Some(deadline.clone()))?;
+    let deadline_of_sinks = Some(deadline.clone());
+    let sinks = start::sinks(&live.config, dir.clone(), &desk, false, deadline_of_sinks)?;
     let expected = sinks.expected.clone();
     let board = sinks.board.clone();
     let doubts = doubts(&admission);
@@ -220,6 +222,7 @@ pub fn run(
         elapsed: clock.elapsed(),
         kernel,
         table: commands.bind_table(),
+        desk,
     };
     let mut ended = summary::conclude(plan, finished);
     ended.outcome.summary.warnings.extend(neighbours.finish());

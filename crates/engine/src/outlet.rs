@@ -1,4 +1,5 @@
-//! A worker's way out: frames in pooled chunks, flow records in batches, over one bounded channel.
+//! A worker's way out: frames in pooled chunks, flow records and facts in batches, over one bounded
+//! channel.
 //!
 //! A replay is a finite source: the worker waits when the writer is behind, and sheds nothing. A
 //! live source never waits: what finds no room is shed and counted, and capture goes on.
@@ -8,15 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
-use vxscope_export::{ExtractedFlow, FrameChunk, Shed, SinkCount};
+use vxscope_export::{ExtractedFlow, FrameChunk, Offered, Ordered, Shed, SinkCount};
 use vxscope_flow::{CommunityId, FlowRecord, StoredFrames};
+use vxscope_signals::{Book, Fact};
 use vxscope_units::{MirrorSource, Timestamp};
 
 use crate::clock::Drift;
 use crate::stop::Deadline;
 
-/// Records sent together.
-const RECORDS: usize = 256;
+/// Records and facts sent together.
+const ITEMS: usize = 256;
 /// How often a worker that waits at its end looks whether its time is up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -25,14 +27,32 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) enum Delivery {
     /// Frames, and no further one up to the chunk's `through`.
     Frames(FrameChunk),
-    /// Flow records, and no further one closed at this position or before.
-    Records(Vec<FlowRecord>, u64),
+    /// Flow records and facts, and no further one of this position or before.
+    Items(Vec<Item>, u64),
     /// The packets of one flow, as asked for.
     Extracted(Box<Extraction>),
     /// Input records walked: nothing further is to come up to this one.
     Reached(u64),
     /// Nothing further is to come.
     End,
+}
+
+/// What a worker tells in the order of the input.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    /// A flow ended.
+    Flow(FlowRecord),
+    /// A fact about a source's traffic, and when by the wall clock.
+    Fact(Fact, Timestamp),
+}
+
+impl Ordered for Item {
+    fn order(&self) -> (u64, u64) {
+        match self {
+            Self::Flow(record) => record.order(),
+            Self::Fact(fact, _) => fact.order(),
+        }
+    }
 }
 
 /// Flows whose packets are asked for.
@@ -130,6 +150,25 @@ pub(crate) struct Lost {
     pub(crate) frames: SinkCount,
     /// Of each sink for flow records.
     pub(crate) records: SinkCount,
+    /// Of the sinks for never hits.
+    pub(crate) never_hits: SinkCount,
+    /// Facts: events that nobody will know of.
+    pub(crate) facts: u64,
+}
+
+impl Lost {
+    /// What a sink did not get.
+    pub(crate) fn of(&self, offered: Offered) -> SinkCount {
+        match offered {
+            Offered::Frames => self.frames,
+            Offered::Records => self.records,
+            Offered::RecordsAndAnomalies => {
+                let mut both = self.records;
+                both.merge(&self.never_hits);
+                both
+            }
+        }
+    }
 }
 
 /// See the module.
@@ -139,7 +178,7 @@ pub(crate) struct Outlet {
     sender: Sender<Delivery>,
     pool: Receiver<FrameChunk>,
     chunk: Option<FrameChunk>,
-    records: Vec<FlowRecord>,
+    items: Vec<Item>,
     reported: u64,
     reached: u64,
     lost: Lost,
@@ -158,7 +197,7 @@ impl Outlet {
             sender,
             pool,
             chunk: None,
-            records: Vec::with_capacity(RECORDS),
+            items: Vec::with_capacity(ITEMS),
             reported: 0,
             reached: 0,
             lost: Lost::default(),
@@ -230,12 +269,21 @@ impl Outlet {
         if self.wishes.records {
             let mut record = record.clone();
             record.closed = self.drift.wall(record.closed);
-            let closed_at = record.closed_at;
-            self.records.push(record);
-            if self.records.len() == RECORDS {
-                // Others may follow at this very position.
-                self.send_records(closed_at.saturating_sub(1));
-            }
+            self.item(Item::Flow(record));
+        }
+    }
+
+    /// Something happened in a source's traffic.
+    pub(crate) fn fact(&mut self, fact: Fact) {
+        self.item(Item::Fact(fact, self.drift.wall(fact.now)));
+    }
+
+    fn item(&mut self, item: Item) {
+        let (position, _) = item.order();
+        self.items.push(item);
+        if self.items.len() == ITEMS {
+            // Others may follow at this very position.
+            self.send_items(position.saturating_sub(1));
         }
     }
 
@@ -246,7 +294,7 @@ impl Outlet {
         if index.saturating_sub(self.reported) >= self.wishes.report_every {
             self.reported = index;
             self.send_chunk(index);
-            self.send_records(position_after(index));
+            self.send_items(position_after(index));
             self.send(Delivery::Reached(index));
         }
     }
@@ -264,7 +312,7 @@ impl Outlet {
     pub(crate) fn finish(&mut self) -> Lost {
         self.end();
         self.send_chunk(self.reached);
-        self.send_records(u64::MAX);
+        self.send_items(u64::MAX);
         self.send(Delivery::End);
         self.lost
     }
@@ -276,10 +324,10 @@ impl Outlet {
         }
     }
 
-    fn send_records(&mut self, through: u64) {
-        if !self.records.is_empty() {
-            let records = std::mem::replace(&mut self.records, Vec::with_capacity(RECORDS));
-            self.send(Delivery::Records(records, through));
+    fn send_items(&mut self, through: u64) {
+        if !self.items.is_empty() {
+            let items = std::mem::replace(&mut self.items, Vec::with_capacity(ITEMS));
+            self.send(Delivery::Items(items, through));
         }
     }
 
@@ -309,8 +357,17 @@ impl Outlet {
                 chunk.clear();
                 self.chunk = Some(chunk);
             }
-            Delivery::Records(records, _) => {
-                self.lost.records.add_shed(reason, records.len() as u64);
+            Delivery::Items(items, _) => {
+                for item in items {
+                    match item {
+                        Item::Flow(_) => self.lost.records.add_shed(reason, 1),
+                        Item::Fact(fact, _) => {
+                            self.lost.facts += 1;
+                            let is_output = u64::from(Book::is_output(&fact));
+                            self.lost.never_hits.add_shed(reason, is_output);
+                        }
+                    }
+                }
             }
             // Said again with the next report.
             Delivery::Reached(_) => {}

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use vxscope_config::{Config, FlowScope as ConfigScope, PairTimeouts};
 use vxscope_flow::{Admission, FlowLimits, FlowScope, RingSizes, Timeout, Timeouts};
+use vxscope_signals::{Book, BookLimits, Role, Roles};
 use vxscope_units::{BindTable, ByteSize};
 use vxscope_wire::{Options, Ports};
 
 use crate::error::EngineError;
+use crate::follower::Desk;
 
 /// What every worker is made from; all workers get the same.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,14 @@ impl Plan {
         })
     }
 
+    /// Where the signals of all sources come together. `seed` keys hashes that show in no output
+    /// but by chance: two things may be taken for one.
+    pub(crate) fn desk(&self, config: &Config, seed: u64) -> Arc<Desk> {
+        let memory = config.signals.memory.get();
+        let limits = BookLimits::new(memory, self.limits.sources_max, seed);
+        Desk::new(roles(config), seed, Book::new(limits))
+    }
+
     /// Bytes that the rings of all workers reserve.
     #[must_use]
     pub fn ring_bytes(&self) -> u64 {
@@ -107,6 +117,14 @@ pub(crate) fn admission(config: &Config) -> Result<Admission, EngineError> {
         unknown: config.sources.unknown.with(&table),
         table: Arc::new(table),
     })
+}
+
+fn roles(config: &Config) -> Roles {
+    let mut roles = Roles::default();
+    for role in &config.signals.roles {
+        roles.put(Role::new(role.name.clone(), role.never.iter().copied()));
+    }
+    roles
 }
 
 fn ports(ports: &[u16]) -> Result<Ports, EngineError> {

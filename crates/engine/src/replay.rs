@@ -134,12 +134,14 @@ pub fn replay(
     } else {
         plan::admission(&replay.config)?
     };
+    let desk = plan.desk(&replay.config, replay.config.seed);
     let opened = open(&replay.inputs);
     // After the inputs are open, because one may lie in the output folder; before the first
     // error is returned, so that no earlier run's outputs pass for this one's.
     let sinks = start::sinks(
         &replay.config,
         start::folder(&replay.out)?,
+        &desk,
         !replay.extract.is_empty(),
         None,
     )?;
@@ -152,7 +154,7 @@ pub fn replay(
     } else {
         Takes::Own
     };
-    let workers = start::workers(&plan, takes, &admission, outlets)?;
+    let workers = start::workers(&plan, takes, &admission, &desk, outlets)?;
     let bytes_total = inputs.iter().map(Input::total_bytes).sum();
     let progress = |bytes, packets| {
         progress(Progress {
@@ -179,6 +181,7 @@ pub fn replay(
         elapsed: stopwatch.elapsed(),
         kernel: Kernel::default(),
         table: admission.table,
+        desk,
     };
     let ended = summary::conclude(plan, finished);
     ended.write(&dir)?;

@@ -17,6 +17,7 @@ use vxscope_wire::steer::Steering;
 use crate::accounting::Board;
 use crate::error::EngineError;
 use crate::exits;
+use crate::follower::{Desk, Follower};
 use crate::handoff::{CHUNKS_PER_SINK, Handoff};
 use crate::outlet::{Outlet, Pace, Wanted, Wishes};
 use crate::plan::Plan;
@@ -54,6 +55,7 @@ pub(crate) fn folder(out: &Path) -> Result<OutputDir, EngineError> {
 pub(crate) fn sinks(
     config: &Config,
     dir: OutputDir,
+    desk: &Arc<Desk>,
     extract: bool,
     deadline: Option<Arc<Deadline>>,
 ) -> Result<Sinks, EngineError> {
@@ -82,6 +84,7 @@ pub(crate) fn sinks(
         overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
         handoff: Handoff::start(exits::open(config, &dir, haste)?, deadline.clone(), &board)?,
         expected: exits::expected(config),
+        desk: desk.clone(),
         extract,
         decap,
         dir,
@@ -134,19 +137,26 @@ pub(crate) fn workers(
     plan: &Plan,
     takes: Takes,
     admission: &Admission,
+    desk: &Arc<Desk>,
     outlets: Vec<Outlet>,
 ) -> Result<Vec<Worker>, EngineError> {
     let numbered = outlets.into_iter().enumerate();
     numbered
         .map(|(number, outlet)| {
-            let mut worker = worker(plan, takes, number, outlet)?;
+            let mut worker = worker(plan, takes, number, desk, outlet)?;
             worker.admit(admission.clone());
             Ok(worker)
         })
         .collect()
 }
 
-fn worker(plan: &Plan, takes: Takes, number: usize, outlet: Outlet) -> Result<Worker, EngineError> {
+fn worker(
+    plan: &Plan,
+    takes: Takes,
+    number: usize,
+    desk: &Arc<Desk>,
+    outlet: Outlet,
+) -> Result<Worker, EngineError> {
     let limits = plan.limits;
     let shares = takes != Takes::All && plan.workers.get() > 1;
     let role = Role {
@@ -162,6 +172,7 @@ fn worker(plan: &Plan, takes: Takes, number: usize, outlet: Outlet) -> Result<Wo
         Fragments::new(plan.fragments_max, limits.hash_seed),
         Flows::try_new(limits).map_err(EngineError::Memory)?,
         Ledger::new(limits.sources_max),
+        Follower::new(desk.clone(), limits.sources_max),
         outlet,
     ))
 }

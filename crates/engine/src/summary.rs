@@ -8,17 +8,20 @@ use vxscope_account::{Counted, Counts, Row, Statement};
 use vxscope_capture::CaptureError;
 use vxscope_export::summary::{
     FlowSummary, FrameSummary, InputError, InputSummary, PacketSummary, ReaderSummary, RingSummary,
-    SCHEMA, VlanSummary,
+    SCHEMA, SignalSummary, VlanSummary,
 };
 use vxscope_export::{
     Offered, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount, SinkOutcome, SourceSummary,
     Summary, write_quarantine, write_sources, write_summary,
 };
 use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
+use vxscope_report::{Category, EventKind, Signals};
+use vxscope_signals::{Book, Events, signals};
 use vxscope_units::{BindTable, Binding, MirrorSource};
 use vxscope_wire::Reject;
 
 use crate::error::EngineError;
+use crate::follower::Desk;
 use crate::plan::Plan;
 use crate::replay::{Outcome, Walked};
 use crate::worker::WorkerReport;
@@ -37,6 +40,8 @@ pub(crate) struct Finished {
     pub(crate) kernel: Kernel,
     /// What is known of mirror sources at the end.
     pub(crate) table: Arc<BindTable>,
+    /// What became of the facts.
+    pub(crate) desk: Arc<Desk>,
 }
 
 /// What the kernel kept from us.
@@ -76,6 +81,7 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
         elapsed,
         kernel,
         table,
+        desk,
     } = finished;
     let mut statement = Statement::default();
     for report in &walked.reports {
@@ -123,7 +129,14 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
         .filter(|extracted| extracted.complete)
         .count();
     summary.warnings.extend(silent(&table, &statement));
-    let rows = source_rows(&statement, &table);
+    let book = desk.book();
+    let rows = source_rows(&statement, &table, &book);
+    summary.signals = SignalSummary {
+        events: events(&rows),
+        facts_shed: walked.reports.iter().map(|it| it.lost.facts).sum(),
+        facts_unheld: book.unheld(),
+    };
+    drop(book);
     let quarantine = quarantine_rows(&statement);
     let outcome = Outcome {
         summary,
@@ -153,10 +166,7 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
 fn lost(offered: Offered, reports: &[WorkerReport]) -> SinkCount {
     let mut count = SinkCount::default();
     for report in reports {
-        count.merge(match offered {
-            Offered::Frames => &report.lost.frames,
-            Offered::Records => &report.lost.records,
-        });
+        count.merge(&report.lost.of(offered));
     }
     count
 }
@@ -204,6 +214,11 @@ fn there(offered: Offered, statement: &Statement) -> (u64, &'static str) {
     match offered {
         Offered::Frames => (statement.decapsulated, "decapsulated"),
         Offered::Records => (statement.totals().closed.sum(), "flows closed"),
+        Offered::RecordsAndAnomalies => {
+            let totals = statement.totals();
+            let there = totals.closed.sum() + totals.never_hits;
+            (there, "flows closed + never hits")
+        }
     }
 }
 
@@ -262,17 +277,36 @@ fn reasons<R: Counted, const N: usize>(counts: &Counts<N>) -> Reasons {
     counts.occurred::<R>().collect()
 }
 
-fn source_rows(statement: &Statement, table: &BindTable) -> Vec<SourceSummary> {
-    let named = statement
-        .rows
-        .iter()
-        .map(|(source, row)| source_row(Some(*source), row, table.find(*source)));
+/// Relevant events of all sources.
+fn events(rows: &[SourceSummary]) -> Reasons {
+    let mut events = Reasons::default();
+    for row in rows {
+        events.merge(&row.events);
+    }
+    events
+}
+
+fn source_rows(statement: &Statement, table: &BindTable, book: &Book) -> Vec<SourceSummary> {
+    let named = statement.rows.iter().map(|(source, row)| {
+        let signals = signals(row, book.events(*source));
+        source_row(Some(*source), row, table.find(*source), &signals)
+    });
     let overflow = &statement.overflow;
-    let overflow = (overflow.packets > 0).then(|| source_row(None, overflow, None));
+    let overflow = (overflow.packets > 0).then(|| {
+        let signals = signals(overflow, Events::without_memory());
+        source_row(None, overflow, None, &signals)
+    });
     named.chain(overflow).collect()
 }
 
-fn source_row(source: Option<MirrorSource>, row: &Row, binding: Option<&Binding>) -> SourceSummary {
+fn source_row(
+    source: Option<MirrorSource>,
+    row: &Row,
+    binding: Option<&Binding>,
+    signals: &Signals,
+) -> SourceSummary {
+    let categories = Category::ALL.iter();
+    let kinds = EventKind::ALL.iter();
     SourceSummary {
         outer_ip: source.map(|source| source.address),
         vni: source.map(|source| source.vni.get()),
@@ -288,6 +322,16 @@ fn source_row(source: Option<MirrorSource>, row: &Row, binding: Option<&Binding>
         last_seen: row.last_seen.unwrap_or_default(),
         eni: binding.and_then(|binding| binding.eni.clone()),
         name: binding.and_then(|binding| binding.name.clone()),
+        role: binding.and_then(|binding| binding.role.clone()),
+        categories: categories
+            .map(|it| (it.name(), signals.bytes_of(*it)))
+            .collect(),
+        failed: signals.failed,
+        dns_queries: signals.dns_queries,
+        events: kinds
+            .map(|it| (it.name(), signals.events_of(*it)))
+            .collect(),
+        saturated: signals.saturated,
     }
 }
 

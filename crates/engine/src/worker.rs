@@ -10,8 +10,8 @@ use arrayvec::ArrayVec;
 use vxscope_account::{Frame, Ledger, Row, Statement};
 use vxscope_capture::udp::UdpBatch;
 use vxscope_flow::{
-    Admission, CloseReason, Closing, FlowRecord, Flows, Fragments, Joined, Packet, Prepared,
-    Sources, StoredFrames, Verdict,
+    Admission, CloseReason, Closing, FlowRecord, FlowSoFar, Flows, Fragments, Joined, Label,
+    Milestone, Packet, Prepared, Sources, StoredFrames, Verdict,
 };
 use vxscope_memory::prefetch_bytes;
 use vxscope_pcap::Record;
@@ -23,6 +23,7 @@ use vxscope_wire::{
 };
 
 use crate::clock::Drift;
+use crate::follower::{Follower, is_dns};
 use crate::outlet::{Lost, Outlet};
 
 /// Records handled in one set of passes: enough to overlap misses, few enough to stay in L1.
@@ -58,6 +59,7 @@ pub(crate) struct Worker {
     fragments: Fragments,
     flows: Flows,
     ledger: Ledger,
+    follower: Follower,
     outlet: Outlet,
     clock: Clock,
     scratch: Vec<u8>,
@@ -131,6 +133,7 @@ impl Worker {
         fragments: Fragments,
         flows: Flows,
         ledger: Ledger,
+        follower: Follower,
         outlet: Outlet,
     ) -> Self {
         let (clock, scratch, pass) = (Clock::default(), Vec::new(), Box::default());
@@ -140,6 +143,7 @@ impl Worker {
             fragments,
             flows,
             ledger,
+            follower,
             outlet,
             clock,
             scratch,
@@ -285,6 +289,7 @@ impl Worker {
 
     /// Which sources are known from now on.
     pub(crate) fn admit(&mut self, admission: Admission) {
+        self.follower.admit(admission.table.clone());
         self.sources.admit(admission);
     }
 
@@ -397,6 +402,7 @@ impl Worker {
             pass,
             flows,
             ledger,
+            follower,
             outlet,
             clock,
             ..
@@ -405,7 +411,11 @@ impl Worker {
         for one in pending {
             flows.prefetch(&one.prepared);
         }
-        let mut ends = Ends { ledger, outlet };
+        let mut ends = Ends {
+            ledger,
+            follower,
+            outlet,
+        };
         let mut ticks = ticks.iter().peekable();
         for (one, frame) in pending.iter().zip(frames) {
             while let Some(tick) = ticks.next_if(|tick| at_tick(tick.index) < one.packet.index) {
@@ -428,6 +438,7 @@ impl Worker {
         let look_back = self.look_back();
         let mut ends = Ends {
             ledger: &mut self.ledger,
+            follower: &mut self.follower,
             outlet: &mut self.outlet,
         };
         let end = at_tick(self.clock.next_index);
@@ -456,6 +467,10 @@ fn observe(flows: &mut Flows, ends: &mut Ends<'_>, pending: &Pending, frame: &[u
         observed,
     };
     ends.ledger.count(packet.source, &counted);
+    if is_dns(observed.label) {
+        let (ledger, outlet) = (&mut *ends.ledger, &mut *ends.outlet);
+        ends.follower.handle_dns(packet, frame, ledger, outlet);
+    }
     ends.outlet.frame(
         packet.index / 2,
         packet.timestamp,
@@ -506,9 +521,10 @@ fn bare(frame: &[u8], original_len: u32) -> Result<Decapsulated<'_>, Reject> {
     })
 }
 
-/// Where ended flows go: into the ledger and to the outputs.
+/// Where flows go: into the ledger, to who follows them, and to the outputs.
 struct Ends<'a> {
     ledger: &'a mut Ledger,
+    follower: &'a mut Follower,
     outlet: &'a mut Outlet,
 }
 
@@ -523,5 +539,11 @@ impl Closing for Ends<'_> {
 
     fn count_closed(&mut self, source: SourceId, reason: CloseReason) {
         self.ledger.close(source, reason);
+    }
+
+    fn handle_milestone(&mut self, flow: &FlowSoFar, milestone: Milestone) -> Label {
+        let (ledger, outlet) = (&mut *self.ledger, &mut *self.outlet);
+        self.follower
+            .handle_milestone(flow, milestone, ledger, outlet)
     }
 }

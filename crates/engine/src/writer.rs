@@ -8,15 +8,18 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 use vxscope_export::{
-    ConnLog, DecapWriter, EveLog, ExportError, Extracted, FlowWriter, FrameChunk, FrameMerge,
-    Merge, Offered, OutputDir, Overlap, Shed, SinkOutcome, VlanMode,
+    Anomaly, ConnLog, DecapWriter, EveLog, ExportError, Extracted, FlowWriter, FrameChunk,
+    FrameMerge, Merge, Offered, OutputDir, Overlap, Shed, SinkOutcome, VlanMode,
 };
 use vxscope_flow::FlowRecord;
+use vxscope_report::EventKind;
+use vxscope_signals::{Fact, FactKind};
 use vxscope_units::{MirrorSource, Timestamp};
 
 use crate::accounting::{Board, Seat};
+use crate::follower::Desk;
 use crate::handoff::Handoff;
-use crate::outlet::{Delivery, Extraction, position_after};
+use crate::outlet::{Delivery, Extraction, Item, position_after};
 use crate::stop::Deadline;
 
 /// How old the newest line of a hidden file may be in a live run, in nanoseconds: what a crash
@@ -41,6 +44,8 @@ pub(crate) struct Sinks {
     pub(crate) handoff: Handoff,
     /// What every sink is called and offered.
     pub(crate) expected: Vec<(String, Offered)>,
+    /// Where facts are noted.
+    pub(crate) desk: Arc<Desk>,
     pub(crate) extract: bool,
     /// Of a live run: when to give up what is not written yet.
     pub(crate) deadline: Option<Arc<Deadline>>,
@@ -93,7 +98,7 @@ pub(crate) fn write(
     closed: &mut dyn FnMut(SinkOutcome),
 ) -> Written {
     let mut frames = FrameMerge::new(lines.len());
-    let mut records = Merge::new(lines.len());
+    let mut items = Merge::new(lines.len());
     let mut written = Written::default();
     let mut last_closed = Timestamp::ZERO;
     while let Some(worker) = frames.lagging() {
@@ -110,22 +115,30 @@ pub(crate) fn write(
                 };
                 frames.push(worker, Shared(Arc::new(owned)));
             }
-            Ok(Delivery::Records(batch, through)) => records.push(worker, batch, through),
+            Ok(Delivery::Items(batch, through)) => items.push(worker, batch, through),
             Ok(Delivery::Reached(index)) => {
                 frames.advance(worker, index);
-                records.push(worker, [], position_after(index));
+                items.push(worker, [], position_after(index));
                 sinks.flush(index);
             }
             Ok(Delivery::Extracted(extraction)) => sinks.extract(&extraction, &mut written),
             Ok(Delivery::End) | Err(_) => {
                 frames.close(worker);
-                records.close(worker);
+                items.close(worker);
             }
         }
         frames.drain_ready(|chunk, positions| sinks.frames(chunk, positions), drop);
-        while let Some(record) = records.pop_ready() {
-            last_closed = last_closed.max(record.closed);
-            sinks.record(&record);
+        while let Some(item) = items.pop_ready() {
+            match item {
+                Item::Flow(record) => {
+                    last_closed = last_closed.max(record.closed);
+                    sinks.record(&record);
+                }
+                Item::Fact(fact, time) => {
+                    sinks.desk.book().observe(&fact);
+                    sinks.fact(&fact, time);
+                }
+            }
         }
         sinks.handoff.pass_on();
         sinks.show();
@@ -207,6 +220,27 @@ impl Sinks {
         if let Some(overlap) = &mut self.overlap {
             overlap.observe(record);
         }
+    }
+
+    /// A never hit is something an analyst wants to read.
+    fn fact(&mut self, fact: &Fact, time: Timestamp) {
+        let (FactKind::NeverHit { role }, Some(eve)) = (fact.kind, &mut self.eve) else {
+            return;
+        };
+        if self.cut {
+            return eve.shed(Shed::Deadline, 1);
+        }
+        let role = self.desk.roles.get(role);
+        eve.push_anomaly(&Anomaly {
+            event: EventKind::NeverHit.name(),
+            time,
+            flow_id: fact.flow_id,
+            source: fact.mirror,
+            originator: (fact.originator, fact.originator_port),
+            responder: (fact.responder, fact.responder_port),
+            protocol: fact.protocol,
+            role: role.map_or("", |role| role.name.as_str()),
+        });
     }
 
     fn extract(&self, extraction: &Extraction, written: &mut Written) {

@@ -3,9 +3,12 @@
 //! Names, order and meaning are Suricata's (`doc/userguide/output/eve/eve-json-format`), so that
 //! what reads Suricata's file reads this one. Byte counts are captured layer-2 bytes.
 
+use std::net::IpAddr;
+
 use vxscope_flow::tcp::TcpPhase;
 use vxscope_flow::{CloseReason, FlowRecord, TcpRecord};
 
+use crate::anomaly::{Anomaly, write_anomaly};
 use crate::error::ExportError;
 use crate::file::OutputDir;
 use crate::protocol;
@@ -87,7 +90,8 @@ impl EveLog {
     /// # Errors
     /// The file cannot be made.
     pub fn create(dir: &OutputDir, options: EveOptions) -> Result<Self, ExportError> {
-        let sink = SinkFile::new(NAME, Offered::Records, dir.create_file("eve.json")?);
+        let file = dir.create_file("eve.json")?;
+        let sink = SinkFile::new(NAME, Offered::RecordsAndAnomalies, file);
         Ok(Self { sink, options })
     }
 
@@ -96,6 +100,14 @@ impl EveLog {
         let options = self.options;
         self.sink.offer(1, |file| {
             file.append(|out| write_record(out, record, &options))
+        });
+    }
+
+    /// Writes what happened in a flow, among the records in the order of the input.
+    pub fn push_anomaly(&mut self, anomaly: &Anomaly<'_>) {
+        let options = self.options;
+        self.sink.offer(1, |file| {
+            file.append(|out| write_anomaly(out, anomaly, &options))
         });
     }
 
@@ -164,20 +176,15 @@ fn push_vlan(out: &mut Vec<u8>, record: &FlowRecord) {
 }
 
 fn push_tuple(out: &mut Vec<u8>, record: &FlowRecord, options: EveOptions) {
-    let push_ip = if options.strict {
-        push_address_full
-    } else {
-        push_address
-    };
     let ports = protocol::has_ports(record.protocol);
     text(out, ",\"src_ip\":\"");
-    push_ip(out, record.originator);
+    push_ip(out, record.originator, options);
     text(out, "\"");
     if ports {
         number(out, ",\"src_port\":", u64::from(record.originator_port));
     }
     text(out, ",\"dest_ip\":\"");
-    push_ip(out, record.responder);
+    push_ip(out, record.responder, options);
     text(out, "\"");
     if ports {
         number(out, ",\"dest_port\":", u64::from(record.responder_port));
@@ -253,8 +260,17 @@ fn push_extras(out: &mut Vec<u8>, record: &FlowRecord) {
     text(out, "\"");
 }
 
+/// An address in the form that the options ask for.
+pub(crate) fn push_ip(out: &mut Vec<u8>, address: IpAddr, options: EveOptions) {
+    if options.strict {
+        push_address_full(out, address);
+    } else {
+        push_address(out, address);
+    }
+}
+
 /// A key as it stands, and a number.
-fn number(out: &mut Vec<u8>, key: &str, value: u64) {
+pub(crate) fn number(out: &mut Vec<u8>, key: &str, value: u64) {
     text(out, key);
     push_u64(out, value);
 }

@@ -33,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod anomaly;
 mod chunk;
 mod conn_json;
 pub mod conn_log;
@@ -56,6 +57,7 @@ mod text;
 mod vlan;
 mod way_out;
 
+pub use anomaly::{Anomaly, write_anomaly};
 pub use chunk::{CHUNK_BYTES, FRAME_BYTES_MAX, Frame, FrameChunk};
 pub use conn_json::ConnJson;
 pub use conn_log::ConnLog;

@@ -41,7 +41,8 @@ impl<T: Ordered> Merge<T> {
     }
 
     /// Takes a delivery: items in order, and the promise that `worker` will bring no item whose
-    /// index is `through` or lower from now on.
+    /// index is `through` or lower from now on. Items of one index that no other worker has, as
+    /// those of one packet, stay in the order in which they come.
     ///
     /// # Panics
     /// There is no such worker: a mistake of the caller.
@@ -55,7 +56,10 @@ impl<T: Ordered> Merge<T> {
                 self.progress.may_bring(worker, item.order().0),
                 "promise broken"
             );
-            debug_assert!(lane.back().is_none_or(|last| last.order() <= item.order()));
+            debug_assert!(
+                lane.back()
+                    .is_none_or(|last| last.order().0 <= item.order().0)
+            );
             lane.push_back(item);
         }
         self.progress.reach(worker, through);

@@ -19,6 +19,14 @@ impl Reasons {
             .fold(0, |sum, count| sum.saturating_add(*count))
     }
 
+    /// Adds others' counts.
+    pub fn merge(&mut self, other: &Self) {
+        for (reason, count) in &other.0 {
+            let sum = self.0.entry(reason).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+    }
+
     /// How often `reason` occurred.
     #[must_use]
     pub fn get(&self, reason: &str) -> u64 {

@@ -35,6 +35,8 @@ pub struct Summary {
     /// The ledgers of single readers, for sinks that may have several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<ReaderSummary>,
+    /// What was relevant in the traffic.
+    pub signals: SignalSummary,
     /// Mirror sources seen.
     pub sources: u64,
     /// How long the run took; the only number that differs between two runs on one capture.
@@ -129,6 +131,17 @@ pub struct FlowSummary {
     pub closed: Reasons,
 }
 
+/// What was relevant in the traffic of all sources.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SignalSummary {
+    /// Relevant events by kind.
+    pub events: Reasons,
+    /// Facts that did not get to where events are made of them.
+    pub facts_shed: u64,
+    /// Facts about sources for which `signals.memory` had no room.
+    pub facts_unheld: u64,
+}
+
 /// One VLAN id of `decap.pcap`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct VlanSummary {
@@ -186,6 +199,20 @@ pub struct SourceSummary {
     /// What people call it, where it is listed under a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The mirrored machine's role, where one is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Captured bytes by what they are for; their sum is `bytes`.
+    pub categories: Reasons,
+    /// Flows that nobody answered, or that were refused.
+    pub failed: u64,
+    /// DNS queries.
+    pub dns_queries: u64,
+    /// Relevant events by kind.
+    pub events: Reasons,
+    /// Whether what is new could not always be told.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub saturated: bool,
 }
 
 /// One row of `quarantine.json`: what one unknown mirror source sent. The sums are
@@ -266,6 +293,7 @@ mod tests {
         InputError, SCHEMA, SourceSummary, Summary, VlanSummary, write_sources, write_summary,
     };
     use crate::file::OutputDir;
+    use crate::reasons::Reasons;
     use crate::sink::{Shed, SinkCount};
     use crate::testing::source;
     use vxscope_units::Timestamp;
@@ -282,7 +310,8 @@ mod tests {
             r#""decapsulated":0,"rejected":{},"untracked":{},"kernel_dropped":0},"#,
             r#""rings":{"stored":0,"unstored":{}},"#,
             r#""frames":{"bytes":0,"ip_bytes":0,"truncated":0,"non_ip":0,"fragments":0},"#,
-            r#""flows":{"opened":0,"closed":{}},"sinks":{},"sources":0,"elapsed_seconds":0.25,"warnings":[]}"#,
+            r#""flows":{"opened":0,"closed":{}},"sinks":{},"#,
+            r#""signals":{"events":{},"facts_shed":0,"facts_unheld":0},"sources":0,"elapsed_seconds":0.25,"warnings":[]}"#,
         );
         assert_eq!(serde_json::to_string(&summary).unwrap(), expected);
     }
@@ -399,6 +428,12 @@ mod tests {
             last_seen: Timestamp::ZERO,
             eni: None,
             name: None,
+            role: None,
+            categories: Reasons::default(),
+            failed: 0,
+            dns_queries: 0,
+            events: Reasons::default(),
+            saturated: false,
         }
     }
 

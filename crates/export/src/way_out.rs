@@ -16,6 +16,8 @@ pub enum Offered {
     Frames,
     /// Records of ended flows.
     Records,
+    /// Records of ended flows, and what happened in flows that an analyst wants to read.
+    RecordsAndAnomalies,
 }
 
 /// A sink that the engine gives a thread and a bounded queue of its own, so that one that stalls

@@ -1,9 +1,6 @@
 //! One flow in the table: what every packet touches apart from what only some do.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use vxscope_units::{MirrorSource, SourceId, Timestamp};
-use vxscope_wire::Addresses;
 
 use crate::community_id::CommunityId;
 use crate::key::Key;
@@ -149,7 +146,7 @@ impl<K: Key> Hot<K> {
     /// The flow as it stands.
     pub(crate) fn so_far(&self, cold: &Cold, now: Timestamp, at: u64) -> FlowSoFar {
         let tuple = self.key.tuple(self.flags & ORIGINATOR_HIGH != 0);
-        let (originator, responder) = addresses(tuple.addresses);
+        let (originator, responder) = tuple.addresses.pair();
         let flipped = self.flags & FLIPPED != 0;
         let traffic = [Side::Originator, Side::Responder].map(|side| self.traffic(cold, side));
         FlowSoFar {
@@ -234,7 +231,7 @@ impl<K: Key> Hot<K> {
         at: u64,
     ) -> FlowRecord {
         let tuple = self.key.tuple(self.flags & ORIGINATOR_HIGH != 0);
-        let (originator, responder) = addresses(tuple.addresses);
+        let (originator, responder) = tuple.addresses.pair();
         let protocol = tuple.protocol;
         let (forward, reverse) = (
             self.traffic(cold, Side::Originator),
@@ -282,25 +279,6 @@ impl<K: Key> Hot<K> {
 #[inline]
 pub(crate) fn is_tcp<K: Key>(key: &K) -> bool {
     key.protocol() == vxscope_wire::protocol::TCP
-}
-
-fn addresses(addresses: Addresses) -> (IpAddr, IpAddr) {
-    match addresses {
-        Addresses::V4 {
-            source,
-            destination,
-        } => (
-            Ipv4Addr::from_bits(source).into(),
-            Ipv4Addr::from_bits(destination).into(),
-        ),
-        Addresses::V6 {
-            source,
-            destination,
-        } => (
-            Ipv6Addr::from(source).into(),
-            Ipv6Addr::from(destination).into(),
-        ),
-    }
 }
 
 fn tcp_record(tcp: &Tcp) -> TcpRecord {

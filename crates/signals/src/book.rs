@@ -98,15 +98,15 @@ impl Book {
         self.sources.get_mut(&source).map(Box::as_mut)
     }
 
-    /// What there is to report of a source; its lists begin anew.
-    pub fn take(&mut self, source: MirrorSource, now: Timestamp) -> Events {
+    /// What is known of a source; its lists begin anew.
+    pub fn take_lists(&mut self, source: MirrorSource) -> Events {
         match self.sources.get_mut(&source) {
-            Some(state) => state.take(now.seconds()),
+            Some(state) => state.take_lists(),
             None => self.absent(),
         }
     }
 
-    /// What is known of a source, without taking it.
+    /// What is known of a source.
     #[must_use]
     pub fn events(&self, source: MirrorSource) -> Events {
         let state = self.sources.get(&source);
@@ -119,6 +119,13 @@ impl Book {
             Events::default()
         } else {
             Events::without_memory()
+        }
+    }
+
+    /// It is `now`, also for sources that say nothing: what was seen long ago is forgotten.
+    pub fn tick(&mut self, now: Timestamp) {
+        for state in self.sources.values_mut() {
+            state.tick(now.seconds());
         }
     }
 

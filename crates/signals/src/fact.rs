@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use vxscope_flow::{Crossing, FlowSoFar};
+use vxscope_flow::{Crossing, FlowSoFar, Packet};
 use vxscope_report::Protocol;
 use vxscope_units::{MirrorSource, Timestamp};
 use vxscope_wire::protocol;
@@ -75,6 +75,33 @@ impl Fact {
             crossing: flow.crossing,
             now: flow.now,
             at: flow.at,
+        }
+    }
+
+    /// A DNS message in a frame names a domain. The originator is who asks.
+    #[must_use]
+    pub fn of_domain(packet: &Packet, is_query: bool, hash: u64) -> Self {
+        let tuple = &packet.view.tuple;
+        let (sender, receiver) = tuple.addresses.pair();
+        let ports = (tuple.source_port, tuple.destination_port);
+        let ((originator, responder), (originator_port, responder_port), crossing) = if is_query {
+            ((sender, receiver), ports, packet.crossing)
+        } else {
+            let ports = (ports.1, ports.0);
+            ((receiver, sender), ports, packet.crossing.reversed())
+        };
+        Self {
+            kind: FactKind::Domain { hash },
+            mirror: packet.mirror,
+            flow_id: 0,
+            originator,
+            responder,
+            originator_port,
+            responder_port,
+            protocol: tuple.protocol,
+            crossing,
+            now: packet.now,
+            at: packet.index,
         }
     }
 

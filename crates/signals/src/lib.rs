@@ -33,7 +33,7 @@ pub use book::{Book, BookLimits};
 pub use fact::{Fact, FactKind};
 pub use judge::{Ruling, judge};
 pub use label::{category_of, label_of};
-pub use role::{NeverPort, PortError, Role, RoleId, Roles};
+pub use role::{Role, RoleId, Roles};
 pub use service::{Service, served};
 pub use signals::signals;
 pub use state::{Events, SHARE_BYTES, STATE_BYTES, STATE_BYTES_MAX};

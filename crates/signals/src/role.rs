@@ -1,55 +1,7 @@
 //! What a machine of a role should never serve, and whether somebody tries.
 
-use std::fmt;
-use std::str::FromStr;
-
+use vxscope_units::ServedPort;
 use vxscope_wire::protocol::{TCP, UDP};
-
-/// A port that a role never serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NeverPort {
-    /// IP protocol number: TCP or UDP.
-    pub protocol: u8,
-    /// The port.
-    pub port: u16,
-}
-
-/// Why a text names no port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PortError;
-
-impl fmt::Display for PortError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a protocol and a port; write \"tcp/3389\" or \"udp/161\"")
-    }
-}
-
-impl std::error::Error for PortError {}
-
-impl FromStr for NeverPort {
-    type Err = PortError;
-
-    /// `tcp/3389`, `udp/161`.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (protocol, port) = text.split_once('/').ok_or(PortError)?;
-        let protocol = match protocol {
-            "tcp" => TCP,
-            "udp" => UDP,
-            _ => return Err(PortError),
-        };
-        match port.parse() {
-            Ok(port) if port != 0 => Ok(Self { protocol, port }),
-            _ => Err(PortError),
-        }
-    }
-}
-
-impl fmt::Display for NeverPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = if self.protocol == UDP { "udp" } else { "tcp" };
-        write!(f, "{protocol}/{}", self.port)
-    }
-}
 
 /// What machines are for, and what they therefore never serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,13 +9,13 @@ pub struct Role {
     /// As the configuration names it.
     pub name: String,
     /// What it never serves; ascending.
-    never: Vec<NeverPort>,
+    never: Vec<ServedPort>,
 }
 
 impl Role {
     /// A role and what it never serves, in any order.
     #[must_use]
-    pub fn new(name: String, never: impl IntoIterator<Item = NeverPort>) -> Self {
+    pub fn new(name: String, never: impl IntoIterator<Item = ServedPort>) -> Self {
         let mut never: Vec<_> = never.into_iter().collect();
         never.sort_unstable();
         never.dedup();
@@ -72,7 +24,7 @@ impl Role {
 
     /// What it never serves; ascending.
     #[must_use]
-    pub fn never(&self) -> &[NeverPort] {
+    pub fn never(&self) -> &[ServedPort] {
         &self.never
     }
 
@@ -80,7 +32,7 @@ impl Role {
     #[must_use]
     pub fn is_never(&self, protocol: u8, port: u16) -> bool {
         self.never
-            .binary_search(&NeverPort { protocol, port })
+            .binary_search(&ServedPort { protocol, port })
             .is_ok()
     }
 }
@@ -131,7 +83,7 @@ impl Default for Roles {
             known
                 .iter()
                 .map(|(name, ports)| {
-                    let never = ports.iter().map(|(protocol, port)| NeverPort {
+                    let never = ports.iter().map(|(protocol, port)| ServedPort {
                         protocol: *protocol,
                         port: *port,
                     });
@@ -174,7 +126,7 @@ impl Roles {
 mod tests {
     use vxscope_wire::protocol::{TCP, UDP};
 
-    use super::{NeverPort, PortError, Role, Roles};
+    use super::{Role, Roles};
 
     #[test]
     fn known_roles_never_serve_what_the_strategy_names() {
@@ -214,27 +166,5 @@ mod tests {
             (Some(&samba), Some(&printer))
         );
         assert_eq!(get("toaster"), None);
-    }
-
-    #[test]
-    fn ports_are_read_as_they_are_written() {
-        for text in ["tcp/3389", "udp/1", "tcp/65535"] {
-            assert_eq!(
-                text.parse::<NeverPort>().map(|port| port.to_string()),
-                Ok(text.into())
-            );
-        }
-        for text in [
-            "",
-            "tcp",
-            "tcp/",
-            "tcp/0",
-            "tcp/65536",
-            "sctp/1",
-            "TCP/22",
-            "tcp/-1",
-        ] {
-            assert_eq!(text.parse::<NeverPort>(), Err(PortError), "{text}");
-        }
     }
 }

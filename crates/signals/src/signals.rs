@@ -11,7 +11,7 @@ use crate::state::Events;
 /// their facts.
 #[must_use]
 pub fn signals(row: &Row, events: Events) -> Signals {
-    Signals {
+    let mut signals = Signals {
         packets: row.packets,
         bytes: [Direction::Ingress, Direction::Egress, Direction::Unknown]
             .map(|direction| bytes(row, crossing_of(direction))),
@@ -20,12 +20,21 @@ pub fn signals(row: &Row, events: Events) -> Signals {
         failed: row.failed,
         dns_queries: row.dns_queries,
         truncated: row.truncated,
-        events: events.counts,
-        saturated: events.saturated,
-        sightings: events.sightings,
-        sightings_omitted: events.sightings_omitted,
-        edges: events.edges,
-        edges_omitted: events.edges_omitted,
+        ..Signals::default()
+    };
+    events.put_into(&mut signals);
+    signals
+}
+
+impl Events {
+    /// Replaces the events of signals.
+    pub fn put_into(self, signals: &mut Signals) {
+        signals.events = self.counts;
+        signals.saturated = self.saturated;
+        signals.sightings = self.sightings;
+        signals.sightings_omitted = self.sightings_omitted;
+        signals.edges = self.edges;
+        signals.edges_omitted = self.edges_omitted;
     }
 }
 

@@ -165,9 +165,13 @@ impl State {
         }
     }
 
-    /// What there is to report; the lists begin anew.
-    pub(crate) fn take(&mut self, second: u64) -> Events {
+    /// Forgets what was seen too long ago; that may end being saturated.
+    pub(crate) fn tick(&mut self, second: u64) {
         self.seen.turn(second);
+    }
+
+    /// As it stands; the lists begin anew.
+    pub(crate) fn take_lists(&mut self) -> Events {
         let events = self.events();
         self.sightings.clear();
         self.edges.clear();
@@ -203,6 +207,14 @@ fn direction(crossing: Crossing) -> u64 {
 }
 
 impl Events {
+    /// The counts alone.
+    #[must_use]
+    pub fn without_lists(mut self) -> Self {
+        self.sightings.clear();
+        self.edges.clear();
+        self
+    }
+
     /// Of a source for which there was no memory.
     #[must_use]
     pub fn without_memory() -> Self {

@@ -17,6 +17,8 @@ pub struct Binding {
     pub name: Option<String>,
     /// The mirrored network interface.
     pub eni: Option<String>,
+    /// What the machine is for, which says what it never serves.
+    pub role: Option<String>,
     /// They should be heard in every run; one that is not is worth a warning.
     pub expected: bool,
 }
@@ -30,6 +32,7 @@ impl Binding {
             vni,
             name: None,
             eni: None,
+            role: None,
             expected: false,
         }
     }

@@ -14,6 +14,7 @@ mod grade;
 mod link_type;
 mod prefix;
 mod reason;
+mod served_port;
 mod source;
 mod timestamp;
 
@@ -22,5 +23,6 @@ pub use byte_size::{ByteSize, ByteSizeError};
 pub use grade::{EvidenceClass, Grade};
 pub use link_type::LinkType;
 pub use prefix::{Prefix, PrefixError};
+pub use served_port::{ServedPort, ServedPortError};
 pub use source::{MirrorSource, SourceId, Vni};
 pub use timestamp::Timestamp;

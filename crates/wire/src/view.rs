@@ -1,5 +1,7 @@
 //! What one inner frame says: lengths, addresses, ports, TCP fields. Copied out, never borrowed.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 /// A parsed inner Ethernet frame. Lax: a truncated frame has every field its bytes allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameView {
@@ -119,6 +121,29 @@ pub enum Addresses {
         /// Destination address.
         destination: [u8; 16],
     },
+}
+
+impl Addresses {
+    /// Source and destination.
+    #[must_use]
+    pub fn pair(&self) -> (IpAddr, IpAddr) {
+        match *self {
+            Self::V4 {
+                source,
+                destination,
+            } => (
+                Ipv4Addr::from_bits(source).into(),
+                Ipv4Addr::from_bits(destination).into(),
+            ),
+            Self::V6 {
+                source,
+                destination,
+            } => (
+                Ipv6Addr::from(source).into(),
+                Ipv6Addr::from(destination).into(),
+            ),
+        }
+    }
 }
 
 /// Whether a packet is a fragment, and of what.

@@ -24,11 +24,11 @@ const EDGES: &[(&str, &str)] = &[
     ("flow", "units wire memory"),
     ("account", "units wire flow"),
     ("signals", "units wire flow account report"),
-    ("export", "units flow pcap"),
+    ("export", "units wire flow pcap"),
     ("api", "report"),
     (
         "engine",
-        "units wire memory report flow account pcap capture export config api",
+        "units wire memory report flow account signals pcap capture export config api",
     ),
     (
         "testkit",

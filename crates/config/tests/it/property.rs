@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vxscope_config::{
-    Choice, Config, ExportKind, FlowScope, Sources, Target, UnknownSources, VlanMode, Way,
+    Choice, Config, ExportKind, FlowScope, Role, Sources, Target, UnknownSources, VlanMode, Way,
 };
 use vxscope_units::{Binding, ByteSize, Prefix, Vni};
 
@@ -215,8 +215,20 @@ fn config() -> impl Strategy<Value = Config> {
             // A scope id is not part of an address that one can write.
             config.api.listen = Some((api.1.ip(), api.1.port()).into());
             (config.api.exposed, config.report.interval_milliseconds) = (true, api.2);
+            config.signals.roles = roles();
             config
         })
+}
+
+/// One that a source may name, and one in place of a known one.
+fn roles() -> Vec<Role> {
+    let never = ["tcp/22", "udp/161"].map(|port| port.parse().expect("a port"));
+    ["printer", "windows"]
+        .map(|name| Role {
+            name: name.to_owned(),
+            never: never.to_vec(),
+        })
+        .to_vec()
 }
 
 /// Different addresses of one length, so that no two overlap.
@@ -225,19 +237,21 @@ fn sources() -> impl Strategy<Value = Sources> {
         prop::option::of(0..1_u32 << 24),
         prop::option::of("[^\\p{Cc}]{1,64}"),
         prop::option::of("eni-[0-9a-f]{17}"),
+        prop::option::of(prop::sample::select(vec!["linux", "web-server", "printer"])),
         any::<bool>(),
     );
     let listed = prop::collection::btree_map(any::<u32>(), one, 0..4);
     (prop::sample::select(UnknownSources::ALL), listed).prop_map(|(unknown, listed)| {
         let listed = listed
             .into_iter()
-            .map(|(address, (vni, name, eni, expected))| {
+            .map(|(address, (vni, name, eni, role, expected))| {
                 let address = std::net::Ipv4Addr::from_bits(address).into();
                 Binding {
                     prefix: Prefix::try_new(address, 32).expect("all bits count"),
                     vni: vni.and_then(Vni::try_new),
                     name,
                     eni,
+                    role: role.map(ToOwned::to_owned),
                     expected,
                 }
             });

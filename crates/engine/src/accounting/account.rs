@@ -8,17 +8,18 @@ use std::time::Duration;
 use vxscope_account::{Counted, Counts, Row, Statement};
 use vxscope_api::Snapshot;
 use vxscope_export::{Offered, Shed, SinkCount};
-use vxscope_flow::{CloseReason, Crossing, Label, Unstored, Untracked};
+use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
 use vxscope_report::{
-    Category, Direction, FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report,
-    RingStatus, SCHEMA, Signals, SinkStatus, SourceReport, SourceStatus, State, Status,
-    WorkerStatus,
+    FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report, RingStatus, SCHEMA,
+    SinkStatus, SourceReport, SourceStatus, State, Status, WorkerStatus,
 };
+use vxscope_signals::{Events, signals};
 use vxscope_units::{MirrorSource, Timestamp};
 use vxscope_wire::Reject;
 
 use super::latency::Latencies;
 use super::news::News;
+use crate::follower::Desk;
 use crate::outlet::Lost;
 
 /// What does not change during a run.
@@ -36,6 +37,7 @@ pub(crate) struct About {
 #[derive(Debug)]
 pub(crate) struct Account {
     about: About,
+    desk: Arc<Desk>,
     state: State,
     workers: Vec<Latest>,
     merged: Statement,
@@ -59,11 +61,12 @@ struct Latest {
 }
 
 impl Account {
-    pub(crate) fn new(about: About) -> Self {
+    pub(crate) fn new(about: About, desk: Arc<Desk>) -> Self {
         let from = about.epoch;
         Self {
             workers: (0..about.workers).map(|_| Latest::default()).collect(),
             about,
+            desk,
             state: State::Running,
             merged: Statement::default(),
             sources: BTreeMap::new(),
@@ -159,7 +162,7 @@ impl Account {
         self.show_changed();
         let report = Report {
             full: true,
-            sources: self.reported(true),
+            sources: self.reported(now, true),
             ..self.report(now)
         };
         let mut status = self.status(now, elapsed);
@@ -191,9 +194,13 @@ impl Account {
     }
 
     fn show_changed(&mut self) {
+        let book = self.desk.book();
+        // A fact may come later than the last packet of its flow.
+        self.changed.extend(book.news());
         for source in &self.changed {
             if let Some(row) = self.merged.rows.get(source) {
-                let shown = Arc::new(source_status(*source, row));
+                let events = book.events(*source).without_lists();
+                let shown = Arc::new(source_status(*source, row, events));
                 self.sources.insert(*source, shown);
             }
         }
@@ -210,7 +217,7 @@ impl Account {
             to: micros(now),
             received: self.merged.received,
             kernel_dropped: self.kernel_dropped(),
-            sources: self.reported(full),
+            sources: self.reported(now, full),
             full,
         };
         self.changed.clear();
@@ -219,12 +226,23 @@ impl Account {
         report
     }
 
-    fn reported(&self, full: bool) -> Vec<SourceReport> {
-        let report = |shown: &Arc<SourceStatus>| shown.report.clone();
+    fn reported(&self, now: Timestamp, full: bool) -> Vec<SourceReport> {
+        let mut book = self.desk.book();
         if full {
-            return self.sources.values().map(report).collect();
+            book.tick(now);
         }
-        let changed = self.changed.iter().filter_map(|it| self.sources.get(it));
+        let report = |(source, shown): (&MirrorSource, &Arc<SourceStatus>)| {
+            let mut report = shown.report.clone();
+            if self.changed.contains(source) {
+                book.take_lists(*source).put_into(&mut report.signals);
+            }
+            report
+        };
+        if full {
+            return self.sources.iter().map(report).collect();
+        }
+        let changed = self.changed.iter();
+        let changed = changed.filter_map(|it| self.sources.get_key_value(it));
         changed.map(report).collect()
     }
 
@@ -290,10 +308,7 @@ impl Account {
         let all = written.iter().map(|(name, offered, count)| {
             let mut count = *count;
             for worker in &self.workers {
-                count.merge(match offered {
-                    Offered::Frames => &worker.lost.frames,
-                    Offered::Records => &worker.lost.records,
-                });
+                count.merge(&worker.lost.of(*offered));
             }
             sink(name, &count)
         });
@@ -320,13 +335,13 @@ fn reasons<R: Counted, const N: usize>(counts: &Counts<N>) -> Reasons {
         .collect()
 }
 
-fn source_status(source: MirrorSource, row: &Row) -> SourceStatus {
+fn source_status(source: MirrorSource, row: &Row, events: Events) -> SourceStatus {
     SourceStatus {
         report: SourceReport {
             outer_ip: source.address,
             vni: source.vni.get(),
             eni: None,
-            signals: signals(row),
+            signals: signals(row, events),
         },
         bytes: row.bytes,
         ip_bytes: row.ip_bytes,
@@ -336,34 +351,6 @@ fn source_status(source: MirrorSource, row: &Row) -> SourceStatus {
         first_seen: row.first_seen.map_or(0, micros),
         last_seen: row.last_seen.map_or(0, micros),
     }
-}
-
-/// What the ledger knows of a source's traffic.
-fn signals(row: &Row) -> Signals {
-    let mut signals = Signals {
-        packets: row.packets,
-        undecided: row.cells.labelled(Label::UNDECIDED),
-        flows: row.flows,
-        failed: row.failed,
-        dns_queries: row.dns_queries,
-        truncated: row.truncated,
-        ..Signals::default()
-    };
-    for (direction, bytes) in Direction::ALL.iter().zip(&mut signals.bytes) {
-        let crossing = match direction {
-            Direction::Ingress => Crossing::Ingress,
-            Direction::Egress => Crossing::Egress,
-            Direction::Unknown => Crossing::Unknown,
-        };
-        for (category, cell) in Category::ALL.iter().zip(bytes) {
-            let label = Label::new(category.index());
-            *cell = label.map_or(0, |label| row.cells.get(crossing, label));
-            if *category == Category::Other {
-                *cell += row.cells.get(crossing, Label::NONE);
-            }
-        }
-    }
-    signals
 }
 
 fn micros(timestamp: Timestamp) -> u64 {
