@@ -15,7 +15,6 @@ use vxscope_report::Report;
 use vxscope_units::{Grade, MirrorSource, Timestamp, Vni};
 
 use crate::notice::Notice;
-use crate::observe::time;
 use crate::roll::Enrolled;
 use crate::setup::{StewardSetup, guard_rules};
 use crate::steward::{Command, Steward};
@@ -104,8 +103,7 @@ impl Embedded {
     }
 
     /// A sensor's tick. A source that is seen for the first time has a session.
-    pub fn handle_report(&mut self, report: &Report) {
-        let now = time(report.to);
+    pub fn handle_report(&mut self, report: &Report, now: Timestamp) {
         for source in &report.sources {
             let Some(vni) = Vni::try_new(source.vni) else {
                 continue;
@@ -119,10 +117,10 @@ impl Embedded {
             if learned && !self.steward.knows(mirror) {
                 self.enrol(mirror, now);
                 // Its counters so far belong to the time before.
-                self.steward.skip(mirror, &source.signals);
+                self.steward.skip(mirror);
             }
         }
-        self.steward.handle_report(report);
+        self.steward.handle_report(report, now);
     }
 
     fn enrol(&mut self, mirror: MirrorSource, now: Timestamp) {

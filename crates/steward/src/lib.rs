@@ -7,14 +7,14 @@
 //! Pure: reports, answers and the time are arguments; nobody waits here.
 
 mod embedded;
+mod mind;
 mod notice;
-mod observe;
 mod roll;
 mod setup;
 mod steward;
 
 pub use embedded::{Embedded, EmbeddedSetup};
-pub use notice::{Decided, Notice, Subject};
+pub use notice::{Decided, Notice};
 pub use roll::Enrolled;
 pub use setup::{StewardSetup, bounds_of, guard_rules};
 pub use steward::{Command, Steward};

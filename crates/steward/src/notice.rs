@@ -1,64 +1,32 @@
-//! What was decided and what became of it, with reasons, as one JSON object each.
+//! What was decided and what became of it, with reasons: a sentence, and one JSON object each.
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use vxscope_control::guard::{Force, Refusal};
-use vxscope_policy::{Cause, Hindrance, Importance, Numbers};
+use vxscope_policy::{Decision, SCHEMA};
 use vxscope_units::{Grade, MirrorSource, Timestamp};
 
-/// Whose mirror it is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// Who sends the copies.
-    pub mirror: MirrorSource,
-    /// The mirrored interface.
-    pub interface: String,
-}
-
 /// What became of something.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Decided {
     /// The policy wished a grade and the gate let it pass.
-    Granted {
-        /// Why.
-        cause: Cause,
-        /// When the policy wants it back at the latest.
-        until: Option<Timestamp>,
-        /// In numbers.
-        numbers: Numbers,
-        /// What the source is worth.
-        importance: Importance,
-    },
+    Granted(Box<Decision>),
     /// The policy wished a grade and the gate did not let it pass.
-    Refused {
-        /// Why the policy wished it.
-        cause: Cause,
-        /// Why the gate refused.
-        refusal: Refusal,
-        /// In numbers.
-        numbers: Numbers,
-        /// What the source is worth.
-        importance: Importance,
-    },
-    /// The policy thought of lowering it and did not.
-    Kept {
-        /// Why not.
-        hindrance: Hindrance,
-        /// In numbers.
-        numbers: Numbers,
-        /// What the source is worth.
-        importance: Importance,
-    },
-    /// The gate brings it back by itself.
+    Refused(Box<Decision>, Refusal),
+    /// The policy wished a grade in the shadow, where nothing is done.
+    Imagined(Box<Decision>),
+    /// The policy thought of lowering a source and did not.
+    Kept(Box<Decision>),
+    /// The gate brings a source back by itself.
     Forced {
         /// Why.
         force: Force,
         /// How long the first class has been hidden.
         blind: Duration,
     },
-    /// The session has another grade now, whatever was wished.
-    Effective,
+    /// The session has another grade now, because of this.
+    Effective(&'static str),
 }
 
 /// One thing that somebody may want to know.
@@ -66,8 +34,10 @@ pub enum Decided {
 pub struct Notice {
     /// When.
     pub at: Timestamp,
-    /// Whose mirror.
-    pub subject: Subject,
+    /// Who sends the copies.
+    pub mirror: MirrorSource,
+    /// The mirrored interface.
+    pub interface: String,
     /// The grade before.
     pub from: Grade,
     /// The grade afterwards, or that was wished or considered.
@@ -77,101 +47,122 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Whether the source's packets are mirrored otherwise from now on.
+    /// The word for what became of it.
     #[must_use]
-    pub const fn is_effect(&self) -> bool {
-        matches!(self.decided, Decided::Effective)
-    }
-
-    /// The word for what happened.
-    #[must_use]
-    pub const fn action(&self) -> &'static str {
+    pub const fn outcome(&self) -> &'static str {
         match self.decided {
-            Decided::Granted { .. } => "granted",
-            Decided::Refused { .. } => "refused",
-            Decided::Kept { .. } => "kept",
+            Decided::Granted(_) => "granted",
+            Decided::Refused(..) => "refused",
+            Decided::Imagined(_) => "imagined",
+            Decided::Kept(_) => "kept",
             Decided::Forced { .. } => "forced",
-            Decided::Effective => "effective",
+            Decided::Effective(_) => "effective",
         }
     }
 
-    /// The reason in one word, by whoever had the last one; empty for an effect.
+    /// The reason in one word, by whoever had the last one.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self.decided {
-            Decided::Granted { cause, .. } => cause.name(),
-            Decided::Refused { refusal, .. } => refusal.name(),
-            Decided::Kept { hindrance, .. } => hindrance.name(),
+    pub fn reason(&self) -> &'static str {
+        match &self.decided {
+            Decided::Granted(one) | Decided::Imagined(one) | Decided::Kept(one) => one.reason,
+            Decided::Refused(_, refusal) => refusal.name(),
             Decided::Forced { force, .. } => force.name(),
-            Decided::Effective => "",
+            Decided::Effective(reason) => reason,
+        }
+    }
+
+    /// All of it for people.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Self {
+            mirror,
+            from,
+            grade,
+            ..
+        } = self;
+        match &self.decided {
+            Decided::Granted(one) | Decided::Imagined(one) | Decided::Kept(one) => {
+                one.sentence.clone()
+            }
+            Decided::Refused(one, refusal) => {
+                format!("{}; refused by the gate: {}", one.sentence, told(*refusal))
+            }
+            Decided::Forced { force, blind } => {
+                let why = of_force(*force);
+                let blind = blind.as_secs_f64();
+                format!("{mirror} must go from {from} to {grade}: {why} (hidden for {blind:.1} s)")
+            }
+            Decided::Effective(_) => format!("{mirror} went from {from} to {grade}"),
         }
     }
 
     /// One line of `decisions.ndjson`, without the newline.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let Subject { mirror, interface } = &self.subject;
-        let mut fields = Map::new();
-        let mut put = |key: &str, value: Value| {
-            fields.insert(key.to_owned(), value);
+        let decision = match &self.decided {
+            Decided::Granted(one) | Decided::Imagined(one) | Decided::Kept(one) => Some(one),
+            Decided::Refused(one, _) => Some(one),
+            Decided::Forced { .. } | Decided::Effective(_) => None,
         };
-        put("timestamp", json!(self.at.to_string()));
-        put("outer_ip", json!(mirror.address));
-        put("vni", json!(mirror.vni.get()));
-        put("interface", json!(interface));
-        put("action", json!(self.action()));
-        put("from", json!(self.from.name()));
-        put("grade", json!(self.grade.name()));
-        if !self.reason().is_empty() {
-            put("reason", json!(self.reason()));
+        let mut line = match decision {
+            Some(decision) => json!(decision),
+            None => self.plain(),
+        };
+        if let Value::Object(fields) = &mut line {
+            fields.insert("interface".to_owned(), json!(self.interface));
+            fields.insert("outcome".to_owned(), json!(self.outcome()));
+            fields.insert("sentence".to_owned(), json!(self.sentence()));
+            if let Decided::Refused(_, refusal) = &self.decided {
+                fields.insert("refusal".to_owned(), json!(refusal.name()));
+            }
+            if let Decided::Forced { blind, .. } = &self.decided {
+                fields.insert("blind_seconds".to_owned(), json!(blind.as_secs_f64()));
+            }
         }
-        match &self.decided {
-            Decided::Granted {
-                until,
-                numbers,
-                importance,
-                ..
-            } => {
-                put("until", json!(until.map(|until| until.to_string())));
-                put("importance", json!(importance.name()));
-                put("numbers", numbers_json(numbers));
-            }
-            Decided::Refused {
-                cause,
-                numbers,
-                importance,
-                ..
-            } => {
-                put("wished_for", json!(cause.name()));
-                put("importance", json!(importance.name()));
-                put("numbers", numbers_json(numbers));
-            }
-            Decided::Kept {
-                numbers,
-                importance,
-                ..
-            } => {
-                put("importance", json!(importance.name()));
-                put("numbers", numbers_json(numbers));
-            }
-            Decided::Forced { blind, .. } => put("blind_seconds", json!(blind.as_secs_f64())),
-            Decided::Effective => {}
-        }
-        Value::Object(fields)
+        line
+    }
+
+    /// The fields of a [`Decision`], for what the policy did not decide.
+    fn plain(&self) -> Value {
+        let lowers = self.grade < self.from;
+        json!({
+            "schema": SCHEMA,
+            "at": self.at.as_nanos() / 1_000,
+            "outer_ip": self.mirror.address,
+            "vni": self.mirror.vni.get(),
+            "action": if lowers { "lower" } else { "raise" },
+            "from": self.from.name(),
+            "to": self.grade.name(),
+            "reason": self.reason(),
+        })
     }
 }
 
-/// λ_U · b ≤ ε, and what else was weighed. An infinite rate is null.
-fn numbers_json(numbers: &Numbers) -> Value {
-    json!({
-        "events": numbers.events,
-        "hours": numbers.hours,
-        "rate_upper_per_hour": numbers.rate_upper,
-        "blind_max_hours": numbers.blind_max,
-        "expected_missed": numbers.rate_upper * numbers.blind_max,
-        "tolerance": numbers.tolerance,
-        "saving_usd": numbers.saving.dollars(),
-        "residual": numbers.residual,
-        "refusal_probability": numbers.refusal,
-    })
+fn of_force(force: Force) -> &'static str {
+    match force {
+        Force::Deadline => "its time is over",
+        Force::Recalled => "everything is called back",
+        Force::Pinned => "it is pinned",
+        Force::Floor => "the rules no longer allow the grade",
+        Force::Unsafe => "off is not safe without journal and reaper",
+        Force::GroupShare => "its group became smaller",
+    }
+}
+
+fn told(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Unknown => "it is not enrolled",
+        Refusal::Held => "all pausing is held",
+        Refusal::Pinned => "it is pinned",
+        Refusal::Floor => "the grade is below its floor",
+        Refusal::Unsafe => "off is not safe without journal and reaper",
+        Refusal::Bound => "something would be hidden for longer than it may",
+        Refusal::OnTime => "it was not visible for long enough",
+        Refusal::GroupShare => "too many of its group are below full",
+        Refusal::GroupCycle => "too many of its group were lowered in this cycle",
+        Refusal::Changes => "it was changed too often today",
+        Refusal::PinBudget => "alerts pin so many sources that pausing has stopped",
+        Refusal::Demand => "the API could not keep up with more pauses",
+        Refusal::Backlog => "the API could not bring everybody back in time",
+    }
 }

@@ -14,6 +14,8 @@ pub struct Enrolled {
     pub mirror: MirrorSource,
     /// The mirrored interface.
     pub interface: String,
+    /// The network in which its address is unique, such as a VPC.
+    pub network: String,
     /// What it does.
     pub role: String,
     /// Where it is.
@@ -30,6 +32,7 @@ impl Enrolled {
         Self {
             interface: format!("eni-{address}-{}", mirror.vni),
             mirror,
+            network: String::new(),
             role: String::new(),
             subnet: String::new(),
             tags: Vec::new(),
@@ -39,6 +42,7 @@ impl Enrolled {
     pub(crate) fn facts(&self) -> SourceFacts<'_> {
         SourceFacts {
             eni: Some(&self.interface),
+            network: &self.network,
             role: &self.role,
             subnet: &self.subnet,
             tags: &self.tags,
@@ -52,34 +56,18 @@ impl Enrolled {
 pub(crate) struct Roll {
     sources: BTreeMap<SourceKey, Enrolled>,
     by_mirror: BTreeMap<MirrorSource, SourceKey>,
-    /// Who has an address; `None` where tenants share it, and nobody can be told.
-    by_address: BTreeMap<IpAddr, Option<SourceKey>>,
     groups: BTreeMap<(String, String), u32>,
 }
 
 impl Roll {
     pub(crate) fn add(&mut self, key: SourceKey, enrolled: Enrolled) {
         self.by_mirror.insert(enrolled.mirror, key);
-        self.by_address
-            .entry(enrolled.mirror.address)
-            .and_modify(|one| *one = None)
-            .or_insert(Some(key));
         self.sources.insert(key, enrolled);
     }
 
     pub(crate) fn remove(&mut self, key: SourceKey) -> Option<Enrolled> {
         let enrolled = self.sources.remove(&key)?;
         self.by_mirror.remove(&enrolled.mirror);
-        let address = enrolled.mirror.address;
-        let mut others = self
-            .sources
-            .iter()
-            .filter(|(_, other)| other.mirror.address == address);
-        match (others.next(), others.next()) {
-            (None, _) => self.by_address.remove(&address),
-            (Some((only, _)), None) => self.by_address.insert(address, Some(*only)),
-            (Some(_), Some(_)) => None,
-        };
         Some(enrolled)
     }
 
@@ -89,10 +77,6 @@ impl Roll {
 
     pub(crate) fn key(&self, mirror: MirrorSource) -> Option<SourceKey> {
         self.by_mirror.get(&mirror).copied()
-    }
-
-    pub(crate) fn at(&self, address: IpAddr) -> Option<SourceKey> {
-        self.by_address.get(&address).copied().flatten()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SourceKey, &Enrolled)> {

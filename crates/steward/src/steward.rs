@@ -1,6 +1,6 @@
 //! Policy, gate and keeper in one loop.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use vxscope_control::Row;
@@ -9,19 +9,22 @@ use vxscope_control::journal::{Record, Replay};
 use vxscope_control::keeper::{self, Keeper, Step};
 use vxscope_control::mirror::{ApiError, CallId, Reply};
 use vxscope_control::reconcile;
-use vxscope_policy::money::{Ledger, Path};
+use vxscope_policy::money::{Ledger, Path, Traffic};
 use vxscope_policy::rules::{Mode, Rules};
-use vxscope_policy::{Decisions, Event, Kept, Policy, SensorKey, SourceKey, Wish};
-use vxscope_report::{EventKind, Report, Signals};
-use vxscope_units::{Grade, MirrorSource, Timestamp, Vni};
+use vxscope_policy::{
+    Decision, Decisions, Event, Intake, Kept, Missed, Observation, Observer, Policy, SensorKey,
+    SourceKey, Wish,
+};
+use vxscope_report::{EventKind, Report};
+use vxscope_units::{Grade, MirrorSource, Timestamp};
 
-use crate::notice::{Decided, Notice, Subject};
-use crate::observe::{Memory, time};
+use crate::mind::Mind;
+use crate::notice::{Decided, Notice};
 use crate::roll::{Enrolled, Roll};
 use crate::setup::{StewardSetup, bounds_of, guard_rules};
 
-/// The sensor whose reports come in. Several are several stewards' affair, or a controller's.
-const SENSOR: SensorKey = SensorKey(0);
+/// Why a source has a session at all.
+const ENROLLED: &str = "enrolled";
 /// A pin without end.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -43,11 +46,15 @@ pub enum Command {
 /// See the module.
 #[derive(Debug)]
 pub struct Steward {
-    policy: Policy,
+    mind: Mind,
     keeper: Keeper,
     ledger: Ledger,
     roll: Roll,
-    memory: Memory,
+    intake: Intake,
+    /// Sources whose counters so far belong to the time before they were enrolled.
+    fresh: BTreeSet<SourceKey>,
+    /// Why each source was last asked to change.
+    why: BTreeMap<SourceKey, &'static str>,
     notices: VecDeque<Notice>,
     notices_forgotten: u64,
     decided_at: Timestamp,
@@ -78,6 +85,46 @@ impl Decisions for Minutes {
     }
 }
 
+/// Passes on what a report shows, to everybody whom it concerns.
+struct Watch<'a> {
+    mind: &'a mut Mind,
+    keeper: &'a mut Keeper,
+    ledger: &'a mut Ledger,
+    fresh: &'a mut BTreeSet<SourceKey>,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Observer for Watch<'_> {
+    fn handle_tick(&mut self, sensor: SensorKey, from: Timestamp, to: Timestamp, loss_free: bool) {
+        (self.from, self.to) = (from, to);
+        self.mind.handle_tick(sensor, from, to, loss_free);
+    }
+
+    fn handle_move(&mut self, source: SourceKey, sensor: SensorKey, now: Timestamp) {
+        self.mind.handle_move(source, sensor, now);
+    }
+
+    fn observe(&mut self, source: SourceKey, observation: &Observation<'_>) {
+        if self.fresh.remove(&source) {
+            return;
+        }
+        if observation.packets > 0 {
+            self.keeper.handle_packets(row(source), self.from);
+        }
+        let traffic = Traffic {
+            packets: observation.packets,
+            bytes: observation.bytes.sum(),
+        };
+        self.ledger.observe(source, self.to, traffic, None);
+        if observation.events[EventKind::Alert.index()] > 0 {
+            let lasts = self.mind.policy().rules().limits.alert_pin;
+            self.keeper.pin(row(source), Pin::Alert, lasts, self.to);
+        }
+        self.mind.observe(source, observation);
+    }
+}
+
 impl Steward {
     /// Nobody is enrolled.
     #[must_use]
@@ -95,11 +142,13 @@ impl Steward {
         let mut keeper = Keeper::new(keeper, now);
         keeper.set_mode(keeper_mode(rules.mode));
         Self {
-            policy: Policy::new(rules, seed),
+            mind: Mind::new(rules, seed),
             keeper,
             ledger: Ledger::new(prices),
             roll: Roll::default(),
-            memory: Memory::default(),
+            intake: Intake::new(),
+            fresh: BTreeSet::new(),
+            why: BTreeMap::new(),
             notices: VecDeque::new(),
             notices_forgotten: 0,
             decided_at: Timestamp::ZERO,
@@ -124,9 +173,9 @@ impl Steward {
             return None;
         }
         let facts = enrolled.facts();
-        let key = self.policy.enroll(&facts, Grade::Full, now)?;
-        let (_, terms) = self.policy.rules().terms_of(&facts);
-        let pinned_until = self.policy.pinned_until(key).unwrap_or(now);
+        let key = self.mind.enroll(&facts, now)?;
+        let (_, terms) = self.policy().rules().terms_of(&facts);
+        let pinned_until = self.policy().pinned_until(key).unwrap_or(now);
         let enrolment = Enrolment {
             bounds: bounds_of(&terms),
             group: self.roll.group(&enrolled),
@@ -134,6 +183,7 @@ impl Steward {
         };
         self.keeper.enrol(row(key), session, enrolment, now);
         self.ledger.enroll(key, "", Path::SameAz, now);
+        self.intake.bind(enrolled.mirror, &enrolled.network, key);
         self.roll.add(key, enrolled);
         Some(key)
     }
@@ -144,8 +194,10 @@ impl Steward {
             return;
         };
         self.roll.remove(key);
-        self.memory.forget(key);
-        self.policy.retire(key);
+        self.intake.unbind(mirror);
+        self.fresh.remove(&key);
+        self.why.remove(&key);
+        self.mind.retire(key, now);
         self.keeper.forget(row(key), now);
         self.ledger.retire(key, now);
     }
@@ -157,40 +209,22 @@ impl Steward {
     }
 
     /// A sensor's tick. Sources that nobody enrolled are ignored.
-    pub fn handle_report(&mut self, report: &Report) {
-        let (from, to) = (time(report.from), time(report.to));
-        let loss_free = self.memory.begin(report);
-        self.policy.handle_tick(SENSOR, from, to, loss_free);
-        for source in &report.sources {
-            let Some(vni) = Vni::try_new(source.vni) else {
-                continue;
-            };
-            let mirror = MirrorSource {
-                address: source.outer_ip,
-                vni,
-            };
-            let Some(key) = self.roll.key(mirror) else {
-                continue;
-            };
-            let tick = self.memory.tick(key, &source.signals, &self.roll);
-            if tick.packets > 0 {
-                self.keeper.handle_packets(row(key), from);
-            }
-            self.ledger.observe(key, to, tick.traffic(), None);
-            let observation = tick.observation();
-            if observation.events[EventKind::Alert.index()] > 0 {
-                let lasts = self.policy.rules().limits.alert_pin;
-                self.keeper.pin(row(key), Pin::Alert, lasts, to);
-            }
-            self.policy.observe(key, &observation);
-        }
+    pub fn handle_report(&mut self, report: &Report, now: Timestamp) {
+        let mut watch = Watch {
+            mind: &mut self.mind,
+            keeper: &mut self.keeper,
+            ledger: &mut self.ledger,
+            fresh: &mut self.fresh,
+            from: Timestamp::ZERO,
+            to: Timestamp::ZERO,
+        };
+        self.intake.handle_report(report, now, &mut watch);
     }
 
-    /// What a source showed until now belongs to the time before anybody looked after it.
-    pub fn skip(&mut self, mirror: MirrorSource, signals: &Signals) {
-        if let Some(key) = self.roll.key(mirror) {
-            let _ = self.memory.tick(key, signals, &self.roll);
-        }
+    /// What a source showed until its next report belongs to the time before anybody looked
+    /// after it.
+    pub fn skip(&mut self, mirror: MirrorSource) {
+        self.fresh.extend(self.roll.key(mirror));
     }
 
     /// A detector named a source.
@@ -198,15 +232,14 @@ impl Steward {
         let Some(source) = self.roll.key(mirror) else {
             return;
         };
-        let limits = &self.policy.rules().limits;
+        let limits = &self.policy().rules().limits;
         let lasts = if severe {
             limits.severe_pin
         } else {
             limits.alert_pin
         };
         self.keeper.pin(row(source), Pin::Alert, lasts, now);
-        self.policy
-            .handle_event(Event::Alert { source, severe }, now);
+        self.mind.handle_event(Event::Alert { source, severe }, now);
     }
 
     /// The operator spoke. False if the source is not looked after.
@@ -220,7 +253,7 @@ impl Steward {
                 self.keeper.pin(row(source), Pin::Operator, lasts, now);
                 let nanos = u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX);
                 let until = now.plus_nanos(nanos);
-                self.policy.handle_event(Event::Pin { source, until }, now);
+                self.mind.handle_event(Event::Pin { source, until }, now);
             }
             Command::Unpin(mirror) => {
                 let Some(source) = self.roll.key(mirror) else {
@@ -228,14 +261,14 @@ impl Steward {
                 };
                 self.keeper.unpin(row(source), Pin::Operator, now);
                 let until = Timestamp::ZERO;
-                self.policy.handle_event(Event::Pin { source, until }, now);
+                self.mind.handle_event(Event::Pin { source, until }, now);
             }
             Command::Hold => self.hold(true),
             Command::Release => self.hold(false),
             Command::ResumeAll => {
                 self.hold(true);
                 self.keeper.resume_all();
-                self.policy.handle_event(Event::ResumeAll, now);
+                self.mind.handle_event(Event::ResumeAll, now);
             }
         }
         true
@@ -269,9 +302,32 @@ impl Steward {
         }
         self.keeper.set_mode(keeper_mode(rules.mode));
         let roll = &self.roll;
-        self.policy.handle_rules(rules, now, |key| {
-            roll.get(key).map(|enrolled| enrolled.facts())
-        });
+        let is_shadow = rules.mode == Mode::Shadow;
+        match &mut self.mind {
+            Mind::Real(policy) if !is_shadow => {
+                policy.handle_rules(rules, now, |key| roll.get(key).map(Enrolled::facts))
+            }
+            // What one has learned in the other's world is of no use: it begins anew.
+            Mind::Real(_) | Mind::Shadow(_) => self.begin_anew(rules, &all, now),
+        }
+    }
+
+    /// Another mind, which knows who there is and nothing else.
+    fn begin_anew(&mut self, rules: Rules, all: &[(SourceKey, Enrolled)], now: Timestamp) {
+        let seed = now.as_nanos();
+        let mut mind = Mind::new(rules, seed);
+        let mut kept = Vec::new();
+        for (key, enrolled) in all {
+            // Rows are given in order, so that everybody keeps the own one unless some are free.
+            match mind.enroll(&enrolled.facts(), now) {
+                Some(given) if given == *key => {}
+                _ => kept.push(enrolled.mirror),
+            }
+        }
+        self.mind = mind;
+        for mirror in kept {
+            self.retire(mirror, now);
+        }
     }
 
     /// How long it takes until everything that is lowered is back.
@@ -300,7 +356,7 @@ impl Steward {
         self.keeper.tick(now);
         self.read_events(now);
         let since = now.nanos_since(self.decided_at);
-        let due = self.policy.next_due().is_some_and(|due| due <= now);
+        let due = self.policy().next_due().is_some_and(|due| due <= now);
         if due || since >= DECIDE_EVERY_NANOS || now < self.decided_at {
             self.decided_at = now;
             self.decide(now);
@@ -335,7 +391,13 @@ impl Steward {
     /// The policy, to look at.
     #[must_use]
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        self.mind.policy()
+    }
+
+    /// In the shadow: what would have been missed.
+    #[must_use]
+    pub fn missed(&self) -> Option<&Missed> {
+        self.mind.missed()
     }
 
     /// The keeper, to look at.
@@ -362,19 +424,19 @@ impl Steward {
         if self.held {
             // Nobody knows for how long, so the policy looks again and again.
             let until = now.plus_nanos(2 * DECIDE_EVERY_NANOS);
-            self.policy.handle_event(Event::Hold { until }, now);
+            self.mind.handle_event(Event::Hold { until }, now);
         }
         let mut minutes = Minutes::default();
-        self.policy.decide(now, &self.ledger, &mut minutes);
+        self.mind.decide(now, &self.ledger, &mut minutes);
         for minute in minutes.0 {
             match minute {
                 Minute::Wish(wish) => self.ask(&wish, now),
                 Minute::Kept(kept) => {
-                    let decided = Decided::Kept {
-                        hindrance: kept.hindrance,
-                        numbers: kept.numbers,
-                        importance: kept.importance,
+                    let Some(enrolled) = self.roll.get(kept.source) else {
+                        continue;
                     };
+                    let decision = Decision::of_kept(&kept, enrolled.mirror);
+                    let decided = Decided::Kept(Box::new(decision));
                     self.tell(kept.source, Grade::Full, kept.grade, decided, kept.at);
                 }
             }
@@ -383,26 +445,25 @@ impl Steward {
 
     /// Asks the gate for what the policy wishes.
     fn ask(&mut self, wish: &Wish, now: Timestamp) {
+        let Some(enrolled) = self.roll.get(wish.source) else {
+            return;
+        };
+        let decision = Box::new(Decision::of_wish(wish, enrolled.mirror));
+        if self.mind.missed().is_some() {
+            self.ledger.change(wish.source, now, wish.grade);
+            let decided = Decided::Imagined(decision);
+            return self.tell(wish.source, wish.from, wish.grade, decided, now);
+        }
         let from = self.keeper.guard().granted(row(wish.source));
-        let (cause, numbers, importance) = (wish.cause, wish.numbers, wish.importance);
         match self.keeper.wish(row(wish.source), wish.grade, now) {
             Verdict::Granted(grade) => {
-                let decided = Decided::Granted {
-                    cause,
-                    until: wish.until,
-                    numbers,
-                    importance,
-                };
+                self.why.insert(wish.source, wish.cause.name());
+                let decided = Decided::Granted(decision);
                 self.tell(wish.source, from, grade, decided, now);
             }
             Verdict::Refused(refusal) => {
-                self.policy.handle_refusal(wish.source, now);
-                let decided = Decided::Refused {
-                    cause,
-                    refusal,
-                    numbers,
-                    importance,
-                };
+                self.mind.handle_refusal(wish.source, now);
+                let decided = Decided::Refused(decision, refusal);
                 self.tell(wish.source, from, wish.grade, decided, now);
             }
         }
@@ -413,6 +474,7 @@ impl Steward {
             match event {
                 keeper::Event::Forced(forced) => {
                     let key = SourceKey::new(forced.row.get());
+                    self.why.insert(key, forced.why.name());
                     let decided = Decided::Forced {
                         force: forced.why,
                         blind: forced.blind,
@@ -421,9 +483,12 @@ impl Steward {
                 }
                 keeper::Event::Effective { row, from, grade } => {
                     let key = SourceKey::new(row.get());
-                    self.policy.handle_grade(key, grade, now, now);
-                    self.ledger.change(key, now, grade);
-                    self.tell(key, from, grade, Decided::Effective, now);
+                    self.mind.handle_grade(key, grade, now);
+                    if self.mind.missed().is_none() {
+                        self.ledger.change(key, now, grade);
+                    }
+                    let why = self.why.get(&key).copied().unwrap_or(ENROLLED);
+                    self.tell(key, from, grade, Decided::Effective(why), now);
                 }
                 // Told where they were asked for.
                 keeper::Event::Granted { .. } | keeper::Event::Refused { .. } => {}
@@ -435,17 +500,15 @@ impl Steward {
         let Some(enrolled) = self.roll.get(key) else {
             return;
         };
-        let subject = Subject {
-            mirror: enrolled.mirror,
-            interface: enrolled.interface.clone(),
-        };
+        let (mirror, interface) = (enrolled.mirror, enrolled.interface.clone());
         if self.notices.len() == NOTICES_MAX {
             self.notices.pop_front();
             self.notices_forgotten += 1;
         }
         self.notices.push_back(Notice {
             at,
-            subject,
+            mirror,
+            interface,
             from,
             grade,
             decided,

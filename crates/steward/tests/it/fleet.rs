@@ -128,7 +128,7 @@ impl Fleet {
             self.send();
             self.second += 1;
             let report = self.report();
-            self.embedded.handle_report(&report);
+            self.embedded.handle_report(&report, self.now());
             for step in 0..10 {
                 let now = at(self.second * 1_000 + step * 100);
                 self.embedded.tick(now);
@@ -184,8 +184,8 @@ impl Fleet {
         }
     }
 
-    pub(crate) fn count(&self, action: &str, reason: &str) -> usize {
-        let is = |notice: &&Notice| notice.action() == action && notice.reason() == reason;
+    pub(crate) fn count(&self, outcome: &str, reason: &str) -> usize {
+        let is = |notice: &&Notice| notice.outcome() == outcome && notice.reason() == reason;
         self.notices.iter().filter(is).count()
     }
 }
