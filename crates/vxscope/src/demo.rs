@@ -1,10 +1,15 @@
 //! `vxscope demo`: a sensor and its mirrored interfaces on one machine, to look at.
 //!
-//! The interfaces are sockets on loopback: six made by the generator, and two that send the
-//! bundled recording of real programs of two tenants with equal addresses. Nothing leaves the
-//! machine, and nothing is needed on it.
+//! The interfaces are sockets on loopback: some made by the generator, each with something to
+//! show, two that send the bundled recording of real programs, and one that the sensor does not
+//! know. Nothing leaves the machine, and nothing is needed on it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+mod cast;
+mod recording;
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -12,31 +17,29 @@ use std::time::Duration;
 
 use indicatif::HumanCount;
 use vxscope_config::Config;
-use vxscope_engine::{Live, Observer, Started, Status};
-use vxscope_pcap::{Reader, Step};
-use vxscope_sim::traffic::{Carrier, Faults, Spec, Stream};
+use vxscope_engine::{Live, Observer, Outcome, Started, Status, Stop};
 
 use crate::arguments::DemoArguments;
 use crate::failure::Failure;
-use crate::generate::live::Sender;
+use crate::generate::live::now;
 use crate::replay::{conclude, failure};
 use crate::report::report;
 use crate::screen::Screen;
 use crate::{print, signal};
+use cast::{Actor, CAST, FORGER};
+use recording::{Recording, TENANTS};
 
-/// Packets a second of the generator: enough to see rates, little enough for any machine.
-const RATE: u64 = 4_000;
-const SOURCES: u32 = 6;
-/// The recording, and the Ethernet, IPv4 and UDP headers in front of each of its datagrams.
-const RECORDING: &[u8] = include_bytes!("../../../pcaps/two-tenants.pcap");
-const HEADERS: usize = 14 + 20 + 8;
-/// Where the outer source address of a recorded datagram ends.
-const SOURCE_END: usize = 14 + 15;
+/// How often what is due is sent: little at once, so that a small receive buffer holds it.
+const STEP: Duration = Duration::from_millis(5);
 
-/// Runs sensor and traffic, then prints the result.
+/// Runs sensor and traffic, then prints what was to be seen.
 pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let out = std::env::temp_dir().join(format!("vxscope-demo-{}", std::process::id()));
-    let mut config = Config::default();
+    let config = Config::parse(&configuration());
+    let mut config = config.map_err(|problems| Failure::Configuration {
+        file: None,
+        problems,
+    })?;
     config.report.sensor = "demo".to_owned();
     let live = Live {
         config,
@@ -54,7 +57,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let (outcome, traffic) = thread::scope(|scope| {
         let (stop, sent) = (&stop, &sent);
         let traffic = scope.spawn(move || {
-            let result = send_all(&port, arguments.seconds, sent);
+            let result = send_all(&port, arguments.seconds, stop, sent);
             stop.begin();
             result
         });
@@ -66,24 +69,74 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     });
     let outcome = outcome.map_err(|error| failure(&error))?;
     traffic.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let (received, dropped) = (
-        outcome.summary.packets.received,
-        outcome.summary.packets.kernel_dropped,
-    );
-    let (sent, seen) = (sent.into_inner(), received + dropped);
+    let sent = sent.into_inner();
     print(&format!(
-        "sent {} = received {} + dropped by the kernel {}\n\n{}",
-        HumanCount(sent),
-        HumanCount(received),
-        HumanCount(dropped),
+        "{}\n{}\n{}",
+        shown(&outcome, &live),
+        balance(&outcome, sent),
         report(&outcome, &live.out, false)
     ))?;
+    let packets = &outcome.summary.packets;
+    let seen = packets.received + packets.kernel_dropped + outcome.kernel_refused;
     if sent != seen {
         return Err(Failure::Failed(format!(
             "{sent} datagrams were sent and {seen} seen; this is a defect of vxscope"
         )));
     }
     conclude(outcome)
+}
+
+/// Known sources with names, and everybody else in quarantine.
+fn configuration() -> String {
+    let mut text = String::from("sources.unknown = \"quarantine\"\n");
+    let made = CAST.iter().filter(|it| it.name != FORGER);
+    let made = made.map(|it| (it.name, it.address, it.vni));
+    let recorded = TENANTS
+        .iter()
+        .map(|(name, last, vni)| (*name, recording::address(*last), *vni));
+    for (name, address, vni) in made.chain(recorded) {
+        let _ = write!(
+            text,
+            "[[source]]\nname = \"{name}\"\naddress = \"{address}\"\nvni = {vni}\n"
+        );
+    }
+    text
+}
+
+/// What there was to be seen, in a few sentences.
+fn shown(outcome: &Outcome, live: &Live) -> String {
+    let statement = &outcome.statement;
+    let quarantined: u64 = statement.quarantine.values().map(|row| row.packets).sum();
+    let out = live.out.display();
+    format!(
+        "What you saw\n\
+         * {} mirrored interfaces sent {} flows. Inside they have the same addresses, and\n  \
+         they were kept apart by their source address and VNI.\n\
+         * {} forged packets from a source that nobody listed: counted, and in no flow.\n\
+         * tenant-a and tenant-b are a recording of real programs: curl, dig, ssh, nmap.\n\
+         * Every packet is in exactly one counter below. Look further:\n    \
+         jq -c 'select(.flow.pkts_toserver > 100)' {out}/eve.json\n    \
+         tshark -r {out}/decap.pcap -q -z conv,ip\n",
+        HumanCount(statement.rows.len() as u64),
+        HumanCount(outcome.summary.flows.opened),
+        HumanCount(quarantined),
+    )
+}
+
+fn balance(outcome: &Outcome, sent: u64) -> String {
+    let packets = &outcome.summary.packets;
+    let mut text = format!(
+        "sent {} = received {} + dropped by the kernel {}",
+        HumanCount(sent),
+        HumanCount(packets.received),
+        HumanCount(packets.kernel_dropped),
+    );
+    if outcome.kernel_refused > 0 {
+        let refused = HumanCount(outcome.kernel_refused);
+        let _ = write!(text, " + sent after the stop {refused}");
+    }
+    text.push('\n');
+    text
 }
 
 /// Passes the port on to the traffic, and everything to the screen.
@@ -110,82 +163,35 @@ impl Observer for Stage {
     }
 }
 
-/// Sends everything once the sensor listens, and counts what was sent.
-fn send_all(port: &Receiver<u16>, seconds: u64, sent: &AtomicU64) -> Result<(), Failure> {
+/// Sends everything once the sensor listens, until the time is over or somebody stops it.
+fn send_all(
+    port: &Receiver<u16>,
+    seconds: u64,
+    stop: &Stop,
+    sent: &AtomicU64,
+) -> Result<(), Failure> {
     let Ok(port) = port.recv() else { return Ok(()) };
     let target = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-    thread::scope(|scope| {
-        let recorded = scope.spawn(|| send_recorded(target, seconds, sent));
-        let made = send_made(target, seconds, sent);
-        let recorded = recorded.join();
-        recorded.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        made
-    })
-}
-
-/// The generator's traffic.
-fn send_made(target: SocketAddr, seconds: u64, sent: &AtomicU64) -> Result<(), Failure> {
-    let spec = Spec {
-        sources: SOURCES,
-        flows: 800,
-        packets: RATE * seconds,
-        rate: RATE,
-        carrier: Carrier::Loopback,
-        ..Spec::default()
-    };
-    let wrong = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-    let mut stream = Stream::try_new(spec, Faults::default()).map_err(|error| wrong(&error))?;
-    let mut sender = Sender::new(&stream, target, RATE)?;
-    let mut buffer = Vec::new();
-    while let Some(datagram) = stream.next_datagram(&mut buffer) {
-        if sender.send(&datagram, &buffer)? {
-            stream.handle_sent(&datagram);
-            sent.fetch_add(1, Ordering::Relaxed);
+    let actors = CAST.iter().map(|member| Actor::try_new(*member, seconds));
+    let mut actors: Vec<Actor> = actors.collect::<Result<_, _>>()?;
+    let mut recording = Recording::try_new()?;
+    let (start, mut before) = (now(), 0.0);
+    while before < seconds as f64 && !stop.is_requested() {
+        thread::sleep(STEP);
+        let elapsed = start.elapsed().as_secs_f64().min(seconds as f64);
+        let time = elapsed / seconds as f64;
+        for actor in &mut actors {
+            sent.fetch_add(
+                actor.send(time, elapsed - before, target),
+                Ordering::Relaxed,
+            );
         }
+        sent.fetch_add(recording.send(time, target), Ordering::Relaxed);
+        before = elapsed;
     }
     Ok(())
 }
 
-/// The recording's datagrams, spread evenly, each from a socket that stands for its source.
-fn send_recorded(target: SocketAddr, seconds: u64, sent: &AtomicU64) -> Result<(), Failure> {
-    let mut sockets: Vec<(u8, UdpSocket)> = Vec::new();
-    let datagrams = recorded();
-    let pause = Duration::from_secs(seconds) / u32::try_from(datagrams.len().max(1)).unwrap_or(1);
-    for datagram in datagrams {
-        let Some(last) = datagram.get(SOURCE_END).copied() else {
-            continue;
-        };
-        if sockets.iter().all(|(source, _)| *source != last) {
-            sockets.push((last, socket(last)?));
-        }
-        let socket = sockets.iter().find(|(source, _)| *source == last);
-        let payload = datagram.get(HEADERS..).unwrap_or_default();
-        if socket.is_some_and(|(_, socket)| socket.send_to(payload, target).is_ok()) {
-            sent.fetch_add(1, Ordering::Relaxed);
-        }
-        thread::sleep(pause);
-    }
-    Ok(())
-}
-
-fn socket(last: u8) -> Result<UdpSocket, Failure> {
-    let address = IpAddr::V4(Ipv4Addr::new(127, 0, 200, last));
-    UdpSocket::bind((address, 0))
-        .map_err(|error| Failure::Failed(format!("{address}: no socket: {error}")))
-}
-
-fn recorded() -> Vec<&'static [u8]> {
-    let (mut reader, mut rest, mut datagrams) = (Reader::new(), RECORDING, Vec::new());
-    while let Ok(step) = reader.read(rest) {
-        let consumed = match step {
-            Step::Record { consumed, record } => {
-                datagrams.push(record.data);
-                consumed
-            }
-            Step::Skip { consumed } => consumed,
-            Step::NeedMore { .. } => break,
-        };
-        rest = rest.get(consumed..).unwrap_or_default();
-    }
-    datagrams
+fn no_socket(address: IpAddr, error: &io::Error) -> Failure {
+    Failure::Failed(format!("{address}: no socket: {error}"))
 }

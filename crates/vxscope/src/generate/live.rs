@@ -133,6 +133,6 @@ fn is_full(error: &io::Error) -> bool {
     clippy::disallowed_methods,
     reason = "a sender in real time is at the edge"
 )]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }

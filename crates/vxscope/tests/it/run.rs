@@ -88,7 +88,14 @@ fn the_demo_ends_with_a_balanced_ledger_for_any_user_in_any_folder() {
         .unwrap();
     let run = Run::from(output);
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert!(run.stdout.starts_with("sent "), "{run:?}");
+    for shown in [
+        "What you saw",
+        "8 mirrored interfaces",
+        "\nsent ",
+        "quarantined",
+    ] {
+        assert!(run.stdout.contains(shown), "{shown}: {run:?}");
+    }
     assert!(run.stdout.ends_with("ledger: balanced\n"), "{run:?}");
 }
 
