@@ -1,7 +1,5 @@
 //! The accounts of all sources, and what the policy asks of them.
 
-use std::collections::BTreeMap;
-
 use vxscope_units::{Grade, Timestamp};
 
 use super::billing::{self, Billing, HOUR};
@@ -13,13 +11,21 @@ use crate::SourceKey;
 /// a minute. An hour that ends sooner is taken for over, because one second too late pays another.
 pub const DELETION_SECONDS: u64 = 60;
 
+#[derive(Clone, Debug)]
+struct Row {
+    /// Position in [`Ledger::cards`].
+    card: usize,
+    account: Account,
+}
+
 /// One account for each source that is enrolled, and one statement for all that are gone.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     table: PriceTable,
-    cards: BTreeMap<String, Card>,
-    /// Region and account by row; rows are never reused.
-    accounts: BTreeMap<SourceKey, (String, Account)>,
+    /// One for each Region that a source was in.
+    cards: Vec<(String, Card)>,
+    /// By row, which whoever enrolls keeps dense and never reuses.
+    rows: Vec<Option<Box<Row>>>,
     gone: Statement,
     /// For rows that nobody enrolled.
     default: Card,
@@ -32,8 +38,8 @@ impl Ledger {
         Self {
             default: table.card(""),
             table,
-            cards: BTreeMap::new(),
-            accounts: BTreeMap::new(),
+            cards: Vec::new(),
+            rows: Vec::new(),
             gone: Statement::default(),
         }
     }
@@ -46,17 +52,25 @@ impl Ledger {
 
     /// A source is mirrored from `at` on.
     pub fn enroll(&mut self, source: SourceKey, region: &str, path: Path, at: Timestamp) {
-        if !self.cards.contains_key(region) {
+        let known = self.cards.iter().position(|(name, _)| name == region);
+        let card = known.unwrap_or_else(|| {
             self.cards
-                .insert(region.to_owned(), self.table.card(region));
+                .push((region.to_owned(), self.table.card(region)));
+            self.cards.len() - 1
+        });
+        if self.rows.len() <= source.index() {
+            self.rows.resize(source.index() + 1, None);
         }
         let account = Account::new(at, path, Grade::Full);
-        self.accounts.insert(source, (region.to_owned(), account));
+        if let Some(row) = self.rows.get_mut(source.index()) {
+            *row = Some(Box::new(Row { card, account }));
+        }
     }
 
     /// The source's account, to be told what happens; `None` if it is not enrolled.
     pub fn account_mut(&mut self, source: SourceKey) -> Option<&mut Account> {
-        self.accounts.get_mut(&source).map(|(_, account)| account)
+        let row = self.rows.get_mut(source.index())?.as_deref_mut()?;
+        Some(&mut row.account)
     }
 
     /// What was mirrored since the last call. See [`Account::observe`].
@@ -86,22 +100,27 @@ impl Ledger {
             if let Some(statement) = self.statement(source, at) {
                 self.gone += &statement;
             }
-            self.accounts.remove(&source);
+            if let Some(row) = self.rows.get_mut(source.index()) {
+                *row = None;
+            }
         }
     }
 
     /// One source's statement as of `at`.
     #[must_use]
     pub fn statement(&self, source: SourceKey, at: Timestamp) -> Option<Statement> {
-        let (_, account) = self.accounts.get(&source)?;
-        Some(Statement::draw(&account.quantities(at), self.card(source)))
+        let row = self.row(source)?;
+        Some(Statement::draw(
+            &row.account.quantities(at),
+            self.card(source),
+        ))
     }
 
     /// Every enrolled source's statement as of `at`, by row.
     pub fn statements(&self, at: Timestamp) -> impl Iterator<Item = (SourceKey, Statement)> + '_ {
-        self.accounts
-            .keys()
-            .filter_map(move |source| Some((*source, self.statement(*source, at)?)))
+        let rows = 0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        rows.map(SourceKey::new)
+            .filter_map(move |source| Some((source, self.statement(source, at)?)))
     }
 
     /// The statement of those that are gone.
@@ -117,18 +136,22 @@ impl Ledger {
             .fold(self.gone.clone(), |sum, (_, one)| sum + &one)
     }
 
+    fn row(&self, source: SourceKey) -> Option<&Row> {
+        self.rows.get(source.index())?.as_deref()
+    }
+
     fn card(&self, source: SourceKey) -> &Card {
-        let region = self.accounts.get(&source).map(|(region, _)| region);
-        region
-            .and_then(|region| self.cards.get(region))
-            .unwrap_or(&self.default)
+        let card = self
+            .row(source)
+            .and_then(|row| Some(&self.cards.get(row.card)?.1));
+        card.unwrap_or(&self.default)
     }
 }
 
 impl Prices for Ledger {
     fn saving(&self, pause: &Pause) -> Usd {
-        let account = self.accounts.get(&pause.source);
-        let path = account.map_or(Path::SameAz, |(_, account)| account.path());
+        let row = self.row(pause.source);
+        let path = row.map_or(Path::SameAz, |row| row.account.path());
         saving(self.card(pause.source), path, pause)
     }
 

@@ -39,6 +39,8 @@ pub struct Summary {
     pub billing: Vec<BillingSummary>,
     /// What of this is an estimate, a sentence each.
     pub estimates: Vec<String>,
+    /// What the amounts do not show, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What went one way.
@@ -94,6 +96,7 @@ impl Statement {
                 .map(|billing| self.billing_summary(*billing))
                 .collect(),
             estimates: self.estimates(),
+            notes: self.notes(),
         }
     }
 
@@ -114,6 +117,13 @@ impl Statement {
             spent,
             always_full,
         }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let same_zone = self.usage().mirrored[Path::SameAz.index()].packets > 0;
+        let note = "data within a zone costs nothing: there grades above off save bandwidth and \
+                    the consumer's ingest, not AWS money";
+        same_zone.then(|| note.to_owned()).into_iter().collect()
     }
 
     fn estimates(&self) -> Vec<String> {
@@ -180,6 +190,9 @@ impl fmt::Display for Summary {
         }
         for estimate in &self.estimates {
             writeln!(f, "estimate: {estimate}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
         }
         Ok(())
     }

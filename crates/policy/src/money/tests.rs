@@ -78,6 +78,12 @@ fn the_same_zone_saves_bandwidth_and_ingest_but_no_aws_money() {
     ledger.change(S, at(HOUR), Grade::Sentinel);
     let total = ledger.total(at(2 * HOUR));
     assert_eq!(total.saved_aws().high, Usd::ZERO);
+    assert!(
+        total
+            .summary()
+            .to_string()
+            .contains("note: data within a zone costs nothing")
+    );
     assert_eq!(
         total.saved().low,
         Usd::from_dollars(0.5) - Usd::from_nanos(20_000)

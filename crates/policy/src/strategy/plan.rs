@@ -10,7 +10,8 @@ use super::inventory::{Interface, Inventory};
 use super::role::Role;
 use super::sample::{chance_of_meeting, rotations_of};
 use crate::Importance;
-use crate::money::{PriceTable, Range, Traffic, Usd};
+use crate::money::{Ceiling, Path, PriceTable, Range, Traffic, Usd};
+use crate::rules::Terms;
 
 /// Hours in a month, as AWS's own examples count them.
 pub const MONTH_HOURS: u64 = 730;
@@ -103,6 +104,10 @@ pub struct Outcome {
     pub month: Range,
     /// A month's session-hours alone.
     pub month_sessions: Range,
+    /// What dynamic mirroring could save of the higher end of `month` at most, by the default terms.
+    pub ceiling: Ceiling,
+    /// Sources with a session whose data stays in its zone and costs nothing.
+    pub same_zone: usize,
     /// For so many touched hosts, the chance that one of them is mirrored whole: over all hosts,
     /// and in the stratum where it is worst.
     pub chances: Vec<Chance>,
@@ -174,7 +179,7 @@ impl Planner<'_> {
             extent,
             filter: self.filter(one, extent),
             importance,
-            floor: floor(importance),
+            floor: Terms::of(importance).lowest(),
             because,
         })
         .collect()
@@ -230,6 +235,9 @@ impl Planner<'_> {
             outcome.month_sessions = outcome.month_sessions + sessions;
             outcome.month = outcome.month + sessions + data;
             outcome.undocumented += usize::from(estimate);
+            let has_session = source.extent != Extent::None;
+            outcome.same_zone += usize::from(has_session && one.path == Path::SameAz);
+            add_to_ceiling(&mut outcome.ceiling, source.importance, sessions, data);
         }
         outcome.bytes_permille = (whole * 1_000)
             .checked_div(bytes)
@@ -305,14 +313,16 @@ impl Planner<'_> {
     }
 }
 
-/// What may happen to a source of this importance at the lowest. A source of standard importance
-/// goes lower only where rules say so.
-const fn floor(importance: Importance) -> Grade {
-    match importance {
-        Importance::Critical => Grade::Full,
-        Importance::Standard => Grade::Sentinel,
-        Importance::Low => Grade::Off,
-    }
+/// Session-hours can be saved where off is allowed, data at any lower grade: each the share
+/// `b/(a+b)` of the time.
+fn add_to_ceiling(ceiling: &mut Ceiling, importance: Importance, sessions: Range, data: Range) {
+    let terms = Terms::of(importance);
+    let times = |grade: Grade| {
+        let off = terms.blind_max_of(grade)?;
+        (terms.lowest() <= grade).then_some((terms.on_min.as_secs(), off.as_secs()))
+    };
+    ceiling.add(sessions.high, times(Grade::Off));
+    ceiling.add(data.high, times(terms.lowest()));
 }
 
 /// DNS and never-traffic first, whatever else is wanted: they are what every strategy keeps.

@@ -9,7 +9,7 @@ use vxscope_units::EvidenceClass;
 use super::choice::Strategy;
 use super::filter::{Clause, Compiled, Ports, Rule};
 use super::plan::{Outcome, Plan, SESSIONS_MAX, SourcePlan};
-use crate::money::Range;
+use crate::money::{Ceiling, Range};
 
 impl Outcome {
     fn strategies(&self) -> Vec<Strategy> {
@@ -39,6 +39,13 @@ impl Outcome {
             notes.push(format!(
                 "{} sources are in Regions without a documented price: estimates",
                 self.undocumented
+            ));
+        }
+        if self.same_zone > 0 {
+            notes.push(format!(
+                "{} sources send within their zone, which costs nothing: there grades above off \
+                 save bandwidth and the consumer's ingest, not AWS money",
+                self.same_zone
             ));
         }
         if self.extents[1] + self.extents[2] > 0 {
@@ -110,6 +117,7 @@ fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         "  month     {}, of which sessions {}",
         outcome.month, outcome.month_sessions
     )?;
+    writeln!(f, "  ceiling   pausing: {}", outcome.ceiling)?;
     for chance in &outcome.chances {
         writeln!(
             f,
@@ -162,6 +170,7 @@ struct OutcomeView<'a> {
     bytes_permille: Option<u64>,
     month: Range,
     month_sessions: Range,
+    ceiling: Ceiling,
     chances: Vec<ChanceView>,
     rotations: Option<usize>,
     cons: Vec<&'static str>,
@@ -250,6 +259,7 @@ impl<'a> OutcomeView<'a> {
             bytes_permille: outcome.bytes_permille,
             month: outcome.month,
             month_sessions: outcome.month_sessions,
+            ceiling: outcome.ceiling,
             chances: outcome.chances.iter().map(chance).collect(),
             rotations: outcome.rotations,
             cons: strategies

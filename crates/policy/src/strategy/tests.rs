@@ -195,6 +195,23 @@ fn a_month_costs_sessions_and_the_data_that_passes() {
 }
 
 #[test]
+fn the_ceiling_is_what_may_be_paused_for_as_long_as_it_may() {
+    let plan = plan_of(&[Strategy::Importance], Options::default());
+    let ceiling = plan.outcomes[0].ceiling;
+    assert_eq!(ceiling.always_full, plan.outcomes[0].month.high);
+    // Off for 240 of 297 minutes: two web servers and the worker, whose price is doubled, and 5 %
+    // of the data of one. The database is never lowered, the proxy keeps its session.
+    let pausable = Usd::from_dollars(10.95 * 4.0 + 14.60 * 0.05);
+    let exact = pausable.scaled(240.0 / 297.0);
+    assert!(
+        (ceiling.savable - exact).dollars().abs() < 1e-6,
+        "{ceiling}"
+    );
+    assert!(plan.to_string().contains("ceiling   pausing: at most"));
+    assert_eq!(plan.outcomes[0].same_zone, 3);
+}
+
+#[test]
 fn without_a_base_the_rest_has_no_session() {
     let options = Options {
         base: Extent::None,
