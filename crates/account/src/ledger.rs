@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use vxscope_flow::{CloseReason, Label, QUARANTINE_MAX, Sources};
+use vxscope_flow::{CloseReason, Label, QUARANTINE_MAX, Sources, Untracked};
 use vxscope_units::{MirrorSource, SourceId, Timestamp};
 use vxscope_wire::Reject;
 
 use crate::counts::Counts;
 use crate::quarantine::QuarantineRow;
 use crate::row::{Frame, Row};
+use crate::strays::Strays;
 
 /// One worker's ledger: a row for each of its sources, and what never became a frame.
 /// Single writer; a packet touches one row.
@@ -21,6 +22,7 @@ pub struct Ledger {
     rejected: Counts<{ Reject::COUNT }>,
     rows: Vec<Row>,
     quarantine: Vec<QuarantineRow>,
+    strays: Strays,
     changed: Changed,
 }
 
@@ -67,6 +69,11 @@ impl Ledger {
         if let Some(row) = self.quarantine.get_mut(source.index()) {
             row.count(bytes, timestamp);
         }
+    }
+
+    /// What becomes of strays here.
+    pub fn strays_mut(&mut self) -> &mut Strays {
+        &mut self.strays
     }
 
     /// A frame was decapsulated and went through the flow table.
@@ -125,6 +132,7 @@ impl Ledger {
             received_bytes: self.received_bytes,
             decapsulated: self.decapsulated,
             rejected: self.rejected,
+            strays: self.strays,
             ..Statement::default()
         };
         for (row, number) in self.quarantine.iter().zip(0..) {
@@ -170,6 +178,8 @@ pub struct Statement {
     pub overflow: Row,
     /// What each unknown source sent, and `None` those beyond the quarantine's limit together.
     pub quarantine: BTreeMap<Option<MirrorSource>, QuarantineRow>,
+    /// What moved from worker to worker.
+    pub strays: Strays,
 }
 
 /// A law of conservation that does not hold: a defect of the sensor.
@@ -200,6 +210,7 @@ impl Statement {
             self.rows.entry(*source).or_default().merge(row);
         }
         self.overflow.merge(&other.overflow);
+        self.strays.merge(&other.strays);
         for (source, row) in &other.quarantine {
             self.quarantine.entry(*source).or_default().merge(row);
         }
@@ -254,33 +265,44 @@ impl Statement {
                 self.quarantine.values().map(|row| row.packets).sum(),
             ),
         ];
-        let broken = laws.into_iter().filter(|(_, left, right)| left != right);
-        broken
-            .map(|(law, left, right)| Unbalanced { law, left, right })
-            .collect()
+        unequal(laws).collect()
     }
 
-    /// As [`Self::unbalanced`] once every flow has ended.
+    /// As [`Self::unbalanced`] once every flow has ended and every stray has arrived.
     #[must_use]
     pub fn unbalanced_at_end(&self) -> Vec<Unbalanced> {
         let totals = self.totals();
+        let laws = [
+            (
+                "flows opened = flows closed",
+                totals.flows,
+                totals.closed.sum(),
+            ),
+            (
+                "no byte of an ended flow is undecided",
+                totals.cells.labelled(Label::UNDECIDED),
+                0,
+            ),
+            (
+                "strays sent = strays received",
+                self.strays.sent,
+                self.strays.received,
+            ),
+            (
+                "strays shed = untracked as such",
+                self.strays.shed,
+                totals.untracked.get(Untracked::StrayShed),
+            ),
+        ];
         let mut broken = self.unbalanced();
-        if totals.flows != totals.closed.sum() {
-            let law = "flows opened = flows closed";
-            broken.push(Unbalanced {
-                law,
-                left: totals.flows,
-                right: totals.closed.sum(),
-            });
-        }
-        let undecided = totals.cells.labelled(Label::UNDECIDED);
-        if undecided != 0 {
-            broken.push(Unbalanced {
-                law: "no byte of an ended flow is undecided",
-                left: undecided,
-                right: 0,
-            });
-        }
+        broken.extend(unequal(laws));
         broken
     }
+}
+
+fn unequal<const N: usize>(
+    laws: [(&'static str, u64, u64); N],
+) -> impl Iterator<Item = Unbalanced> {
+    let broken = laws.into_iter().filter(|(_, left, right)| left != right);
+    broken.map(|(law, left, right)| Unbalanced { law, left, right })
 }

@@ -9,12 +9,14 @@ mod counts;
 mod ledger;
 mod quarantine;
 mod row;
+mod strays;
 
 pub use cells::Cells;
 pub use counts::{Counted, Counts};
 pub use ledger::{Ledger, Statement, Unbalanced};
 pub use quarantine::QuarantineRow;
 pub use row::{Frame, Row};
+pub use strays::Strays;
 
 #[cfg(test)]
 mod tests;

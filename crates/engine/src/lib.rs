@@ -19,6 +19,7 @@ mod replay;
 mod serving;
 mod start;
 mod stop;
+mod stray;
 mod summary;
 mod worker;
 mod writer;

@@ -19,6 +19,7 @@ use vxscope_export::{OutputDir, SinkOutcome};
 use vxscope_flow::Admission;
 use vxscope_units::Unknown;
 use vxscope_wire::Tunnel;
+use vxscope_wire::steer::Steering;
 
 use crate::accounting::{self, About, Account, Pulse, Stage, Teller};
 use crate::clock::LiveClock;
@@ -31,8 +32,9 @@ use crate::replay::{Outcome, Walked};
 use crate::serving::Serving;
 use crate::start;
 use crate::stop::{Deadline, Stop};
+use crate::stray;
 use crate::summary::{self, Ended, Finished, Kernel};
-use crate::worker::{Worker, WorkerReport};
+use crate::worker::{Coming, Worker, WorkerReport};
 use crate::writer::{self, Line, Sinks, Written};
 
 /// How long frames and records may wait for the writer: bounds how old the newest line of an
@@ -42,6 +44,10 @@ const REPORT_EVERY_NANOS: u64 = 100_000_000;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long writing the summary may take once everything else has ended.
 const SUMMARY_MAX: Duration = Duration::from_secs(2);
+
+/// How long a worker that has drained its sockets waits for strays before it says again how far
+/// it is: the writer merges no further, and may hold up those that still drain.
+const STRAY_WAIT: Duration = Duration::from_millis(5);
 
 /// What to receive, and where to write.
 #[derive(Clone, Debug)]
@@ -140,13 +146,14 @@ pub fn run(
     let mut workers = start::workers(&plan, start::Takes::All, &admission, &desk, outlets)?;
     workers.iter_mut().for_each(Worker::prefault);
     let opened = settings(live, &plan, interface).open()?;
+    connect(&mut workers, &plan, &opened.sources);
     // A run that cannot start must not cost the files of the one before.
     let crashed = dir.keep_crashed()?;
     let deadline_of_sinks = Some(deadline.clone());
     let sinks = start::sinks(&live.config, dir.clone(), &desk, false, deadline_of_sinks)?;
     let expected = sinks.expected.clone();
     let board = sinks.board.clone();
-    let doubts = doubts(&admission);
+    let doubts = doubts(&admission, &plan);
     let (commands, readers) =
         Commands::new(workers.len(), admission.table, live.config.sources.unknown);
     let mut started = started(live, plan, &opened, commands.clone());
@@ -338,9 +345,29 @@ fn settings(live: &Live, plan: &Plan, interface: Option<Interface>) -> UdpSettin
     }
 }
 
+/// Lets every worker send strays to every other.
+fn connect(workers: &mut [Worker], plan: &Plan, sources: &[UdpSource]) {
+    if plan.workers.get() < 2 {
+        return;
+    }
+    let wakers: Vec<_> = sources.iter().map(UdpSource::waker).collect();
+    let steering = Steering::new(plan.steering_seed, plan.workers);
+    for (worker, strays) in workers.iter_mut().zip(stray::connect(steering, &wakers)) {
+        worker.connect(strays);
+    }
+}
+
 /// What will surprise whoever configured this.
-fn doubts(admission: &Admission) -> Vec<String> {
+fn doubts(admission: &Admission, plan: &Plan) -> Vec<String> {
     let mut doubts = Vec::new();
+    if plan.options.depth > 0 && plan.workers.get() > 1 {
+        doubts.push(
+            "decapsulation.depth is above 0 and there are several workers: the kernel cannot \
+             steer by what is inside nested tunnels, so workers copy such frames to each other, \
+             and fragments in them may lose their ports; workers.count = 1 avoids both"
+                .to_owned(),
+        );
+    }
     if admission.table.is_empty() && admission.unknown != Unknown::Accept {
         doubts.push(
             "no source is known yet and sources.unknown is not accept: \
@@ -391,6 +418,8 @@ fn serve(
     let result = receive(&mut worker, &mut source, &mut lines, stop, deadline, clock);
     // A worker that fails ends the run: half a sensor would look like a whole one.
     stop.begin();
+    // Also after a failure: others wait for this one's end.
+    drain_strays(&mut worker, deadline, clock);
     (worker.finish(), result)
 }
 
@@ -404,6 +433,7 @@ fn receive(
 ) -> Result<(u64, u64), UdpError> {
     let mut batch = UdpBatch::new();
     let (mut stopping, mut second_before) = (false, 0);
+    let waker = source.waker();
     loop {
         if !stopping && stop.is_requested() {
             source.stop()?;
@@ -424,6 +454,11 @@ fn receive(
             worker.refuse_datagrams(&batch);
         } else {
             worker.handle_datagrams(&batch, clock.at(elapsed));
+            worker.wake_others();
+        }
+        let is_cut = stopping && deadline.is_cut();
+        if worker.handle_strays(clock.at(elapsed), is_cut) == Coming::Waiting {
+            waker.wake();
         }
         lines.teller.measure(&batch);
         if stopping && received == 0 {
@@ -436,9 +471,24 @@ fn receive(
         }
         lines.teller.beat(elapsed, worker, source)?;
     }
+    drain_strays(worker, deadline, clock);
     let dropped = source.dropped()?;
     lines.teller.end(worker, dropped);
     Ok((dropped, source.refused()?))
+}
+
+/// Handles what other workers still send, until all have drained their sockets: each says so
+/// before it waits, so none waits for good.
+fn drain_strays(worker: &mut Worker, deadline: &Deadline, clock: LiveClock) {
+    worker.close_strays();
+    loop {
+        let now = clock.at(clock.elapsed());
+        match worker.handle_strays(now, deadline.is_cut()) {
+            Coming::Waiting => {}
+            Coming::Later => worker.wait_for_strays(now, STRAY_WAIT),
+            Coming::Never => return,
+        }
+    }
 }
 
 /// Shows statuses as they come, and looks around in between, until the accounting has ended.

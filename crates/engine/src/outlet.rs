@@ -292,11 +292,16 @@ impl Outlet {
     pub(crate) fn reach(&mut self, index: u64) {
         self.reached = index;
         if index.saturating_sub(self.reported) >= self.wishes.report_every {
-            self.reported = index;
-            self.send_chunk(index);
-            self.send_items(position_after(index));
-            self.send(Delivery::Reached(index));
+            self.report();
         }
+    }
+
+    /// Hands over what there is, and says how far the input has been walked.
+    pub(crate) fn report(&mut self) {
+        self.reported = self.reached;
+        self.send_chunk(self.reached);
+        self.send_items(position_after(self.reached));
+        self.send(Delivery::Reached(self.reached));
     }
 
     /// The input ended, and what was received must not be missing from the output: from now on

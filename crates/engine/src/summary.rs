@@ -8,7 +8,7 @@ use vxscope_account::{Counted, Counts, Row, Statement};
 use vxscope_capture::CaptureError;
 use vxscope_export::summary::{
     FlowSummary, FrameSummary, InputError, InputSummary, PacketSummary, ReaderSummary, RingSummary,
-    SCHEMA, SignalSummary, VlanSummary,
+    SCHEMA, SignalSummary, StraySummary, VlanSummary,
 };
 use vxscope_export::{
     Offered, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount, SinkOutcome, SourceSummary,
@@ -266,6 +266,11 @@ fn summary(statement: &Statement, elapsed: Duration) -> Summary {
         flows: FlowSummary {
             opened: totals.flows,
             closed: reasons::<CloseReason, _>(&totals.closed),
+        },
+        strays: StraySummary {
+            sent: statement.strays.sent,
+            received: statement.strays.received,
+            shed: statement.strays.shed,
         },
         sources: (statement.rows.len() + usize::from(statement.overflow.packets > 0)) as u64,
         elapsed_seconds: elapsed.as_secs_f64(),

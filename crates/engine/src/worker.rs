@@ -25,6 +25,12 @@ use vxscope_wire::{
 use crate::clock::Drift;
 use crate::follower::{Follower, is_dns};
 use crate::outlet::{Lost, Outlet};
+use crate::stray::Strays;
+
+mod stray;
+
+pub(crate) use stray::Coming;
+use stray::{SHED, Stays, may_stray, send_on};
 
 /// Records handled in one set of passes: enough to overlap misses, few enough to stay in L1.
 pub(crate) const PASS: usize = 16;
@@ -64,6 +70,8 @@ pub(crate) struct Worker {
     clock: Clock,
     scratch: Vec<u8>,
     pass: Box<Pass>,
+    /// Live, the lines to the other workers, if there are any.
+    strays: Option<Strays>,
 }
 
 /// The capture's clock: the largest stamp so far, which ticks at each whole second it passes.
@@ -148,6 +156,7 @@ impl Worker {
             clock,
             scratch,
             pass,
+            strays: None,
         }
     }
 
@@ -208,13 +217,7 @@ impl Worker {
     /// The order of live outputs is that of handling: a datagram's index is the clock's
     /// nanosecond, so that all workers' indices can be compared whatever the wall clock does.
     pub(crate) fn handle_datagrams(&mut self, batch: &UdpBatch, now: Timestamp) {
-        self.clock.next_index = self.clock.next_index.max(now.as_nanos());
-        let mut ticks = ArrayVec::new();
-        if let Some(second) = self.clock.reach(now) {
-            let index = self.clock.next_index;
-            // There is room for the one tick of a batch.
-            let _ = ticks.try_push(Tick { index, second });
-        }
+        let mut ticks = self.begin(now);
         let mut frames = Frames::new();
         for datagram in batch.datagrams() {
             self.ledger.receive(datagram.payload.len() as u64);
@@ -241,6 +244,18 @@ impl Worker {
             }
         }
         self.touch(&frames, &ticks);
+    }
+
+    /// Moves the clock of a live run, which may tick.
+    fn begin(&mut self, now: Timestamp) -> ArrayVec<Tick, PASS> {
+        self.clock.next_index = self.clock.next_index.max(now.as_nanos());
+        let mut ticks = ArrayVec::new();
+        if let Some(second) = self.clock.reach(now) {
+            let index = self.clock.next_index;
+            // There is room for the one tick of a batch.
+            let _ = ticks.try_push(Tick { index, second });
+        }
+        ticks
     }
 
     /// See [`Outlet::set_drift`].
@@ -385,12 +400,27 @@ impl Worker {
         {
             return;
         }
+        let mut stays = Stays::Here;
+        if may_stray(pending.joined, &opened)
+            && let Some(strays) = &mut self.strays
+        {
+            stays = send_on(strays, pending, &opened, timestamp);
+            self.ledger.strays_mut().sent += u64::from(stays == Stays::Gone);
+            self.ledger.strays_mut().shed += u64::from(stays == Stays::Shed);
+            if stays == Stays::Gone {
+                return;
+            }
+        }
+        let packet = &mut pending.packet;
         packet.index = at_packet(index);
         packet.timestamp = timestamp;
         packet.mirror = mirror;
         packet.crossing = self.sources.crossing(packet.source, &packet.view, frame);
         pending.reserved_bits = opened.reserved_bits;
-        pending.prepared = self.flows.prepare(packet.source, mirror, &packet.view);
+        pending.prepared = match stays {
+            Stays::Here | Stays::Gone => self.flows.prepare(packet.source, mirror, &packet.view),
+            Stays::Shed => SHED,
+        };
         if frames.try_push(frame).is_ok() {
             self.pass.taken += 1;
         }

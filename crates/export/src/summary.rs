@@ -37,6 +37,9 @@ pub struct Summary {
     pub readers: Vec<ReaderSummary>,
     /// What was relevant in the traffic.
     pub signals: SignalSummary,
+    /// Fragments that moved from worker to worker; absent if none did, as in every replay.
+    #[serde(skip_serializing_if = "StraySummary::is_zero")]
+    pub strays: StraySummary,
     /// Mirror sources seen.
     pub sources: u64,
     /// How long the run took; the only number that differs between two runs on one capture.
@@ -58,6 +61,23 @@ pub struct ReaderSummary {
     /// Its ledger.
     #[serde(flatten)]
     pub count: SinkCount,
+}
+
+/// Law: `sent = received`; `shed` frames are `untracked` as `stray_shed`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StraySummary {
+    /// Copies sent to the worker that has the flow.
+    pub sent: u64,
+    /// Copies that came there.
+    pub received: u64,
+    /// Fragments of which no copy could be sent.
+    pub shed: u64,
+}
+
+impl StraySummary {
+    fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What was read.

@@ -71,13 +71,21 @@ pub struct Prepared {
     tag: u32,
 }
 
+impl Prepared {
+    /// That of a packet which belongs to no flow here, whatever it says.
+    #[must_use]
+    pub const fn untracked(reason: Untracked) -> Self {
+        Self {
+            key: Err(reason),
+            tag: 0,
+        }
+    }
+}
+
 /// That of no packet.
 impl Default for Prepared {
     fn default() -> Self {
-        Self {
-            key: Err(Untracked::Truncated),
-            tag: 0,
-        }
+        Self::untracked(Untracked::Truncated)
     }
 }
 

@@ -15,8 +15,12 @@
 //! The sum makes it symmetric while each address stays bound to its port; the seed stands inside
 //! `mix`, so that nobody outside can choose ends that collide by their mixed values. Ports count
 //! for TCP, UDP and SCTP only and are 0 for everything else, ICMP included, so that a question,
-//! its answer and an error about it meet. The protocol does not count. A first fragment has
-//! ports; for later ones the caller puts the joined ports into the view.
+//! its answer and an error about it meet. The protocol does not count.
+//!
+//! A first fragment has ports; for later ones the caller puts the joined ports into the view, and
+//! [`Steering::worker`] has all of a packet where its flow is. The kernel cannot join them, so it
+//! delivers fragments by their addresses alone, [`Steering::arrival`]: all of a packet arrive in
+//! their order at one worker, which joins their ports and hands them on.
 //!
 //! Frames that are not IP are hashed by their addresses at the start of the frame. Malformed and
 //! truncated frames belong to no flow: their hash is 0, so worker 0 has them, as a load beyond
@@ -26,7 +30,7 @@ use std::num::NonZeroU16;
 
 use vxscope_units::Vni;
 
-use crate::view::{Addresses, Class, FrameView, protocol};
+use crate::view::{Addresses, Class, Fragment, FrameView, protocol};
 
 /// Multiplier of a port before it is added to its address (2³² / golden ratio).
 pub const PORT_FACTOR: u32 = 0x9e37_79b1;
@@ -63,6 +67,18 @@ impl Steering {
     pub fn worker(&self, view: &FrameView, frame: &[u8], vni: Vni) -> usize {
         let hash = self.hash(view, frame, vni) >> WORKER_SHIFT;
         (hash % u32::from(self.workers.get())) as usize
+    }
+
+    /// The worker at which the kernel delivers this frame. It is [`Self::worker`] for everything
+    /// but fragments.
+    #[must_use]
+    pub fn arrival(&self, view: &FrameView, frame: &[u8], vni: Vni) -> usize {
+        if view.fragment == Fragment::No {
+            return self.worker(view, frame, vni);
+        }
+        let mut portless = *view;
+        (portless.tuple.source_port, portless.tuple.destination_port) = (0, 0);
+        self.worker(&portless, frame, vni)
     }
 
     /// The hash that both directions of a conversation share; see the module's text.
@@ -181,6 +197,21 @@ mod tests {
         let other = ethernet(0x0800, &ipv4(47, &[3, 1, 0, 0, 0, 0, 0, 0]));
         assert_eq!(hash(&echo), hash(&error));
         assert_eq!(hash(&echo), hash(&other));
+    }
+
+    #[test]
+    fn all_fragments_of_a_packet_arrive_where_its_addresses_say() {
+        let mut first = ethernet(0x0800, &ipv4(17, &udp(1_000, 53, b"question")));
+        let whole = steering(64).worker(&parse_frame(&first, 0), &first, VNI);
+        let arrival = |frame: &[u8]| steering(64).arrival(&parse_frame(frame, 0), frame, VNI);
+        assert_eq!(arrival(&first), whole);
+        first[20] = 0x20;
+        let owner = steering(64).worker(&parse_frame(&first, 0), &first, VNI);
+        assert_eq!(owner, whole);
+        let mut later = first.clone();
+        later[21] = 9;
+        assert_eq!(arrival(&later), arrival(&first));
+        assert_ne!(arrival(&first), whole);
     }
 
     #[test]

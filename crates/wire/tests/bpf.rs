@@ -111,7 +111,7 @@ fn agree(datagram: &[u8]) -> Option<usize> {
             continue;
         };
         let view = parse_frame(opened.frame, opened.original_len);
-        let worker = steering.worker(&view, opened.frame, opened.source.vni);
+        let worker = steering.arrival(&view, opened.frame, opened.source.vni);
         assert_eq!(
             program.run(datagram) as usize,
             worker,

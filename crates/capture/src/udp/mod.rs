@@ -44,3 +44,4 @@ pub use holder::Holder;
 pub use interface::Interface;
 pub use settings::{GROUPS_MAX, UdpGroup, UdpOpened, UdpSettings};
 pub use source::{POLL_LIMIT, UdpSource};
+pub use vxscope_linux::udp::Waker;

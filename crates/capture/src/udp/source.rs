@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use vxscope_linux::udp::{UdpSocket, settle, wait_readable};
+use vxscope_linux::udp::{UdpSocket, Waker, settle, wait_readable};
 use vxscope_wire::Tunnel;
 
 use super::batch::UdpBatch;
@@ -18,6 +18,7 @@ pub const POLL_LIMIT: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct UdpSource {
     ports: Vec<Port>,
+    waker: Waker,
     /// Which port to look at first, so that a busy one does not starve the others.
     next: usize,
     received: u64,
@@ -42,8 +43,10 @@ pub(super) struct Port {
 impl UdpSource {
     /// Opens the sockets, which were shut. If one fails, dropping the source closes them all.
     pub(super) fn open(ports: Vec<Port>) -> Result<Self, UdpError> {
+        let waker = Waker::new().map_err(option("an event counter"))?;
         let mut source = Self {
             ports,
+            waker,
             next: 0,
             received: 0,
             stopped: false,
@@ -84,6 +87,12 @@ impl UdpSource {
         settle();
         self.stopped = true;
         Ok(())
+    }
+
+    /// Ends a wait of this worker for datagrams: there is something else to do.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
     }
 
     /// Datagrams handed out.
@@ -145,7 +154,7 @@ impl UdpSource {
     #[cold]
     fn wait(&self) -> Result<bool, UdpError> {
         let sockets = self.ports.iter().map(|port| &port.socket);
-        wait_readable(sockets, POLL_LIMIT).map_err(option("poll"))
+        wait_readable(sockets, &self.waker, POLL_LIMIT).map_err(option("poll"))
     }
 }
 

@@ -144,7 +144,7 @@ fn workers_of_flows(encoding: &Encoding, plan: Plan) -> Vec<usize> {
         let opened = opened.unwrap();
         let view = parse_frame(opened.frame, opened.original_len);
         assert_eq!(
-            steering.worker(&view, opened.frame, opened.source.vni),
+            steering.arrival(&view, opened.frame, opened.source.vni),
             worker
         );
         seen.lock().unwrap()[flow_number(opened.frame) as usize].push(worker);

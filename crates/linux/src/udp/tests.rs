@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    BATCH_DATAGRAMS, DatagramBatch, Instruction, SLOT_BYTES, UdpSocket, WAIT_SOCKETS_MAX, settle,
-    wait_readable,
+    BATCH_DATAGRAMS, DatagramBatch, Instruction, SLOT_BYTES, UdpSocket, WAIT_SOCKETS_MAX, Waker,
+    settle, wait_readable,
 };
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -228,13 +228,38 @@ fn a_missing_interface_is_an_error() {
 #[test]
 fn waiting_ends_with_a_datagram_or_with_its_limit() {
     let sockets = [open(V4), open(V4)];
-    let limit = Duration::from_millis(20);
-    assert!(!wait_readable(&sockets, limit).unwrap());
+    let (limit, waker) = (Duration::from_millis(20), Waker::new().unwrap());
+    assert!(!wait_readable(&sockets, &waker, limit).unwrap());
     sender(V4, &sockets[1]).send(b"x").unwrap();
-    assert!(wait_readable(&sockets, Duration::from_secs(10)).unwrap());
+    assert!(wait_readable(&sockets, &waker, Duration::from_secs(10)).unwrap());
     let many = [&sockets[0]; WAIT_SOCKETS_MAX + 1];
-    let error = wait_readable(many, limit).unwrap_err();
+    let error = wait_readable(many, &waker, limit).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_wake_ends_one_wait_whenever_it_came() {
+    let (socket, waker) = (open(V4), Waker::new().unwrap());
+    let long = Duration::from_secs(1_000);
+    // Before the wait, twice: still one.
+    waker.wake();
+    waker.wake();
+    assert!(!wait_readable([&socket], &waker, long).unwrap());
+    let limit = Duration::from_millis(1);
+    assert!(!wait_readable([&socket], &waker, limit).unwrap());
+    // While it waits, as far as that can be arranged.
+    let other = waker.clone();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            other.wake();
+        });
+        assert!(!wait_readable([&socket], &waker, long).unwrap());
+    });
+    // A datagram is seen beside a wake.
+    waker.wake();
+    sender(V4, &socket).send(b"x").unwrap();
+    assert!(wait_readable([&socket], &waker, long).unwrap());
 }
 
 fn open(address: IpAddr) -> UdpSocket {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libc::{c_int, nfds_t};
 
-use super::UdpSocket;
+use super::{UdpSocket, Waker};
 
 /// How many sockets one thread can wait for: two kinds of tunnel on four ports each.
 pub const WAIT_SOCKETS_MAX: usize = 8;
@@ -15,14 +15,15 @@ pub const WAIT_SOCKETS_MAX: usize = 8;
 /// How long [`settle`] sleeps where the kernel does not tell.
 const SETTLE_SLEEP: Duration = Duration::from_millis(50);
 
-/// Waits until a datagram is at one of the sockets, at most this long; whether one is. A signal
-/// ends it early.
+/// Waits until a datagram is at one of the sockets or somebody wakes, at most this long; whether
+/// a datagram is there. A signal ends it early. A wake ends one wait.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for more than [`WAIT_SOCKETS_MAX`] sockets, and whatever the
 /// kernel says.
 pub fn wait_readable<'s>(
     sockets: impl IntoIterator<Item = &'s UdpSocket>,
+    waker: &Waker,
     limit: Duration,
 ) -> io::Result<bool> {
     let nobody = libc::pollfd {
@@ -31,23 +32,24 @@ pub fn wait_readable<'s>(
         revents: 0,
     };
     // Negative descriptors are passed over.
-    let mut polled = [nobody; WAIT_SOCKETS_MAX];
-    let mut places = polled.iter_mut();
+    let mut polled = [nobody; WAIT_SOCKETS_MAX + 1];
+    let [woken, places @ ..] = &mut polled;
+    woken.fd = waker.as_fd().as_raw_fd();
+    let mut places = places.iter_mut();
     for socket in sockets {
         let place = places.next().ok_or(io::ErrorKind::InvalidInput)?;
         place.fd = socket.as_fd().as_raw_fd();
     }
     let milliseconds = c_int::try_from(limit.as_millis()).unwrap_or(c_int::MAX);
-    // SAFETY: the array is ours and as long as is said; the sockets are borrowed, so open.
-    let ready = unsafe {
-        libc::poll(
-            polled.as_mut_ptr(),
-            WAIT_SOCKETS_MAX as nfds_t,
-            milliseconds,
-        )
-    };
+    // SAFETY: the array is ours and as long as is said; the sockets and the waker are borrowed,
+    // so open.
+    let ready = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as nfds_t, milliseconds) };
     if ready >= 0 {
-        return Ok(ready > 0);
+        let [woken, sockets @ ..] = polled;
+        if woken.revents != 0 {
+            waker.clear();
+        }
+        return Ok(sockets.iter().any(|socket| socket.revents != 0));
     }
     match io::Error::last_os_error() {
         error if error.kind() == io::ErrorKind::Interrupted => Ok(false),

@@ -47,7 +47,7 @@ pub fn steering(data: &[u8]) {
     if let Ok(opened) = decapsulate_datagram(tunnel, SENDER, payload, &Options::default()) {
         let view = parse_frame(opened.frame, opened.original_len);
         let steering = Steering::new(seed, workers);
-        let expected = steering.worker(&view, opened.frame, opened.source.vni);
+        let expected = steering.arrival(&view, opened.frame, opened.source.vni);
         assert_eq!(chosen as usize, expected, "{view:?}");
     }
 }

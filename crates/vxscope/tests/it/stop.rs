@@ -30,8 +30,17 @@ const AT_ONCE: &[&str] = &["--set", "capture.stop_seconds=0"];
 fn a_hundred_stops_under_load_leave_whole_and_balanced_outputs() {
     let dir = folder();
     let port = free_port();
-    // One load for all of them: it sends on while they come and go.
-    let mut load = generator(port, &["--packets", "100000000", "--rate", "60000"])
+    // One load for all of them: it sends on while they come and go. Fragments, so that workers
+    // have something for each other until the end.
+    let load = [
+        "--packets",
+        "100000000",
+        "--rate",
+        "60000",
+        "--scenario",
+        "fragments",
+    ];
+    let mut load = generator(port, &load)
         .stdout(Stdio::null())
         .spawn()
         .unwrap();

@@ -20,6 +20,8 @@ pub(super) const END: Cell = Cell(7);
 /// Bytes of an IPv4 header, or where another header starts.
 pub(super) const LENGTH: Cell = Cell(8);
 pub(super) const SUM: Cell = Cell(9);
+/// Not 0 for a first fragment: its ports do not count.
+pub(super) const FRAGMENTED: Cell = Cell(10);
 
 /// Checks the IPv4 header at `HEADER`; sets `LENGTH` and `PROTOCOL` and narrows `END`. Options
 /// may be cut.

@@ -54,15 +54,14 @@ impl Program {
     ///
     /// For every datagram that [`decapsulate_datagram`](crate::decapsulate_datagram) opens with
     /// [`Options::depth`](crate::Options::depth) 0 it returns what
-    /// [`Steering::worker`](crate::steer::Steering::worker) returns for the frame inside, with
+    /// [`Steering::arrival`](crate::steer::Steering::arrival) returns for the frame inside, with
     /// the same seed and number of workers: all VLAN tags, IPv6 extension headers, fragments, and
     /// frames that are cut, malformed or not IP. So the copies of a flow that come as VXLAN and
     /// those that come through GENEVE reach one worker.
     ///
-    /// It differs in three things. Datagrams that are rejected go to any worker. Ports are not
+    /// It differs in two things. Datagrams that are rejected go to any worker. And ports are not
     /// compared with those of the tunnels, so where `depth` is above 0 a nested tunnel is steered
-    /// as the flow between its ends, not by the frame inside. And a later fragment, whose ports
-    /// only a table of fragments can know, is steered by its addresses.
+    /// as the flow between its ends, not by the frame inside.
     ///
     /// # Panics
     /// Never: the program's length does not depend on the arguments by more than a few

@@ -93,7 +93,7 @@ fn common_shapes(code: &mut Assembler, frame: u32, hash: Label) {
     code.load_byte(At::Fixed(packet));
     code.jump_unless(If::Equal(0x45), other);
     code.load_half(At::Fixed(packet + 6));
-    code.jump_if(If::AnyBit(FRAGMENT_OFFSET), other);
+    code.jump_if(If::AnyBit(FRAGMENT_OFFSET | MORE_FRAGMENTS), other);
     code.load_half(At::Fixed(packet + 2));
     code.jump_unless(If::AtLeast(20 + 4), other);
     for (cell, at) in [(SOURCE, 12), (DESTINATION, 16)] {
@@ -241,6 +241,8 @@ fn inner_ipv4(code: &mut Assembler, hash: Label) {
     }
     code.load_half(At::Behind(HEADER, 6));
     code.jump_if(If::AnyBit(FRAGMENT_OFFSET), hash);
+    code.put(AND, MORE_FRAGMENTS);
+    code.store(FRAGMENTED);
     skip_ipv4_header(code);
 }
 
@@ -249,9 +251,11 @@ fn inner_ipv6(code: &mut Assembler, hash: Label, transport: Label) {
     ipv6_header(code);
     fold(code, |word| At::Behind(HEADER, 8 + word), SOURCE);
     fold(code, |word| At::Behind(HEADER, 24 + word), DESTINATION);
+    code.put(LOAD_CONSTANT, 0);
+    code.store(FRAGMENTED);
     advance(code, 40);
     for _ in 0..IPV6_EXTENSIONS_MAX {
-        let (extension, fragment) = (code.label(), code.label());
+        let (extension, fragment, atomic) = (code.label(), code.label(), code.label());
         let (authentication, skip) = (code.label(), code.label());
         code.load_cell(PROTOCOL);
         for kind in EXTENSIONS {
@@ -265,6 +269,9 @@ fn inner_ipv6(code: &mut Assembler, hash: Label, transport: Label) {
         need(code, 8);
         code.load_half(At::Behind(HEADER, 2));
         code.jump_if(If::AnyBit(FRAGMENT_OFFSET_V6), hash);
+        code.jump_unless(If::AnyBit(MORE_FRAGMENTS_V6), atomic);
+        code.store(FRAGMENTED);
+        code.place(atomic);
         code.put(LOAD_CONSTANT, 8);
         code.jump(skip);
 
@@ -286,7 +293,8 @@ fn inner_ipv6(code: &mut Assembler, hash: Label, transport: Label) {
     }
 }
 
-/// The ports at `HEADER`, where `PROTOCOL` has some; ICMP must have its type and code.
+/// The ports at `HEADER`, where `PROTOCOL` has some and it is no fragment; ICMP must have its type
+/// and code.
 fn ports(code: &mut Assembler) {
     let (ported, icmp, done) = (code.label(), code.label(), code.label());
     code.load_cell(PROTOCOL);
@@ -299,6 +307,8 @@ fn ports(code: &mut Assembler) {
     code.jump(done);
     code.place(ported);
     need(code, 4);
+    code.load_cell(FRAGMENTED);
+    code.jump_unless(If::Equal(0), done);
     code.load_word(At::Behind(HEADER, 0));
     code.store(PORTS);
     code.jump(done);

@@ -243,7 +243,7 @@ fn check_datagram(tunnel: Tunnel, datagram: &[u8]) -> bool {
     let view = parse_frame(opened.frame, opened.original_len);
     for (seed, workers) in [(SEED, 4), (1, 7), (0, 64)] {
         let steering = Steering::new(seed, NonZeroU16::new(workers).unwrap());
-        let expected = steering.worker(&view, opened.frame, opened.source.vni);
+        let expected = steering.arrival(&view, opened.frame, opened.source.vni);
         let got = program(seed, workers, tunnel).run(datagram);
         assert_eq!(
             got as usize, expected,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 pub(crate) mod capture;
 pub(crate) mod corpus;
 pub(crate) mod flow;
+pub(crate) mod live;
 pub(crate) mod output;
 pub(crate) mod program;
 pub(crate) mod run;
