@@ -175,6 +175,8 @@ impl Schedule {
 
 /// How many cells the longest off-time has: 1/500 of it is the error of a beacon's chance.
 const CELLS: usize = 500;
+/// Cells of a period at most: off-times far shorter than it are resolved less finely.
+const STEPS_MAX: f64 = 20_000.0;
 
 /// A distribution over the phases of a schedule: time left of an on- or of an off-time, in cells.
 struct Phases {
@@ -189,10 +191,12 @@ impl Phases {
     /// The phases met by somebody who comes at any time.
     fn stationary(schedule: &Schedule, period: f64) -> Self {
         // The period is a whole number of cells, so that the grid never drifts.
-        let steps = (period / (schedule.off_max / CELLS as f64)).ceil().max(1.0);
+        let fine = period / (schedule.off_max / CELLS as f64);
+        let steps = fine.ceil().clamp(1.0, STEPS_MAX);
         let cell = period / steps;
         let cells = |length: f64| whole(length / cell);
-        let (low, high) = (cells(schedule.off_min), cells(schedule.off_max).max(1));
+        let low = cells(schedule.off_min).max(1);
+        let high = cells(schedule.off_max).max(low);
         let mut lengths = vec![0.0; high + 1];
         let share = 1.0 / (high - low + 1) as f64;
         for weight in lengths.iter_mut().skip(low) {
@@ -232,8 +236,11 @@ impl Phases {
     fn step(&mut self) {
         let on_ends = shift(&mut self.on);
         let off_ends = shift(&mut self.off);
-        for (length, weight) in self.lengths.iter().enumerate().skip(1) {
-            self.off[length - 1] += on_ends * weight;
+        if on_ends > 0.0 {
+            let ends = self.lengths.iter().skip(1);
+            for (off, weight) in self.off.iter_mut().zip(ends) {
+                *off += on_ends * weight;
+            }
         }
         match self.on.last_mut() {
             Some(longest) => *longest += off_ends,

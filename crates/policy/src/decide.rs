@@ -26,8 +26,11 @@ impl Policy {
             }
         }
         while let Some((at, key)) = self.alert_pins.take_due(now) {
-            let is_over = self.sources[key.index()].pins.of(PinKind::Alert) == at;
-            self.alert_pinned = self.alert_pinned.saturating_sub(u32::from(is_over));
+            let source = &mut self.sources[key.index()];
+            if source.alert_counted && source.pins.of(PinKind::Alert) == at {
+                source.alert_counted = false;
+                self.alert_pinned -= 1;
+            }
         }
         self.review_due(now, prices, decisions);
         self.compact();
@@ -55,8 +58,11 @@ impl Policy {
     ) {
         let source = &mut self.sources[key.index()];
         let rest = std::mem::take(&mut source.rest);
-        if let Rest::Refused { events, .. } = rest {
-            self.honesty.record(self.rules.limits.refusal, events);
+        if let Rest::Refused {
+            events, refusal, ..
+        } = rest
+        {
+            self.honesty.record(refusal, events);
             // As if it had been raised: the next pause is as far away as after a granted one.
             source.on_nanos = 0;
             let review_at = plus(now, source.terms.on_min);

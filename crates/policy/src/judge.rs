@@ -7,6 +7,7 @@ use vxscope_units::{EvidenceClass, Grade, Timestamp};
 use crate::admission::demand_of;
 use crate::money::{Pause, Prices};
 use crate::policy::Policy;
+use crate::relevance::Relevance;
 use crate::rules::{Limits, Mode};
 use crate::source::{Rest, Source};
 use crate::{Hindrance, Numbers, SourceKey, Usd};
@@ -56,10 +57,10 @@ pub(crate) struct Yes {
 
 /// One source, looked at now.
 pub(crate) struct Review<'a> {
-    pub(crate) policy: &'a Policy,
-    pub(crate) key: SourceKey,
-    pub(crate) source: &'a Source,
-    pub(crate) now: Timestamp,
+    policy: &'a Policy,
+    key: SourceKey,
+    source: &'a Source,
+    now: Timestamp,
     prices: &'a dyn Prices,
 }
 
@@ -189,7 +190,8 @@ impl<'a> Review<'a> {
         let mut best: Option<Yes> = None;
         let mut closest = No::plain(Hindrance::Floor);
         for grade in Grade::ALL.into_iter().rev().filter(|one| *one >= floor) {
-            let Some(blind_max) = self.source.terms.blind_max_of(grade) else {
+            let blind_max = self.source.terms.blind_max_of(grade);
+            let Some(blind_max) = blind_max.filter(|longest| !longest.is_zero()) else {
                 continue;
             };
             match self.weigh(grade, blind_max, residual) {
@@ -211,12 +213,17 @@ impl<'a> Review<'a> {
 
     /// One grade: its numbers, and what stands in its way.
     fn weigh(&self, grade: Grade, blind_max: Duration, residual: f64) -> Result<Numbers, No> {
+        let relevance = Relevance {
+            policy: self.policy,
+            source: self.source,
+            now: self.now,
+        };
         let mut numbers = Numbers {
-            blind_max: hours_of(blind_max),
+            blind_max: blind_max.as_secs_f64() / 3_600.0,
             tolerance: self.source.terms.tolerance,
             refusal: self.limits().refusal,
             residual,
-            ..self.evidence(grade, blind_max)
+            ..relevance.evidence(grade, blind_max)
         };
         let refuse = |hindrance, numbers| No {
             hindrance,
@@ -224,7 +231,7 @@ impl<'a> Review<'a> {
             numbers,
             again: None,
         };
-        if let Some(hindrance) = self.is_relevant(&numbers) {
+        if let Some(hindrance) = relevance.hindrance(&numbers) {
             return Err(refuse(hindrance, numbers));
         }
         if !grade.shows(EvidenceClass::Flow) && residual < 1.0 {
@@ -264,10 +271,6 @@ impl<'a> Review<'a> {
         }
         Timestamp::from_nanos(paid.as_nanos().saturating_sub(nanos_of(PAID_LEAD)))
     }
-}
-
-pub(crate) fn hours_of(duration: Duration) -> f64 {
-    duration.as_secs_f64() / 3_600.0
 }
 
 fn nanos_of(duration: Duration) -> u64 {

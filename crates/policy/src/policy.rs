@@ -123,8 +123,14 @@ impl Policy {
         };
         let (group, demand, rest) = (source.group, source.demand, source.rest);
         let peers: Vec<SourceKey> = source.edges.iter().map(|edge| edge.peer).collect();
-        if let Rest::Refused { events, .. } = rest {
-            self.honesty.record(self.rules.limits.refusal, events);
+        if let Rest::Refused {
+            events, refusal, ..
+        } = rest
+        {
+            self.honesty.record(refusal, events);
+        }
+        if std::mem::take(&mut self.sources[key.index()].alert_counted) {
+            self.alert_pinned -= 1;
         }
         self.set_lowered(key, false);
         self.admission.demand = self.admission.demand.saturating_sub(demand);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use vxscope_units::{EvidenceClass, Grade, Timestamp};
 
-use crate::judge::Review;
 use crate::policy::Policy;
 use crate::source::Source;
 use crate::window::{Comparable, plus};
@@ -16,17 +15,35 @@ const BASELINE_MEMBERS: usize = 32;
 /// Members that make a baseline.
 const BASELINE_MIN: usize = 2;
 
-impl Review<'_> {
+/// One source, as far as the rule asks.
+pub(crate) struct Relevance<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) source: &'a Source,
+    pub(crate) now: Timestamp,
+}
+
+impl Relevance<'_> {
+    /// Whether a source that is hidden has turned out to be clearly more relevant than it may be.
+    pub(crate) fn forbids(&self, grade: Grade) -> bool {
+        let terms = &self.source.terms;
+        let Some(blind_max) = terms.blind_max_of(grade) else {
+            return false;
+        };
+        let numbers = self.evidence(grade, blind_max);
+        let margin = 1.0 + self.policy.rules.limits.hysteresis;
+        numbers.rate_upper * hours_of(blind_max) > terms.tolerance * margin
+    }
+
     /// The rule: `None` if at most ε relevant events are to be expected in a pause, even if they
     /// come as often as the 95 % bound. A source that failed must promise less to pass again.
-    pub(crate) fn is_relevant(&self, numbers: &Numbers) -> Option<Hindrance> {
+    pub(crate) fn hindrance(&self, numbers: &Numbers) -> Option<Hindrance> {
         let margin = if self.source.failed {
             1.0 - self.policy.rules.limits.hysteresis
         } else {
             1.0
         };
         let expected = numbers.rate_upper * numbers.blind_max;
-        if numbers.blind_max > 0.0 && expected <= numbers.tolerance * margin {
+        if expected <= numbers.tolerance * margin {
             return None;
         }
         // Would the rule hold if there had been no event at all?
@@ -104,6 +121,10 @@ impl Review<'_> {
             events: events.div_ceil(members),
         }
     }
+}
+
+fn hours_of(duration: Duration) -> f64 {
+    duration.as_secs_f64() / 3_600.0
 }
 
 impl Policy {

@@ -110,6 +110,7 @@ impl Policy {
                 until,
                 grade: yes.grade,
                 events: 0,
+                refusal: yes.numbers.refusal,
             };
             source.told = Some(Hindrance::Honesty);
             decisions.kept(&Kept {

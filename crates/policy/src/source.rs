@@ -96,7 +96,8 @@ impl HourlyRates {
         }
         self.hours = (self.hours + hours).min(Self::SMOOTHED_HOURS);
         let weight = (hours / self.hours).min(1.0);
-        let smooth = |rate: &mut f64, sum: u64| *rate += weight * (sum as f64 / hours - *rate);
+        let by_hour = 1.0 / hours;
+        let smooth = |rate: &mut f64, sum: u64| *rate += weight * (sum as f64 * by_hour - *rate);
         smooth(&mut self.packets, packets);
         smooth(&mut self.dns_never, bytes.dns_never);
         smooth(&mut self.management, bytes.management);
@@ -147,6 +148,8 @@ pub(crate) enum Rest {
         grade: Grade,
         /// Events so far that nobody would have seen.
         events: u32,
+        /// The probability with which it was refused.
+        refusal: f64,
     },
 }
 
@@ -187,6 +190,8 @@ pub(crate) struct Source {
     /// When a raise was wished that control has not yet shown.
     pub(crate) raise_wished: Timestamp,
     pub(crate) pins: Pins,
+    /// Whether an alert's pin of it is counted in the fleet.
+    pub(crate) alert_counted: bool,
     pub(crate) changes: Changes,
     /// Nanoseconds of this on-time that were watched.
     pub(crate) on_nanos: u64,
@@ -227,6 +232,7 @@ impl Source {
             woken: None,
             raise_wished: Timestamp::ZERO,
             pins: Pins::default(),
+            alert_counted: false,
             changes: Changes::default(),
             on_nanos: 0,
             anchor: now,
@@ -248,6 +254,16 @@ impl Source {
     /// Whether others may rely on it to show that class: it is meant to, and it really does.
     pub(crate) fn shows(&self, class: EvidenceClass) -> bool {
         self.live && self.planned.min(self.observed).shows(class)
+    }
+
+    /// Whether its flows are hidden, or would be if a pause had not been refused at random: what
+    /// wakes the one ends the other.
+    pub(crate) fn hides_flows(&self) -> bool {
+        let refused = matches!(
+            self.rest,
+            Rest::Refused { grade, .. } if !grade.shows(EvidenceClass::Flow)
+        );
+        refused || !self.observed.shows(EvidenceClass::Flow)
     }
 
     /// Whether it is lowered, or control was asked to.

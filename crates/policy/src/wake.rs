@@ -57,14 +57,17 @@ impl Policy {
         } else {
             limits.alert_pin
         };
-        let pins = &mut self.sources[key.index()].pins;
-        let before = pins.of(PinKind::Alert);
-        pins.prolong(PinKind::Alert, plus(now, length));
-        let until = pins.of(PinKind::Alert);
+        let source = &mut self.sources[key.index()];
+        let before = source.pins.of(PinKind::Alert);
+        source.pins.prolong(PinKind::Alert, plus(now, length));
+        let until = source.pins.of(PinKind::Alert);
         if until != before {
             self.alert_pins.add(until, key);
         }
-        self.alert_pinned += u32::from(before <= now);
+        if !source.alert_counted && until > now {
+            source.alert_counted = true;
+            self.alert_pinned += 1;
+        }
     }
 
     fn handle_counters(&mut self, key: SourceKey, from: Timestamp, to: Timestamp, bytes: u64) {
@@ -76,10 +79,11 @@ impl Policy {
         let source = &mut self.sources[key.index()];
         let hours = (to.nanos_since(from) as f64 / 3.6e12).max(1e-3);
         let hourly = bytes as f64 / hours;
-        if !source.observed.shows(EvidenceClass::Flow) {
-            if hourly > (source.rates.sum() * MOVED_TIMES).max(MOVED_BYTES) {
-                self.wake(key, Cause::CountersMoved);
-            }
+        let moved = hourly > (source.rates.sum() * MOVED_TIMES).max(MOVED_BYTES);
+        if source.hides_flows() && moved {
+            self.wake(key, Cause::CountersMoved);
+        } else if !source.observed.shows(EvidenceClass::Flow) {
+            // Silence is what a hidden source is expected to show.
         } else if hourly <= IDLE_BYTES {
             source.confirm_idle(to, &sensor, parts);
         } else if source.was_silent_since(from) {

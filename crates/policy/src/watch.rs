@@ -5,6 +5,7 @@ use vxscope_units::{EvidenceClass, Grade, Timestamp};
 
 use crate::observation::{by_class, class_of};
 use crate::policy::{Policy, nanos};
+use crate::relevance::Relevance;
 use crate::sensor::{Sensor, SensorKey};
 use crate::source::Rest;
 use crate::window::plus;
@@ -111,6 +112,8 @@ impl Policy {
                 }
             }
         }
+        self.reconsider(key, &alone, at);
+        let source = &self.sources[key.index()];
         // What a refused pause would have hidden must not end it, or its count would be too small.
         let notices = match source.rest {
             Rest::Refused { grade, .. } => grade,
@@ -126,6 +129,21 @@ impl Policy {
         }
         if happened(EventKind::Alert) {
             self.wake(key, Cause::Alert);
+        }
+    }
+
+    /// Raises a source that a late report shows to be more relevant than it may be.
+    fn reconsider(&mut self, key: SourceKey, events: &[u32; EvidenceClass::COUNT], now: Timestamp) {
+        let source = &self.sources[key.index()];
+        let grade = source.planned;
+        let is_hidden = |class: &EvidenceClass| events[class.index()] > 0 && !grade.shows(*class);
+        let relevance = Relevance {
+            policy: self,
+            source,
+            now,
+        };
+        if EvidenceClass::ALL.iter().any(is_hidden) && relevance.forbids(grade) {
+            self.wake(key, Cause::Relevant);
         }
     }
 

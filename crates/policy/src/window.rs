@@ -168,7 +168,10 @@ impl Window {
 
     /// Drops the days that are too old by `at`.
     pub(crate) fn advance(&mut self, parts: DayParts, at: Timestamp) {
-        let (day, _) = parts.of(at);
+        self.advance_to(parts.of(at).0);
+    }
+
+    fn advance_to(&mut self, day: u64) {
         if day <= self.day {
             return;
         }
@@ -192,8 +195,8 @@ impl Window {
 
     /// Adds to the cell of a moment and to its sum alike; moments before the window are dropped.
     fn add(&mut self, parts: DayParts, at: Timestamp, add: impl Fn(&mut Cell)) {
-        self.advance(parts, at);
         let (day, part) = parts.of(at);
+        self.advance_to(day);
         if day + DAYS as u64 <= self.day {
             return;
         }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use vxscope_policy::rules::Rules;
-use vxscope_policy::{Cause, Event, Importance, Observation, SourceKey, Wish};
+use vxscope_policy::{Cause, Event, Importance, Observation, SensorKey, SourceKey, Wish};
 use vxscope_report::EventKind;
 use vxscope_units::{EvidenceClass, Grade};
 
-use crate::world::{START, TICK, World, at, rules, talk};
+use crate::world::{BySecond, START, TICK, World, at, rules, talk};
 
 /// Something that may happen to a source in an hour.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +70,70 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn a_slow_control_hides_no_edge_at_both_ends(
+        delays in proptest::collection::vec(0_u64..12, 64), seed: u64, spread in 1_usize..4
+    ) {
+        let mut world = World::new(SOURCES, mixed(), seed);
+        let mut calls: Vec<(u64, Wish)> = Vec::new();
+        let mut lowered = 0;
+        for minute in 0..80 * 60_u64 {
+            let peers: Vec<[SourceKey; 1]> = (0..SOURCES)
+                .map(|row| [world.sources[(row + spread) % SOURCES]])
+                .collect();
+            for (row, key) in world.sources.clone().into_iter().enumerate() {
+                // What is due is done now; of two calls for one source the later one holds.
+                let due = calls.iter().rposition(|(at, wish)| *at <= minute && wish.source == key);
+                if let Some(index) = due {
+                    world.grades[row] = calls[index].1.grade;
+                    calls.retain(|(at, wish)| *at > minute || wish.source != key);
+                }
+                let now = at(world.now);
+                world.policy.handle_grade(key, world.grades[row], now, now);
+            }
+            advance(&mut world, &peers);
+            let wishes = std::mem::take(&mut world.decided.wishes);
+            for (index, wish) in wishes.into_iter().enumerate() {
+                lowered += u32::from(wish.lowers());
+                let delay = delays[(calls.len() + 7 * index) % delays.len()];
+                // Control keeps the order of what it was asked for one source.
+                let last = calls.iter().filter(|(_, one)| one.source == wish.source);
+                let last = last.map(|(at, _)| *at).max().unwrap_or(0);
+                calls.push(((minute + 1 + delay).max(last), wish));
+            }
+            let hidden = |row: usize| world.grades[row % SOURCES] < Grade::Truncated;
+            for row in 0..SOURCES {
+                let both = hidden(row) && hidden(row + spread);
+                prop_assert!(!both || minute < 60, "{row} and {}", row + spread);
+            }
+        }
+        prop_assert!(lowered > 0);
+    }
+}
+
+/// One minute in which everybody speaks with one other; decides without carrying out.
+fn advance(world: &mut World, peers: &[[SourceKey; 1]]) {
+    let from = at(world.now);
+    world.now += TICK;
+    let now = at(world.now);
+    world
+        .policy
+        .handle_tick(SensorKey::default(), from, now, true);
+    for (row, key) in world.sources.iter().enumerate() {
+        if world.grades[row] >= Grade::Truncated {
+            let observation = Observation {
+                edges: &peers[row],
+                ..talk()
+            };
+            world.policy.observe(*key, &observation);
+        }
+    }
+    world.policy.decide(now, &BySecond, &mut world.decided);
 }
 
 /// What comes from outside the traffic.
