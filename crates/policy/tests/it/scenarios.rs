@@ -670,3 +670,42 @@ fn on_time_fills_the_hour_that_is_paid_and_one_on_time_needs_one() {
     let in_one = lengths.iter().filter(|minutes| **minutes < 60).count();
     assert!(in_one > 3, "{lengths:?}");
 }
+
+#[test]
+fn silence_between_two_packets_counts_only_while_it_is_short() {
+    for (gap, is_watched) in [(14, true), (31, false)] {
+        let mut world = World::new(4, all_low(), 25);
+        for minute in 0..80 * 60_u64 {
+            world.tick(true, |_, grade| {
+                (grade == Grade::Full && minute.is_multiple_of(gap)).then(talk)
+            });
+        }
+        let lowered = world.decided.wishes.iter().any(|wish| wish.lowers());
+        assert_eq!(lowered, is_watched, "a packet every {gap} minutes");
+    }
+}
+
+#[test]
+fn an_on_time_counts_only_as_far_as_it_was_watched() {
+    let mut world = World::new(2, all_low(), 26);
+    let mut raised = vec![START; 2];
+    let mut pauses = 0;
+    for _ in 0..120 * 60 {
+        let (now, up) = (world.now, raised.clone());
+        let before = world.decided.wishes.len();
+        // Nobody says anything in the first forty minutes of an on-time.
+        world.tick(true, |row, grade| {
+            (grade == Grade::Full && now - up[row] >= 2_400).then(talk)
+        });
+        for wish in &world.decided.wishes[before..] {
+            let row = wish.source.index();
+            if wish.lowers() {
+                pauses += 1;
+                assert!(world.now - raised[row] >= 2_400 + 56 * 60, "{wish:?}");
+            } else {
+                raised[row] = world.now;
+            }
+        }
+    }
+    assert!(pauses > 5, "{pauses}");
+}
