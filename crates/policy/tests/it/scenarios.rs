@@ -693,19 +693,50 @@ fn an_on_time_counts_only_as_far_as_it_was_watched() {
     for _ in 0..120 * 60 {
         let (now, up) = (world.now, raised.clone());
         let before = world.decided.wishes.len();
-        // Nobody says anything in the first forty minutes of an on-time.
+        // Nobody says anything in the first twenty minutes of an on-time.
         world.tick(true, |row, grade| {
-            (grade == Grade::Full && now - up[row] >= 2_400).then(talk)
+            (grade == Grade::Full && now - up[row] >= 1_200).then(talk)
         });
         for wish in &world.decided.wishes[before..] {
             let row = wish.source.index();
             if wish.lowers() {
                 pauses += 1;
-                assert!(world.now - raised[row] >= 2_400 + 56 * 60, "{wish:?}");
+                assert!(world.now - raised[row] >= 1_200 + 56 * 60, "{wish:?}");
             } else {
                 raised[row] = world.now;
             }
         }
     }
     assert!(pauses > 5, "{pauses}");
+}
+
+#[test]
+fn events_that_only_the_other_end_would_show_count_while_that_is_hidden() {
+    let mut world = World::new(4, all_low(), 27);
+    let keys = world.sources.clone();
+    let sightings = |peer: usize| {
+        [Sighted {
+            kind: EventKind::FirstEdge,
+            peer: keys[peer],
+        }]
+    };
+    let (of_first, of_second) = (sightings(1), sightings(0));
+    let mut together = [0, 0];
+    for minute in 0..240 * 60_u64 {
+        world.tick(true, |row, grade| {
+            let mut observation = talk();
+            if minute < 50 && row < 2 {
+                observation.events[EventKind::FirstEdge.index()] = 1;
+                observation.sightings = if row == 0 { &of_first } else { &of_second };
+            }
+            (grade == Grade::Full).then_some(observation)
+        });
+        for (pair, rows) in [[0, 1], [2, 3]].into_iter().enumerate() {
+            let hidden = rows.iter().all(|row| world.grades[*row] == Grade::Off);
+            together[pair] += u32::from(hidden);
+        }
+    }
+    // For the first four days nobody else would show the fifty edges of the one.
+    assert_eq!(together[0], 0);
+    assert!(together[1] > 0);
 }
