@@ -1,0 +1,275 @@
+//! Live receive, beside a loop that does nothing but receive.
+//!
+//! `cargo bench -p vxscope-benches --bench live [-- WORDS] [--quick] [--rounds N]`: only frames
+//! whose name contains each of the words; `--quick` (also `--test`) only shows that it works.
+//!
+//! Both receive through the same sockets with the same options and batches, each in a process of
+//! its own, which is this program again. What is compared is the CPU time of that process from
+//! open sockets to its end; the sender's is the parent's.
+#![expect(clippy::print_stdout, reason = "the tables are what this is for")]
+#![expect(
+    clippy::print_stderr,
+    reason = "it takes minutes; this says how far it is"
+)]
+
+mod receiver;
+mod sender;
+
+use std::env;
+use std::io;
+use std::time::Duration;
+
+use vxscope_benches::{Cpu, Frames, Ratio, Table, median};
+
+use receiver::{Receiver, Work};
+use sender::Sender;
+
+/// Packets a second for the comparison of CPU time: far below loss, also on a busy machine.
+const RATE: u64 = 40_000;
+/// Rates among which the edge of loss is looked for.
+const RATES: (u64, u64) = (20_000, 1_280_000);
+/// Halvings of that range: the last two rates differ by four percent of it.
+const HALVINGS: u32 = 6;
+/// Share of packets that may be missing at the edge.
+const LOSS_MAX: f64 = 0.001;
+/// At most this many times the loop's CPU time.
+const GOAL: f64 = 1.1;
+
+fn main() -> io::Result<()> {
+    if let Some(work) = env::var_os(receiver::ROLE) {
+        return receiver::serve(&work.to_string_lossy());
+    }
+    let request = Request::from_arguments(env::args().skip(1));
+    let mut report = Report::new();
+    for frames in Frames::ALL {
+        if request.wants(frames.name()) {
+            eprintln!("{}", frames.name());
+            let mut sender = Sender::new(frames, request.quick)?;
+            request.compare(frames, &mut sender, &mut report)?;
+            request.find_edges(frames, &mut sender, &mut report)?;
+        }
+    }
+    if request.quick {
+        println!("Once and shortly: shows that it works, measures nothing.\n");
+    }
+    println!("{}\n{}", report.cpu, report.edge);
+    Ok(())
+}
+
+/// What the command line asks for.
+struct Request {
+    words: Vec<String>,
+    quick: bool,
+    rounds: usize,
+}
+
+impl Request {
+    fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Self {
+        let (mut words, mut quick, mut rounds) = (Vec::new(), false, None);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" | "--test" => quick = true,
+                "--rounds" => rounds = arguments.next().and_then(|number| number.parse().ok()),
+                flag if flag.starts_with("--") => {}
+                _ => words.push(argument),
+            }
+        }
+        Self {
+            words,
+            quick,
+            rounds: rounds.unwrap_or(if quick { 1 } else { 5 }),
+        }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.words.iter().all(|word| name.contains(word.as_str()))
+    }
+
+    /// How long one measurement sends.
+    fn time(&self) -> Duration {
+        Duration::from_millis(if self.quick { 100 } else { 3_000 })
+    }
+
+    /// CPU time per packet, all works in turn.
+    fn compare(&self, frames: Frames, sender: &mut Sender, report: &mut Report) -> io::Result<()> {
+        let mut times = Work::ALL.map(|_| Vec::new());
+        let mut packets = 0;
+        for round in 0..=self.rounds {
+            for (work, times) in Work::ALL.into_iter().zip(&mut times) {
+                let run = Run::new(work, sender, RATE, self.time())?;
+                if run.lost > 0 {
+                    eprintln!("  {}: {} of {} lost", work.name(), run.lost, run.sent);
+                }
+                // The first round only warms up.
+                if round > 0 || self.quick {
+                    times.push(per_packet(run.cpu, run.sent));
+                    packets = run.sent;
+                }
+            }
+        }
+        let [bare, ..] = &times;
+        for (work, times) in Work::ALL.into_iter().zip(&times) {
+            let part = |part: fn(Cpu) -> Duration| {
+                let picoseconds = median(times, part).as_nanos() as f64;
+                format!("{:.0}", picoseconds / 1_000.0)
+            };
+            let (ratio, goal) = match work {
+                Work::Loop => (String::new(), String::new()),
+                _ => {
+                    let ratio = Ratio::of(times, bare);
+                    let met = if ratio.median <= GOAL {
+                        "met"
+                    } else {
+                        "missed"
+                    };
+                    (ratio.to_string(), format!("≤ {GOAL}: {met}"))
+                }
+            };
+            report.cpu.push(&[
+                format!("{}, {}", frames.name(), work.name()),
+                packets.to_string(),
+                part(Cpu::total),
+                part(|cpu| cpu.kernel),
+                ratio,
+                goal,
+            ]);
+        }
+        Ok(())
+    }
+
+    /// The highest rate at which nearly nothing is lost, works in turn at each step.
+    fn find_edges(
+        &self,
+        frames: Frames,
+        sender: &mut Sender,
+        report: &mut Report,
+    ) -> io::Result<()> {
+        let mut edges = Work::ALL.map(|_| Edge::new());
+        for _ in 0..HALVINGS {
+            for (work, edge) in Work::ALL.into_iter().zip(&mut edges) {
+                let run = Run::new(work, sender, edge.next_rate(), self.time())?;
+                edge.learn(&run);
+            }
+        }
+        let [bare, ..] = &edges;
+        for (work, edge) in Work::ALL.into_iter().zip(&edges) {
+            let limit = if edge.is_senders { "≥ " } else { "" };
+            report.edge.push(&[
+                format!("{}, {}", frames.name(), work.name()),
+                format!("{limit}{:.0}", edge.reached / 1_000.0),
+                format!("{:.2}", edge.reached / bare.reached),
+            ]);
+        }
+        Ok(())
+    }
+}
+
+/// Where loss begins, as far as it is known.
+struct Edge {
+    low: f64,
+    high: f64,
+    /// The highest rate that was really sent without loss.
+    reached: f64,
+    /// The sender could not send more: loss begins somewhere above.
+    is_senders: bool,
+}
+
+impl Edge {
+    const fn new() -> Self {
+        Self {
+            low: RATES.0 as f64,
+            high: RATES.1 as f64,
+            reached: 0.0,
+            is_senders: false,
+        }
+    }
+
+    /// The middle by ratio.
+    fn next_rate(&self) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between two rates that fit"
+        )]
+        let rate = (self.low * self.high).sqrt() as u64;
+        rate
+    }
+
+    fn learn(&mut self, run: &Run) {
+        let asked = self.next_rate() as f64;
+        if run.lost as f64 > run.sent as f64 * LOSS_MAX {
+            self.high = asked;
+            self.is_senders = false;
+        } else {
+            self.low = asked;
+            self.is_senders = run.rate < asked * 0.9;
+            self.reached = self.reached.max(run.rate);
+        }
+    }
+}
+
+/// One receiver and what was sent to it.
+struct Run {
+    sent: u64,
+    lost: u64,
+    /// As it was really sent, packets a second.
+    rate: f64,
+    cpu: Cpu,
+}
+
+impl Run {
+    fn new(work: Work, sender: &mut Sender, rate: u64, time: Duration) -> io::Result<Self> {
+        let receiver = Receiver::start(work)?;
+        let (sent, took) = sender.send(receiver.port(), rate, time)?;
+        let result = receiver.stop()?;
+        if result.received + result.dropped != sent {
+            return Err(io::Error::other(format!(
+                "{}: {sent} sent, {} received and {} dropped",
+                work.name(),
+                result.received,
+                result.dropped
+            )));
+        }
+        Ok(Self {
+            sent,
+            lost: result.dropped,
+            rate: sent as f64 / took.as_secs_f64(),
+            cpu: result.cpu,
+        })
+    }
+}
+
+/// What one packet took: in picoseconds, which stand here as nanoseconds, because a duration has
+/// no smaller unit.
+fn per_packet(cpu: Cpu, packets: u64) -> Cpu {
+    let each = |time: Duration| {
+        let picoseconds = time.as_nanos() * 1_000 / u128::from(packets.max(1));
+        Duration::from_nanos(u64::try_from(picoseconds).unwrap_or(u64::MAX))
+    };
+    Cpu {
+        user: each(cpu.user),
+        kernel: each(cpu.kernel),
+    }
+}
+
+/// The two tables.
+struct Report {
+    cpu: Table,
+    edge: Table,
+}
+
+impl Report {
+    fn new() -> Self {
+        Self {
+            cpu: Table::new(&[
+                "frames, work",
+                "packets",
+                "ns/packet",
+                "of it kernel",
+                "ratio (least–greatest)",
+                "goal",
+            ]),
+            edge: Table::new(&["frames, work", "k packets/s at the edge of loss", "ratio"]),
+        }
+    }
+}

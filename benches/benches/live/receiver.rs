@@ -1,0 +1,239 @@
+//! A process that receives: the sensor, or a loop over the same sockets.
+
+use std::env;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Ipv4Addr;
+use std::num::NonZeroU16;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use vxscope_benches::Cpu;
+use vxscope_capture::udp::{UdpBatch, UdpGroup, UdpSettings};
+use vxscope_config::{Config, ExportKind, Way};
+use vxscope_engine::{Live, Observer, Started, Status, Stop};
+use vxscope_wire::Tunnel;
+
+/// Set for a receiver; its value is the work.
+pub(crate) const ROLE: &str = "VXSCOPE_BENCH_RECEIVER";
+
+/// What is done with what is received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Nothing.
+    Loop,
+    /// All that the sensor does but outputs: tunnel, flow table, rings, ledger, reports.
+    Sensor,
+    /// With flow records.
+    Eve,
+    /// With the frames as well: all that `vxscope run` does by default.
+    All,
+}
+
+impl Work {
+    pub(crate) const ALL: [Self; 4] = [Self::Loop, Self::Sensor, Self::Eve, Self::All];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Loop => "receive loop",
+            Self::Sensor => "run, no outputs",
+            Self::Eve => "run, eve",
+            Self::All => "run, all outputs",
+        }
+    }
+
+    fn kinds(self) -> Vec<Way> {
+        let kinds: &[ExportKind] = match self {
+            Self::Loop | Self::Sensor => &[],
+            Self::Eve => &[ExportKind::Eve],
+            Self::All => return Config::default().export.kinds,
+        };
+        kinds.iter().map(|kind| Way::of(*kind)).collect()
+    }
+}
+
+/// What a receiver tells at its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) received: u64,
+    pub(crate) dropped: u64,
+    pub(crate) cpu: Cpu,
+}
+
+/// A receiver as its parent sees it.
+pub(crate) struct Receiver {
+    child: Child,
+    says: BufReader<ChildStdout>,
+    port: u16,
+}
+
+impl Receiver {
+    /// Returns once it receives.
+    pub(crate) fn start(work: Work) -> io::Result<Self> {
+        let mut child = Command::new(env::current_exe()?)
+            .env(ROLE, work.name())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let says = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut says = BufReader::new(says);
+        let [port] = numbers(&mut says)?;
+        Ok(Self {
+            child,
+            says,
+            port: u16::try_from(port).map_err(io::Error::other)?,
+        })
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops it, and asks what it got.
+    pub(crate) fn stop(mut self) -> io::Result<Received> {
+        // The end of its input is its sign.
+        drop(self.child.stdin.take());
+        let result = numbers(&mut self.says);
+        let status = self.child.wait()?;
+        let [received, dropped, user, kernel] = result?;
+        if !status.success() {
+            return Err(io::Error::other(format!("the receiver failed: {status}")));
+        }
+        Ok(Received {
+            received,
+            dropped,
+            cpu: Cpu {
+                user: Duration::from_nanos(user),
+                kernel: Duration::from_nanos(kernel),
+            },
+        })
+    }
+}
+
+fn numbers<const N: usize>(says: &mut impl BufRead) -> io::Result<[u64; N]> {
+    let mut line = String::new();
+    says.read_line(&mut line)?;
+    let numbers: Vec<u64> = line
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    numbers
+        .try_into()
+        .map_err(|_| io::Error::other(format!("a receiver said \"{}\"", line.trim())))
+}
+
+/// The receiver itself.
+pub(crate) fn serve(name: &str) -> io::Result<()> {
+    let work = Work::ALL.into_iter().find(|work| work.name() == name);
+    let result = match work.ok_or(io::ErrorKind::InvalidInput)? {
+        Work::Loop => receive()?,
+        work => sense(work)?,
+    };
+    let nanos = |time: Duration| time.as_nanos();
+    let (user, kernel) = (nanos(result.cpu.user), nanos(result.cpu.kernel));
+    say(&format!(
+        "{} {} {user} {kernel}\n",
+        result.received, result.dropped
+    ))
+}
+
+fn say(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(line.as_bytes())?;
+    out.flush()
+}
+
+/// Returns when the parent wants an end.
+fn wait_for_the_end() {
+    // An input that fails has ended, too.
+    let _ = io::stdin().lock().read(&mut [0]);
+}
+
+fn receive() -> io::Result<Received> {
+    let settings = UdpSettings {
+        address: Ipv4Addr::LOCALHOST.into(),
+        groups: vec![UdpGroup {
+            port: 0,
+            tunnel: Tunnel::Vxlan,
+        }],
+        interface: None,
+        workers: NonZeroU16::MIN,
+        seed: 0,
+        receive_buffer: Config::default().capture.receive_buffer,
+    };
+    let opened = settings.open().map_err(io::Error::other)?;
+    let (port, mut sources) = (opened.groups[0].port, opened.sources);
+    let source = sources.first_mut().ok_or(io::ErrorKind::NotFound)?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let seen = ended.clone();
+    #[expect(clippy::disallowed_methods, reason = "it only waits for the end")]
+    thread::spawn(move || {
+        wait_for_the_end();
+        seen.store(true, Ordering::Relaxed);
+    });
+    let mut batch = UdpBatch::new();
+    let before = Cpu::of_process()?;
+    say(&format!("{port}\n"))?;
+    let mut stopped = false;
+    loop {
+        if !stopped && ended.load(Ordering::Relaxed) {
+            source.stop().map_err(io::Error::other)?;
+            stopped = true;
+        }
+        let count = source.receive(&mut batch).map_err(io::Error::other)?;
+        if stopped && count == 0 {
+            break;
+        }
+    }
+    Ok(Received {
+        received: source.received(),
+        dropped: source.dropped().map_err(io::Error::other)?,
+        cpu: Cpu::of_process()?.since(before),
+    })
+}
+
+fn sense(work: Work) -> io::Result<Received> {
+    let folder = vxscope_benches::folder()?;
+    let mut config = Config::default();
+    config.export.kinds = work.kinds();
+    let live = Live {
+        config,
+        address: Ipv4Addr::LOCALHOST.into(),
+        vxlan_port: Some(0),
+        interface: None,
+        out: folder.path().to_owned(),
+    };
+    let stop = Arc::new(Stop::new());
+    let asked = stop.clone();
+    #[expect(clippy::disallowed_methods, reason = "it only waits for the end")]
+    thread::spawn(move || {
+        wait_for_the_end();
+        asked.begin();
+    });
+    let mut ready = Ready(Ok(Cpu::default()));
+    let outcome = vxscope_engine::run(&live, &stop, &mut ready).map_err(io::Error::other)?;
+    if !outcome.unbalanced.is_empty() {
+        return Err(io::Error::other(outcome.unbalanced.join("; ")));
+    }
+    Ok(Received {
+        received: outcome.summary.packets.received,
+        dropped: outcome.summary.packets.kernel_dropped,
+        cpu: Cpu::of_process()?.since(ready.0?),
+    })
+}
+
+/// Tells the parent the port; keeps the CPU time until then.
+struct Ready(io::Result<Cpu>);
+
+impl Observer for Ready {
+    fn handle_start(&mut self, started: &Started) {
+        self.0 = Cpu::of_process();
+        if let Err(error) = say(&format!("{}\n", started.vxlan_port.unwrap_or(0))) {
+            self.0 = Err(error);
+        }
+    }
+
+    fn handle_status(&mut self, _status: &Status) {}
+}
