@@ -4,6 +4,35 @@
 //! randomness is a generator that the caller seeds, in production from the operating system. What
 //! becomes of a wish is not known here: an independent gate may refuse it, and the caller tells
 //! what is really so.
+//!
+//! ```
+//! use std::net::IpAddr;
+//! use vxscope_policy::money::{Ledger, Path, PriceTable};
+//! use vxscope_policy::rules::{RawRules, SourceFacts};
+//! use vxscope_policy::{Bytes, Event, Observation, Policy, SensorKey, Wish};
+//! use vxscope_units::{Grade, MirrorSource, Timestamp, Vni};
+//!
+//! let raw: RawRules = toml::from_str("mode = 'dynamic'").unwrap();
+//! let mut policy = Policy::new(raw.check().unwrap(), 7);
+//! let mut ledger = Ledger::new(PriceTable::published().unwrap());
+//! let mirror = MirrorSource { address: IpAddr::from([10, 0, 0, 7]), vni: Vni::ZERO };
+//! let start = Timestamp::new(1_800_000_000, 0);
+//! let source = policy.enroll(&SourceFacts::bare(mirror), Grade::Full, start).unwrap();
+//! ledger.enroll(source, "us-east-1", Path::SameAz, start);
+//!
+//! // Each tick: what the sensor received without loss, and what each source showed.
+//! let end = start.plus_nanos(60_000_000_000);
+//! policy.handle_tick(SensorKey::default(), start, end, true);
+//! let bytes = Bytes { other: 4_000, ..Bytes::default() };
+//! let seen = Observation { packets: 9, bytes, egress_bytes: 4_000, ..Observation::default() };
+//! policy.observe(source, &seen);
+//! policy.handle_event(Event::Alert { source, severe: true }, end);
+//!
+//! let mut wishes = Vec::new();
+//! policy.decide(end, &ledger, &mut |wish: &Wish| wishes.push(*wish));
+//! assert!(wishes.is_empty(), "new sources stay full");
+//! assert_eq!(policy.planned(source), Some(Grade::Full));
+//! ```
 
 mod admission;
 mod agenda;

@@ -11,6 +11,21 @@ fn an_empty_file_is_manual_with_the_defaults() {
 }
 
 #[test]
+fn the_documented_file_has_every_key_with_its_default() {
+    let text = include_str!("../../../../docs/policy.toml");
+    assert_eq!(parse(text).check().unwrap(), Rules::default());
+    let table: toml::Table = text.parse().unwrap();
+    let limits = table["limits"].as_table().unwrap();
+    // As many as `RawLimits` has fields.
+    assert_eq!(
+        limits.len(),
+        format!("{:?}", RawLimits::default())
+            .matches("None")
+            .count()
+    );
+}
+
+#[test]
 fn every_fault_is_told_at_once_and_nothing_holds() {
     let text = r#"
         mode = "auto"
