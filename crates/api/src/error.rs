@@ -1,6 +1,7 @@
 //! Why the API cannot be served.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// See the variants; each says what to do.
@@ -44,6 +45,26 @@ pub enum ApiError {
         /// Why.
         #[source]
         cause: io::Error,
+    },
+    /// It cannot be listened on.
+    #[error(
+        "{address}: cannot be listened on for HTTP: {cause}; choose another with --api ADDR:PORT"
+    )]
+    Listen {
+        /// Address and port.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// Others could ask, and nobody said that they may.
+    #[error(
+        "{address}: can be reached from other machines, and whoever reaches it reads everything; \
+         use 127.0.0.1, or set api.exposed = true"
+    )]
+    Exposed {
+        /// Address and port.
+        address: SocketAddr,
     },
     /// The runtime of the API cannot be made.
     #[error("the API cannot be served: {cause}")]

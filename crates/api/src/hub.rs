@@ -8,19 +8,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::command::Command;
+use crate::metrics::Format;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use vxscope_report::{Report, SourceStatus, Status};
 
 /// Reports kept for followers that are behind. One that is further behind misses the oldest; its
 /// next line says how many in `skipped`.
 pub const BACKLOG: usize = 8;
 
+/// How long the sensor may take for a command; then the client is told that it is not known
+/// whether it was taken.
+const COMMAND_MAX: Duration = Duration::from_secs(5);
+
+/// Large requests at a time: what they hold is bounded by so many of the largest. A further one
+/// is refused.
+pub(crate) const LARGE_REQUESTS_MAX: usize = 2;
+
 /// The sensor, as far as it can be asked directly.
 pub trait Sensor: Send + Sync + 'static {
     /// How long ago the worker that is furthest behind was last seen at work.
     fn heartbeat_age(&self) -> Duration;
+
+    /// Does what a client of the control socket commands. May take a while; other clients are
+    /// served meanwhile.
+    ///
+    /// # Errors
+    /// Why it is not done, for people.
+    fn handle(&self, command: Command) -> Result<(), String>;
 }
 
 /// Whether a sensor's workers work.
@@ -84,6 +103,8 @@ pub(crate) struct Shared {
     reports: broadcast::Sender<Arc<Shown>>,
     closed: watch::Sender<bool>,
     pub(crate) counters: Counters,
+    /// Who reads a large request.
+    pub(crate) large: Semaphore,
 }
 
 impl fmt::Debug for Shared {
@@ -102,6 +123,7 @@ impl Shared {
             reports: broadcast::Sender::new(BACKLOG),
             closed: watch::Sender::new(false),
             counters: Counters::default(),
+            large: Semaphore::new(LARGE_REQUESTS_MAX),
         }
     }
 
@@ -110,6 +132,16 @@ impl Shared {
         Health {
             healthy: age < HEARTBEAT_MAX,
             heartbeat_seconds: age.as_secs_f64(),
+        }
+    }
+
+    /// Lets the sensor do what is commanded, on a thread that may wait.
+    pub(crate) async fn command(self: &Arc<Self>, command: Command) -> Result<(), String> {
+        let shared = self.clone();
+        let done = spawn_blocking(move || shared.sensor.handle(command));
+        match timeout(COMMAND_MAX, done).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err("the sensor did not take it in time".to_owned()),
         }
     }
 
@@ -138,6 +170,15 @@ impl Shared {
 /// What clients did, since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    pub(crate) control: Door,
+    pub(crate) http: Door,
+    /// Reports that followers missed.
+    pub(crate) skipped: AtomicU64,
+}
+
+/// What clients of one listener did.
+#[derive(Debug, Default)]
+pub(crate) struct Door {
     /// Connected now.
     pub(crate) clients: AtomicU64,
     /// Turned away because there were too many.
@@ -146,8 +187,6 @@ pub(crate) struct Counters {
     pub(crate) requests: AtomicU64,
     /// Disconnected because they did not get on.
     pub(crate) stalled: AtomicU64,
-    /// Reports that followers missed.
-    pub(crate) skipped: AtomicU64,
 }
 
 /// One more, for a number that nobody needs in step with another.
@@ -162,6 +201,8 @@ pub(crate) struct Shown {
     status: OnceLock<Bytes>,
     sources: OnceLock<Bytes>,
     report: OnceLock<Bytes>,
+    /// By format.
+    metrics: [OnceLock<Bytes>; 2],
 }
 
 impl Shown {
@@ -185,6 +226,16 @@ impl Shown {
             json(&sources.map(AsRef::as_ref).collect::<Vec<&SourceStatus>>())
         };
         self.sources.get_or_init(make).clone()
+    }
+
+    /// The metrics in this format, made by `make` the first time.
+    pub(crate) fn metrics(&self, format: Format, make: impl FnOnce() -> Bytes) -> Bytes {
+        let [prometheus, open_metrics] = &self.metrics;
+        let made = match format {
+            Format::Prometheus => prometheus,
+            Format::OpenMetrics => open_metrics,
+        };
+        made.get_or_init(make).clone()
     }
 
     /// The report as JSON; `null` if there is none.

@@ -1,4 +1,5 @@
-//! What a running sensor answers to those who ask: reports, status and sources on a unix socket.
+//! What a running sensor answers to those who ask: reports, status and sources on a unix socket,
+//! metrics and health over HTTP.
 //!
 //! One thread, never on the packet path: it is fed a [`Snapshot`] at each tick through a [`Hub`],
 //! which never waits, and serves every client from the latest. A client can ask for nothing
@@ -7,13 +8,17 @@
 //!
 //! ```
 //! use std::{sync::Arc, thread, time::Duration};
-//! use vxscope_api::{Client, Sensor, Server, Settings, Snapshot};
+//! use vxscope_api::{Client, Command, Sensor, Server, Settings, Snapshot};
 //! use vxscope_report::Status;
 //!
 //! struct Resting;
 //! impl Sensor for Resting {
 //!     fn heartbeat_age(&self) -> Duration {
 //!         Duration::ZERO
+//!     }
+//!
+//!     fn handle(&self, _command: Command) -> Result<(), String> {
+//!         Err("not now".to_owned())
 //!     }
 //! }
 //!
@@ -33,14 +38,19 @@
 //! ```
 
 mod client;
+mod command;
 mod control;
 mod error;
+mod http;
 mod hub;
+mod metrics;
 mod server;
 mod socket;
 
 pub use client::{Client, ClientError, Followed, Reports};
-pub use control::{CLIENTS_MAX, REQUEST_BYTES_MAX};
+pub use command::{Bind, Command};
+pub use control::{CLIENTS_MAX, LARGE_REQUEST_BYTES, REQUEST_BYTES_MAX};
 pub use error::ApiError;
+pub use http::HTTP_CLIENTS_MAX;
 pub use hub::{BACKLOG, HEARTBEAT_MAX, Health, Hub, Sensor, Snapshot};
 pub use server::{CLOSING_MAX, Server, Settings};

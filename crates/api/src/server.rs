@@ -1,17 +1,21 @@
 //! The thread that serves: sockets opened first, so that a mistake shows before the first packet.
 
+use std::future::pending;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::control;
 use crate::error::ApiError;
+use crate::http::Site;
 use crate::hub::{Hub, Sensor, Shared};
 use crate::socket::{self, SocketFile};
+use crate::{control, http};
 
 /// How long clients may take for what they are owed once the hub is closed; then they are cut
 /// off.
@@ -22,16 +26,25 @@ pub const CLOSING_MAX: Duration = Duration::from_millis(500);
 pub struct Settings {
     /// The control socket.
     pub control: PathBuf,
+    /// Address and port for HTTP, if any; port 0: one of the kernel's choice.
+    pub http: Option<SocketAddr>,
+    /// Whether other machines may reach that address.
+    pub exposed: bool,
+    /// Mirror sources with metrics of their own, at most.
+    pub metrics_sources_max: usize,
     /// In this time a client must send the request it began, or take a part of its answer.
     pub client_timeout: Duration,
 }
 
 impl Settings {
-    /// With the usual patience.
+    /// The control socket alone, with the usual patience.
     #[must_use]
     pub const fn new(control: PathBuf) -> Self {
         Self {
             control,
+            http: None,
+            exposed: false,
+            metrics_sources_max: 1_000,
             client_timeout: Duration::from_secs(10),
         }
     }
@@ -41,10 +54,10 @@ impl Settings {
 #[derive(Debug)]
 pub struct Server {
     runtime: Runtime,
-    shared: Arc<Shared>,
+    site: Site,
     file: SocketFile,
-    control: tokio::net::UnixListener,
-    client_timeout: Duration,
+    control: UnixListener,
+    http: Option<(TcpListener, SocketAddr)>,
 }
 
 impl Server {
@@ -53,50 +66,83 @@ impl Server {
     /// # Errors
     /// See [`ApiError`].
     pub fn open(settings: Settings, sensor: Arc<dyn Sensor>) -> Result<(Self, Hub), ApiError> {
-        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .thread_name("api-command")
+            .build();
         let runtime = runtime.map_err(|cause| ApiError::Runtime { cause })?;
+        let inside = runtime.enter();
         let (listener, file) = socket::open(&settings.control)?;
-        let listener = {
-            let _inside = runtime.enter();
-            tokio::net::UnixListener::from_std(listener)
-        };
-        let control = listener.map_err(|cause| ApiError::Socket {
+        let control = UnixListener::from_std(listener).map_err(|cause| ApiError::Socket {
             path: settings.control,
             cause,
         })?;
+        let listen = |address| {
+            let (listener, bound) = http::listen(address, settings.exposed)?;
+            let listener = TcpListener::from_std(listener);
+            let listener = listener.map_err(|cause| ApiError::Listen { address, cause })?;
+            Ok((listener, bound))
+        };
+        let http = settings.http.map(listen).transpose()?;
         let shared = Arc::new(Shared::new(sensor));
         let hub = Hub {
             shared: shared.clone(),
         };
+        let site = Site {
+            shared,
+            client_timeout: settings.client_timeout,
+            metrics_sources_max: settings.metrics_sources_max,
+            exposed: settings.exposed,
+        };
+        drop(inside);
         let server = Self {
             runtime,
-            shared,
-            control,
+            site,
             file,
-            client_timeout: settings.client_timeout,
+            control,
+            http,
         };
         Ok((server, hub))
+    }
+
+    /// Where it listens for HTTP.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|(_, address)| *address)
     }
 
     /// Serves until the hub is closed. Takes the whole thread.
     pub fn run(self) {
         let Self {
             runtime,
-            shared,
-            control,
-            client_timeout,
+            site,
             file,
+            control,
+            http,
         } = self;
+        let (mut clients, mut http_clients) = (JoinSet::new(), JoinSet::new());
         runtime.block_on(async {
-            let mut clients = JoinSet::new();
+            let (shared, client_timeout) = (&site.shared, site.client_timeout);
+            let serve_http = async {
+                match &http {
+                    Some((listener, _)) => http::accept(listener, &site, &mut http_clients).await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
-                () = control::accept(&control, &shared, client_timeout, &mut clients) => {}
+                () = control::accept(&control, shared, client_timeout, &mut clients) => {}
+                () = serve_http => {}
                 () = shared.closed() => {}
             }
-            drop(file);
-            drop(control);
-            let ended = async { while clients.join_next().await.is_some() {} };
+            drop((file, control, http));
+            let ended = async {
+                while clients.join_next().await.is_some() {}
+                while http_clients.join_next().await.is_some() {}
+            };
             let _ = timeout(CLOSING_MAX, ended).await;
         });
+        // A command that the sensor does not take must not keep the process.
+        runtime.shutdown_background();
     }
 }

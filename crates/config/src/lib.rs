@@ -38,6 +38,7 @@ pub use section::{
     Api, Capture, Config, Decap, Decapsulation, Eve, Export, Flow, FlowScope, Handoff,
     PairTimeouts, Report, Rings, Signals, Sources, TcpTimeouts, Timeouts, UnknownSources, VlanMode,
 };
+pub use source::binding;
 pub use way::{ExportKind, Target, Way};
 
 impl Config {

@@ -18,6 +18,8 @@ pub(crate) const LIST: &str = "source";
 const KEYS: [&str; 6] = ["address", "vni", "name", "eni", "role", "expected"];
 /// Longest name of a source: it stands in tables and labels.
 const NAME_MAX: usize = 64;
+const NAME_ALLOWED: &str = "1 to 64 characters, none of them a control character";
+const ENI_ALLOWED: &str = "the id of a network interface, like \"eni-0123456789abcdef0\"";
 /// The largest VNI.
 const VNI_MAX: u64 = (1 << 24) - 1;
 
@@ -137,13 +139,11 @@ impl Others {
             }
             "name" => {
                 let name = raw.as_str().filter(|name| is_name(name));
-                let allowed = "1 to 64 characters, none of them a control character";
-                self.name = Some(name.ok_or_else(|| refuse(allowed))?.to_owned());
+                self.name = Some(name.ok_or_else(|| refuse(NAME_ALLOWED))?.to_owned());
             }
             "eni" => {
                 let eni = raw.as_str().filter(|eni| is_eni(eni));
-                let allowed = "the id of a network interface, like \"eni-0123456789abcdef0\"";
-                self.eni = Some(eni.ok_or_else(|| refuse(allowed))?.to_owned());
+                self.eni = Some(eni.ok_or_else(|| refuse(ENI_ALLOWED))?.to_owned());
             }
             "role" => {
                 let role = raw.as_str().filter(|role| role::is_name(role));
@@ -167,6 +167,40 @@ impl Others {
             expected: self.expected,
         }
     }
+}
+
+/// A known source from what stands in its table: the same limits for whoever tells a running
+/// sensor as for the file.
+///
+/// # Errors
+/// What is wrong, and what is allowed.
+pub fn binding(
+    address: &str,
+    vni: Option<u32>,
+    [name, eni, role]: [Option<&str>; 3],
+    expected: bool,
+) -> Result<Binding, String> {
+    let prefix: Prefix = address
+        .parse()
+        .map_err(|error| format!("address {address:?}: {error}"))?;
+    let vni = vni.map(|vni| Vni::try_new(vni).ok_or_else(|| format!("vni {vni}: above {VNI_MAX}")));
+    if let Some(name) = name.filter(|name| !is_name(name)) {
+        return Err(format!("name {name:?}: allowed: {NAME_ALLOWED}"));
+    }
+    if let Some(eni) = eni.filter(|eni| !is_eni(eni)) {
+        return Err(format!("eni {eni:?}: allowed: {ENI_ALLOWED}"));
+    }
+    if let Some(role) = role.filter(|role| !role::is_name(role)) {
+        return Err(format!("role {role:?}: allowed: {}", role::NAME_ALLOWED));
+    }
+    let others = Others {
+        vni: vni.transpose()?,
+        name: name.map(ToOwned::to_owned),
+        eni: eni.map(ToOwned::to_owned),
+        role: role.map(ToOwned::to_owned),
+        expected,
+    };
+    Ok(others.bind(prefix))
 }
 
 fn read_prefix(value: &Spanned<DeValue<'_>>, text: &Text<'_>) -> Result<Prefix, String> {

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -29,7 +29,7 @@ use crate::neighbour::Neighbours;
 use crate::outlet::{Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
 use crate::replay::{Outcome, Walked};
-use crate::serving::Serving;
+use crate::serving::{Front, Serving};
 use crate::start;
 use crate::stop::{Deadline, Stop};
 use crate::stray;
@@ -134,7 +134,12 @@ pub fn run(
     let desk = plan.desk(&live.config, plan.limits.hash_seed);
     let mut account = Account::new(about(live, &plan, clock), desk.clone());
     let first = account.snapshot(clock.at(Duration::ZERO), Duration::ZERO, &[], false);
-    let serving = Serving::start(live, pulse.clone(), first)?;
+    let front = Arc::new(Front {
+        pulse: pulse.clone(),
+        desk: desk.clone(),
+        commands: OnceLock::new(),
+    });
+    let serving = Serving::start(live, front.clone(), first)?;
     let wishes = Wishes {
         report_every: REPORT_EVERY_NANOS,
         pace: Pace::Shed {
@@ -156,6 +161,8 @@ pub fn run(
     let doubts = doubts(&admission, &plan);
     let (commands, readers) =
         Commands::new(workers.len(), admission.table, live.config.sources.unknown);
+    // Nobody was there before to set it.
+    let _ = front.commands.set(commands.clone());
     let mut started = started(live, plan, &opened, commands.clone());
     started.warnings.extend(doubts);
     if !crashed.is_empty() {
@@ -177,6 +184,7 @@ pub fn run(
         clock,
         stop,
         hub: serving.hub(),
+        commands: commands.clone(),
         statuses,
     };
     let writer = Writer::start(lines, sinks)?;

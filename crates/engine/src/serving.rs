@@ -1,21 +1,93 @@
 //! The thread that answers those who ask, from before the first packet to after the last.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use vxscope_api::{Hub, Sensor, Server, Settings, Snapshot};
+use vxscope_api::{self as api, Bind, Hub, Sensor, Server, Settings, Snapshot};
+use vxscope_config::binding;
+use vxscope_units::{BindTable, Binding, ConflictKind};
 
+use crate::accounting::Pulse;
+use crate::command::Commands;
 use crate::error::EngineError;
+use crate::follower::Desk;
 use crate::live::Live;
 use crate::start;
+
+/// The sensor, as clients may ask and command it.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) pulse: Arc<Pulse>,
+    /// Whose roles there are.
+    pub(crate) desk: Arc<Desk>,
+    /// There once the workers are.
+    pub(crate) commands: OnceLock<Commands>,
+}
+
+impl Sensor for Front {
+    fn heartbeat_age(&self) -> Duration {
+        self.pulse.age()
+    }
+
+    fn handle(&self, command: api::Command) -> Result<(), String> {
+        let commands = self
+            .commands
+            .get()
+            .ok_or("the sensor has not started yet")?;
+        match command {
+            api::Command::BindTable(binds) => {
+                let table = bind_table(&binds, &self.desk)?;
+                let replaced = commands.replace_bind_table(table);
+                replaced.map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+fn bind_table(binds: &[Bind], desk: &Desk) -> Result<BindTable, String> {
+    let bindings = binds.iter().enumerate().map(|(place, bind)| {
+        let Bind {
+            address,
+            vni,
+            name,
+            eni,
+            role,
+            expected,
+        } = bind;
+        let unknown = role.as_ref().filter(|it| desk.roles.find(it).is_none());
+        let names = [name, eni, role].map(Option::as_deref);
+        let binding = match unknown {
+            Some(role) => Err(format!("role {role:?}: there is no such role")),
+            None => binding(address, *vni, names, *expected),
+        };
+        binding.map_err(|message| format!("sources[{place}]: {message}"))
+    });
+    let bindings: Vec<Binding> = bindings.collect::<Result<_, _>>()?;
+    BindTable::try_new(bindings).map_err(|conflicts| match conflicts.first() {
+        Some(conflict) => format!(
+            "sources[{}] and sources[{}]: {}; nothing is changed",
+            conflict.first,
+            conflict.second,
+            match conflict.kind {
+                ConflictKind::Same => "the same addresses with the same VNI",
+                ConflictKind::Crossing =>
+                    "each is more precise than the other, and no third says what holds for both",
+                ConflictKind::TooMany => "there are more than a sensor takes",
+            }
+        ),
+        None => "not a bind table".to_owned(),
+    })
+}
 
 /// Ends with the run, however that ends.
 #[derive(Debug)]
 pub(crate) struct Serving {
     hub: Hub,
     control: PathBuf,
+    http: Option<SocketAddr>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -33,14 +105,19 @@ impl Serving {
         };
         let settings = Settings {
             control: control.clone(),
+            http: api.listen,
+            exposed: api.exposed,
+            metrics_sources_max: api.metrics_sources_max as usize,
             client_timeout: Duration::from_secs(api.client_timeout_seconds.into()),
         };
         let (server, hub) = Server::open(settings, sensor)?;
         hub.publish(first);
+        let http = server.http_address();
         let thread = start::detach("api", move || server.run())?;
         Ok(Self {
             hub,
             control,
+            http,
             thread: Some(thread),
         })
     }
@@ -52,7 +129,9 @@ impl Serving {
 
     /// Where it answers, for people.
     pub(crate) fn answering(&self) -> Vec<String> {
-        vec![format!("control socket {}", self.control.display())]
+        let control = format!("control socket {}", self.control.display());
+        let http = self.http.iter().map(|http| format!("http://{http}"));
+        std::iter::once(control).chain(http).collect()
     }
 
     /// Publishes the last snapshot, and ends.

@@ -68,6 +68,9 @@ pub(crate) struct RunArguments {
     /// Folder for the outputs; made if it is not there.
     #[arg(long, value_name = "DIR", default_value = "vxscope-out")]
     pub(crate) out: PathBuf,
+    /// Address and port for HTTP: /metrics, /healthz, /api/; loopback, unless api.exposed is set.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) api: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) options: RunOptions,
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use vxscope_config::{Config, Way};
@@ -24,8 +25,12 @@ pub(crate) fn load(file: Option<&Path>, assignments: &[String]) -> Result<Config
 }
 
 /// The configuration; the command line's own options override it like assignments.
-pub(crate) fn with_options(options: &RunOptions) -> Result<Config, Failure> {
+pub(crate) fn with_options(
+    options: &RunOptions,
+    api: Option<SocketAddr>,
+) -> Result<Config, Failure> {
     let mut assignments = options.config.set.clone();
+    assignments.extend(api.map(|address| format!("api.listen=\"{address}\"")));
     if let Some(workers) = options.workers {
         assignments.push(format!("workers.count={workers}"));
     }

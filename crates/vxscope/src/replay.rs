@@ -16,7 +16,7 @@ const BAR: &str = "{bar:40} {bytes} of {total_bytes}, {msg} packets, {binary_byt
 /// Runs the replay and prints the result.
 pub(crate) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
     let replay = Replay {
-        config: configuration::with_options(&arguments.options)?,
+        config: configuration::with_options(&arguments.options, None)?,
         inputs: arguments.files.clone(),
         out: arguments.out.clone(),
         bare: arguments.bare,

@@ -13,7 +13,7 @@ use crate::{configuration, signal};
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let stop = signal::stop()?;
     let live = Live {
-        config: configuration::with_options(&arguments.options)?,
+        config: configuration::with_options(&arguments.options, arguments.api)?,
         address: arguments.listen.ip(),
         vxlan_port: Some(arguments.listen.port()),
         interface: arguments.interface.clone(),

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::request::{self, REQUEST_BYTES_MAX, Request, Subject};
+use super::request::{self, LARGE_REQUEST_BYTES, REQUEST_BYTES_MAX, Request, Subject};
 use crate::hub::{Shared, Shown, count};
 
 /// How long a client may ask nothing between two requests; then it is disconnected.
@@ -51,20 +51,24 @@ impl Connection {
     /// Answers until one of both has enough.
     pub(super) async fn serve(mut self, shared: &Arc<Shared>) {
         if let Err(End::Stalled) = self.answer(shared).await {
-            count(&shared.counters.stalled, 1);
+            count(&shared.counters.control.stalled, 1);
         }
     }
 
-    async fn answer(&mut self, shared: &Shared) -> Result<(), End> {
+    async fn answer(&mut self, shared: &Arc<Shared>) -> Result<(), End> {
         loop {
             let line = tokio::select! {
-                line = self.request() => line?,
+                line = self.request(shared) => line?,
                 () = shared.closed() => return Ok(()),
             };
-            count(&shared.counters.requests, 1);
+            count(&shared.counters.control.requests, 1);
             match Request::parse(&line) {
                 Ok(Request::Get(subject)) => self.get(subject, shared).await?,
                 Ok(Request::FollowReports) => return self.follow(shared).await,
+                Ok(Request::Set(command)) => match shared.command(command).await {
+                    Ok(()) => self.send(&[b"{\"ok\":{}}\n"]).await?,
+                    Err(message) => self.send(&[&request::error(&message)]).await?,
+                },
                 Err(message) => self.send(&[&request::error(&message)]).await?,
             }
         }
@@ -127,10 +131,13 @@ impl Connection {
 
     /// The next line without its end. A request that was begun must be complete in time, however
     /// slowly it trickles.
-    async fn request(&mut self) -> Result<Vec<u8>, End> {
+    async fn request(&mut self, shared: &Shared) -> Result<Vec<u8>, End> {
         let mut begun = Instant::now();
+        let (mut permit, mut looked_at) = (None, 0);
         loop {
-            if let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
+            let unread = self.pending.get(looked_at..).unwrap_or_default();
+            if let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
+                let end = looked_at + end;
                 let rest = self.pending.split_off(end + 1);
                 let mut line = std::mem::replace(&mut self.pending, rest);
                 line.truncate(end);
@@ -141,12 +148,21 @@ impl Connection {
                 self.send(&[&request::error(&message)]).await?;
                 return Err(End::Refused);
             }
+            if self.pending.len() > LARGE_REQUEST_BYTES && permit.is_none() {
+                permit = shared.large.try_acquire().ok();
+                if permit.is_none() {
+                    let message = "others send large requests already; try later";
+                    self.send(&[&request::error(message)]).await?;
+                    return Err(End::Refused);
+                }
+            }
             let is_idle = self.pending.is_empty();
             let patience = if is_idle {
                 IDLE_MAX
             } else {
                 self.client_timeout
             };
+            looked_at = self.pending.len();
             let mut buffer = [0; READ_BYTES];
             match timeout_at(begun + patience, self.read.read(&mut buffer)).await {
                 Err(_) if is_idle => return Err(End::Gone),

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::hub::{Shared, count};
 use connection::Connection;
 
-pub use request::REQUEST_BYTES_MAX;
+pub use request::{LARGE_REQUEST_BYTES, REQUEST_BYTES_MAX};
 
 /// Clients at once. A further one is told so and disconnected; counted as refused.
 pub const CLIENTS_MAX: usize = 128;
@@ -40,7 +40,7 @@ pub(crate) async fn accept(
             Some(_) = clients.join_next() => continue,
         };
         if clients.len() >= CLIENTS_MAX {
-            count(&shared.counters.refused, 1);
+            count(&shared.counters.control.refused, 1);
             let message = format!("there are {CLIENTS_MAX} clients already; try later");
             // What does not fit an empty buffer is not waited for.
             let _ = stream.try_write(&request::error(&message));
@@ -48,10 +48,14 @@ pub(crate) async fn accept(
         }
         let connection = Connection::new(stream, client_timeout);
         let shared = shared.clone();
-        count(&shared.counters.clients, 1);
+        count(&shared.counters.control.clients, 1);
         clients.spawn(async move {
             connection.serve(&shared).await;
-            shared.counters.clients.fetch_sub(1, Ordering::Relaxed);
+            shared
+                .counters
+                .control
+                .clients
+                .fetch_sub(1, Ordering::Relaxed);
         });
     }
 }

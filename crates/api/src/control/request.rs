@@ -2,17 +2,25 @@
 
 use serde::Deserialize;
 
+use crate::command::{Bind, Command};
+
 /// Longest request, its newline included. A longer one is answered with an error, and the client
 /// disconnected: where the next begins is not known.
-pub const REQUEST_BYTES_MAX: usize = 64 << 10;
+pub const REQUEST_BYTES_MAX: usize = 8 << 20;
+
+/// From this length on a request is large: only two clients may send one at a time, because it
+/// is kept until it is complete.
+pub const LARGE_REQUEST_BYTES: usize = 64 << 10;
 
 /// A request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// `{"get":…}`: one answer.
     Get(Subject),
     /// `{"follow":"reports"}`: one line for each report, until somebody hangs up.
     FollowReports,
+    /// `{"set":…}`: something is done, and then answered.
+    Set(Command),
 }
 
 /// What can be got.
@@ -34,15 +42,25 @@ enum Stream {
     Reports,
 }
 
+/// What can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Setting {
+    BindTable,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
     get: Option<Subject>,
     follow: Option<Stream>,
+    set: Option<Setting>,
+    sources: Option<Vec<Bind>>,
 }
 
 const NO_REQUEST: &str = "not a request: write one of {\"get\":\"status\"}, \
-    {\"get\":\"sources\"}, {\"follow\":\"reports\"}";
+    {\"get\":\"sources\"}, {\"get\":\"health\"}, {\"follow\":\"reports\"}, \
+    {\"set\":\"bind_table\",\"sources\":[{\"address\":…}]}";
 
 impl Request {
     /// Reads one line.
@@ -56,9 +74,18 @@ impl Request {
         }
         let written: Written =
             serde_json::from_slice(line).map_err(|error| format!("not a request: {error}"))?;
-        match (written.get, written.follow) {
-            (Some(subject), None) => Ok(Self::Get(subject)),
-            (None, Some(Stream::Reports)) => Ok(Self::FollowReports),
+        let Written {
+            get,
+            follow,
+            set,
+            sources,
+        } = written;
+        match (get, follow, set, sources) {
+            (Some(subject), None, None, None) => Ok(Self::Get(subject)),
+            (None, Some(Stream::Reports), None, None) => Ok(Self::FollowReports),
+            (None, None, Some(Setting::BindTable), Some(sources)) => {
+                Ok(Self::Set(Command::BindTable(sources)))
+            }
             _ => Err(NO_REQUEST.to_owned()),
         }
     }
@@ -82,6 +109,14 @@ mod tests {
             Ok(Request::Get(Subject::Sources)),
         );
         check(r#"{"follow":"reports"}"#, Ok(Request::FollowReports));
+        check(
+            r#"{"set":"bind_table","sources":[{"address":"10.0.0.0/8","vni":7}]}"#,
+            Ok(Request::Set(Command::BindTable(vec![Bind {
+                address: "10.0.0.0/8".to_owned(),
+                vni: Some(7),
+                ..Bind::default()
+            }]))),
+        );
     }
 
     #[test]
@@ -91,6 +126,11 @@ mod tests {
         check("{", Err("EOF while parsing"));
         check("{}", Err("write one of"));
         check("[]", Err("write one of"));
+        check(r#"{"set":"bind_table"}"#, Err("write one of"));
+        check(
+            r#"{"set":"bind_table","sources":[{"vni":7}]}"#,
+            Err("missing field `address`"),
+        );
         check(r#"{"get":"packets"}"#, Err("unknown variant `packets`"));
         check(r#"{"got":"status"}"#, Err("unknown field `got`"));
         check(

@@ -1,23 +1,35 @@
 //! A server with nobody behind it but the test.
 
 mod control;
+mod http;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use vxscope_api::{Client, Hub, Sensor, Server, Settings, Snapshot};
+use vxscope_api::{Client, Command, Hub, Sensor, Server, Settings, Snapshot};
 use vxscope_report::{Report, Status};
 
-/// A sensor whose workers were seen so many milliseconds ago.
+/// A sensor whose workers were seen so many milliseconds ago, and that knows so many sources.
 #[derive(Default)]
-struct Resting(AtomicU64);
+struct Resting(AtomicU64, AtomicU64);
 
 impl Sensor for Resting {
     fn heartbeat_age(&self) -> Duration {
         Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn handle(&self, command: Command) -> Result<(), String> {
+        match command {
+            Command::BindTable(binds) if binds.is_empty() => Err("an empty table".to_owned()),
+            Command::BindTable(binds) => {
+                self.1.store(binds.len() as u64, Ordering::Relaxed);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -26,6 +38,7 @@ struct Served {
     hub: Hub,
     sensor: Arc<Resting>,
     path: PathBuf,
+    http: SocketAddr,
     thread: Option<JoinHandle<()>>,
     _dir: tempfile::TempDir,
 }
@@ -36,15 +49,19 @@ impl Served {
         let path = dir.path().join("control.sock");
         let settings = Settings {
             client_timeout,
+            http: Some(([127, 0, 0, 1], 0).into()),
+            metrics_sources_max: 2,
             ..Settings::new(path.clone())
         };
         let sensor = Arc::new(Resting::default());
         let (server, hub) = Server::open(settings, sensor.clone()).expect("a socket");
+        let http = server.http_address().expect("a listener for HTTP");
         let thread = thread::Builder::new().spawn(move || server.run());
         Self {
             hub,
             sensor,
             path,
+            http,
             thread: Some(thread.expect("a thread")),
             _dir: dir,
         }

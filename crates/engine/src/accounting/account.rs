@@ -14,7 +14,7 @@ use vxscope_report::{
     SinkStatus, SourceReport, SourceStatus, State, Status, WorkerStatus,
 };
 use vxscope_signals::{Events, signals};
-use vxscope_units::{MirrorSource, Timestamp};
+use vxscope_units::{BindTable, MirrorSource, Timestamp};
 use vxscope_wire::Reject;
 
 use super::latency::Latencies;
@@ -45,6 +45,8 @@ pub(crate) struct Account {
     /// Sources that changed since the last report.
     changed: BTreeSet<MirrorSource>,
     latencies: Latencies,
+    /// What is known of sources.
+    table: Arc<BindTable>,
     seq: u64,
     /// Where the next report begins.
     from: Timestamp,
@@ -72,6 +74,7 @@ impl Account {
             sources: BTreeMap::new(),
             changed: BTreeSet::new(),
             latencies: Latencies::new(),
+            table: Arc::default(),
             seq: 0,
             from,
         }
@@ -107,6 +110,14 @@ impl Account {
         };
         (latest.look_back, latest.lost) = (news.look_back, news.lost);
         news
+    }
+
+    /// What is known of sources from now on; a new table changes every one of them.
+    pub(super) fn know(&mut self, table: Arc<BindTable>) {
+        if !Arc::ptr_eq(&self.table, &table) {
+            self.table = table;
+            self.changed.extend(self.sources.keys());
+        }
     }
 
     /// From now on the run is stopping.
@@ -185,10 +196,14 @@ impl Account {
         }
         self.merged.rows = rows;
         for source in &self.changed {
-            let mut sum = Row::default();
-            let theirs = self.workers.iter().map(|it| it.statement.rows.get(source));
-            theirs.flatten().for_each(|row| sum.merge(row));
-            self.merged.rows.insert(*source, sum);
+            let theirs = self.workers.iter();
+            let theirs = theirs.filter_map(|it| it.statement.rows.get(source));
+            let sum = theirs.fold(None, |sum: Option<Row>, row| {
+                let mut sum = sum.unwrap_or_default();
+                sum.merge(row);
+                Some(sum)
+            });
+            self.merged.rows.extend(sum.map(|sum| (*source, sum)));
         }
         self.show_changed();
     }
@@ -200,7 +215,9 @@ impl Account {
         for source in &self.changed {
             if let Some(row) = self.merged.rows.get(source) {
                 let events = book.events(*source).without_lists();
-                let shown = Arc::new(source_status(*source, row, events));
+                let binding = self.table.find(*source);
+                let eni = binding.and_then(|binding| binding.eni.clone());
+                let shown = Arc::new(source_status(*source, eni, row, events));
                 self.sources.insert(*source, shown);
             }
         }
@@ -335,12 +352,17 @@ fn reasons<R: Counted, const N: usize>(counts: &Counts<N>) -> Reasons {
         .collect()
 }
 
-fn source_status(source: MirrorSource, row: &Row, events: Events) -> SourceStatus {
+fn source_status(
+    source: MirrorSource,
+    eni: Option<String>,
+    row: &Row,
+    events: Events,
+) -> SourceStatus {
     SourceStatus {
         report: SourceReport {
             outer_ip: source.address,
             vni: source.vni.get(),
-            eni: None,
+            eni,
             signals: signals(row, events),
         },
         bytes: row.bytes,

@@ -15,6 +15,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use vxscope_api::Hub;
 
 use crate::clock::LiveClock;
+use crate::command::Commands;
 use crate::live::Status;
 use crate::stop::Stop;
 
@@ -37,6 +38,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) clock: LiveClock,
     pub(crate) stop: &'a Stop,
     pub(crate) hub: Hub,
+    pub(crate) commands: Commands,
     /// For whoever looks. One who does not get to it is shown the next.
     pub(crate) statuses: Sender<Status>,
 }
@@ -77,6 +79,7 @@ impl Stage<'_> {
     fn publish(&mut self, with_report: bool) {
         let (elapsed, sinks) = (self.clock.elapsed(), self.board.read());
         let now = self.clock.at(elapsed);
+        self.account.know(self.commands.bind_table());
         self.hub
             .publish(self.account.snapshot(now, elapsed, &sinks, with_report));
         if with_report {

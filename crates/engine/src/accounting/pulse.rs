@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use vxscope_api::Sensor;
-
 use crate::clock::LiveClock;
 
 /// When each worker last came round, in nanoseconds of the run.
@@ -37,8 +35,9 @@ impl Pulse {
     }
 }
 
-impl Sensor for Pulse {
-    fn heartbeat_age(&self) -> Duration {
+impl Pulse {
+    /// How long ago the worker that is furthest behind came round.
+    pub(crate) fn age(&self) -> Duration {
         let beats = self.beats.iter().map(|beat| beat.0.load(Ordering::Relaxed));
         let oldest = Duration::from_nanos(beats.min().unwrap_or(0));
         self.clock.elapsed().saturating_sub(oldest)
@@ -55,8 +54,8 @@ mod tests {
         let pulse = Pulse::new(clock, 2);
         let later = Duration::from_secs(1_000_000);
         pulse.beat(0, later);
-        assert!(pulse.heartbeat_age() <= clock.elapsed());
+        assert!(pulse.age() <= clock.elapsed());
         pulse.beat(1, later);
-        assert_eq!(pulse.heartbeat_age(), Duration::ZERO);
+        assert_eq!(pulse.age(), Duration::ZERO);
     }
 }

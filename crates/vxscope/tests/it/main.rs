@@ -1,5 +1,6 @@
 //! The binary from the outside: what is typed, what comes back, what the exit code is.
 
+mod api;
 mod clock;
 mod disk;
 mod frozen;
