@@ -153,3 +153,6 @@ impl Book {
         matches!(fact.kind, FactKind::NeverHit { .. })
     }
 }
+
+#[cfg(test)]
+mod tests;

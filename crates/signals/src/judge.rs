@@ -168,3 +168,6 @@ fn is_group(address: IpAddr) -> bool {
         IpAddr::V6(address) => address.is_multicast(),
     }
 }
+
+#[cfg(test)]
+mod tests;

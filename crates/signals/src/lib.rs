@@ -28,6 +28,8 @@ mod role;
 mod service;
 mod signals;
 mod state;
+#[cfg(test)]
+mod testing;
 
 pub use book::{Book, BookLimits};
 pub use fact::{Fact, FactKind};

@@ -18,6 +18,7 @@ mod corpus_laws;
 mod extract;
 mod outputs;
 mod peers;
+mod signals;
 mod strays;
 mod support;
 mod tshark_tables;
