@@ -5,6 +5,7 @@ use vxscope_units::{Grade, Timestamp};
 use crate::money::Prices;
 use crate::policy::Policy;
 use crate::source::{PinKind, Rest};
+use crate::watch::RAISE_AGAIN_NANOS;
 use crate::window::plus;
 use crate::{Cause, Decisions, Numbers, SourceKey, Wish};
 
@@ -69,7 +70,9 @@ impl Policy {
             self.schedule_review(key, review_at);
         }
         let source = &mut self.sources[key.index()];
-        if !source.is_down() {
+        let is_wished = source.planned == Grade::Full
+            && now.nanos_since(source.raise_wished) < RAISE_AGAIN_NANOS;
+        if !source.is_down() || is_wished {
             return;
         }
         let wish = Wish {

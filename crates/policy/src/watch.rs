@@ -12,7 +12,7 @@ use crate::window::plus;
 use crate::{Cause, Observation, SourceKey};
 
 /// After this long a raise that control has not shown is wished again.
-const RAISE_AGAIN_NANOS: u64 = 60_000_000_000;
+pub(crate) const RAISE_AGAIN_NANOS: u64 = 60_000_000_000;
 
 impl Policy {
     /// A sensor's tick, `to` being no later than now; `loss_free` if it received everything that

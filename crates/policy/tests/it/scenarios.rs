@@ -418,6 +418,10 @@ fn a_raise_that_does_not_happen_is_wished_again_each_minute() {
         world
             .policy
             .handle_grade(key, Grade::Off, at(world.now), now);
+        // Whatever else happens meanwhile asks for what was asked already.
+        world
+            .policy
+            .handle_event(Event::PeerSighting { source: key }, now);
         let mut count = |_: &vxscope_policy::Wish| wishes += 1;
         world
             .policy
