@@ -59,6 +59,8 @@ pub(crate) struct Teller {
     boxes: Receiver<Box<News>>,
     latencies: Latencies,
     told: u64,
+    /// When the next tick is due.
+    next: Duration,
     ticks_late: u64,
 }
 
@@ -86,6 +88,7 @@ pub(crate) fn connect(
             boxes,
             latencies: Latencies::new(),
             told: 0,
+            next: interval,
             ticks_late: 0,
         });
     }
@@ -115,13 +118,25 @@ impl Teller {
         source: &mut UdpSource,
     ) -> Result<(), UdpError> {
         self.pulse.beat(self.number, elapsed);
-        let tick = tick_at(elapsed, self.interval);
-        if tick > self.told {
-            self.told = tick;
-            match self.boxes.try_recv() {
-                Ok(news) => self.tell(news, worker, source.dropped()?),
-                Err(_) => self.ticks_late += 1,
-            }
+        if elapsed >= self.next {
+            self.tick(elapsed, worker, source)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn tick(
+        &mut self,
+        elapsed: Duration,
+        worker: &mut Worker,
+        source: &mut UdpSource,
+    ) -> Result<(), UdpError> {
+        self.told = tick_at(elapsed, self.interval);
+        let next = self.interval.as_nanos() * (u128::from(self.told) + 1);
+        self.next = Duration::from_nanos(u64::try_from(next).unwrap_or(u64::MAX));
+        match self.boxes.try_recv() {
+            Ok(news) => self.tell(news, worker, source.dropped()?),
+            Err(_) => self.ticks_late += 1,
         }
         Ok(())
     }
@@ -133,7 +148,6 @@ impl Teller {
         self.tell(news, worker, kernel_dropped);
     }
 
-    #[cold]
     fn tell(&mut self, mut news: Box<News>, worker: &mut Worker, kernel_dropped: u64) {
         std::mem::swap(&mut news.latencies, &mut self.latencies);
         news.statement = worker.take_changes(&mut news.changes);
