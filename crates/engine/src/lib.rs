@@ -18,6 +18,7 @@ mod plan;
 mod replay;
 mod serving;
 mod start;
+mod station;
 mod stop;
 mod stray;
 mod summary;

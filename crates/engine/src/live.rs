@@ -12,7 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use vxscope_account::Statement;
 use vxscope_capture::udp::{
-    Container, Interface, UdpBatch, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
+    Container, Interface, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
 };
 use vxscope_config::Config;
 use vxscope_export::{OutputDir, SinkOutcome};
@@ -21,9 +21,9 @@ use vxscope_units::Unknown;
 use vxscope_wire::Tunnel;
 use vxscope_wire::steer::Steering;
 
-use crate::accounting::{self, About, Account, Pulse, Stage, Teller};
+use crate::accounting::{self, About, Account, Pulse, Stage};
 use crate::clock::LiveClock;
-use crate::command::{Command, Commands};
+use crate::command::Commands;
 use crate::error::EngineError;
 use crate::neighbour::Neighbours;
 use crate::outlet::{Pace, Wanted, Wishes};
@@ -31,10 +31,11 @@ use crate::plan::{self, Plan};
 use crate::replay::{Outcome, Walked};
 use crate::serving::{Front, Serving};
 use crate::start;
+use crate::station::{self, Station};
 use crate::stop::{Deadline, Stop};
 use crate::stray;
 use crate::summary::{self, Ended, Finished, Kernel};
-use crate::worker::{Coming, Worker, WorkerReport};
+use crate::worker::Worker;
 use crate::writer::{self, Line, Sinks, Written};
 
 /// How long frames and records may wait for the writer: bounds how old the newest line of an
@@ -44,10 +45,6 @@ const REPORT_EVERY_NANOS: u64 = 100_000_000;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long writing the summary may take once everything else has ended.
 const SUMMARY_MAX: Duration = Duration::from_secs(2);
-
-/// How long a worker that has drained its sockets waits for strays before it says again how far
-/// it is: the writer merges no further, and may hold up those that still drain.
-const STRAY_WAIT: Duration = Duration::from_millis(5);
 
 /// What to receive, and where to write.
 #[derive(Clone, Debug)]
@@ -198,9 +195,14 @@ pub fn run(
             .zip(readers);
         for (number, (((worker, source), teller), commands)) in seats.enumerate() {
             let name = format!("worker-{number}");
-            let lines = Lines { commands, teller };
+            let station = Station {
+                worker,
+                source,
+                commands,
+                teller,
+            };
             let deadline = &*deadline;
-            let serve = move || serve(worker, source, lines, stop, deadline, clock);
+            let serve = move || station.serve(stop, deadline, clock);
             threads.push(start::spawn(scope, &name, serve)?);
         }
         watch(&shown, &mut neighbours, clock, observer);
@@ -212,23 +214,7 @@ pub fn run(
         .into_iter()
         .filter(|(name, _)| closed.iter().all(|outcome| outcome.name != *name))
         .collect();
-    let mut kernel = Kernel::default();
-    let mut reports = Vec::new();
-    let mut error = None;
-    for (report, result) in served {
-        reports.push(report);
-        match result {
-            Ok((dropped, refused)) => {
-                kernel.dropped += dropped;
-                kernel.refused += refused;
-            }
-            Err(failed) => error = Some(failed),
-        }
-    }
-    let walked = Walked {
-        reports,
-        error: None,
-    };
+    let (walked, kernel, error) = gather(served);
     let finished = Finished {
         walked,
         written,
@@ -248,6 +234,26 @@ pub fn run(
         Some(error) => Err(error.into()),
         None => Ok(outcome),
     }
+}
+
+/// What the workers report, what the kernel kept from them, and why one failed.
+fn gather(served: Vec<station::Served>) -> (Walked, Kernel, Option<UdpError>) {
+    let (mut kernel, mut reports, mut error) = (Kernel::default(), Vec::new(), None);
+    for (report, result) in served {
+        reports.push(report);
+        match result {
+            Ok(of_worker) => {
+                kernel.dropped += of_worker.dropped;
+                kernel.refused += of_worker.refused;
+            }
+            Err(failed) => error = Some(failed),
+        }
+    }
+    let walked = Walked {
+        reports,
+        error: None,
+    };
+    (walked, kernel, error)
 }
 
 /// Looks an interface up, and says so if it is not there yet.
@@ -405,97 +411,6 @@ fn started(live: &Live, plan: Plan, opened: &UdpOpened, commands: Commands) -> S
         answering: Vec::new(),
         warnings,
         commands,
-    }
-}
-
-/// One worker's lines to the rest.
-struct Lines {
-    commands: Receiver<Command>,
-    teller: Teller,
-}
-
-/// One worker: receives until told to stop, drains, ends.
-fn serve(
-    mut worker: Worker,
-    mut source: UdpSource,
-    mut lines: Lines,
-    stop: &Stop,
-    deadline: &Deadline,
-    clock: LiveClock,
-) -> (WorkerReport, Result<(u64, u64), UdpError>) {
-    let result = receive(&mut worker, &mut source, &mut lines, stop, deadline, clock);
-    // A worker that fails ends the run: half a sensor would look like a whole one.
-    stop.begin();
-    // Also after a failure: others wait for this one's end.
-    drain_strays(&mut worker, deadline, clock);
-    (worker.finish(), result)
-}
-
-fn receive(
-    worker: &mut Worker,
-    source: &mut UdpSource,
-    lines: &mut Lines,
-    stop: &Stop,
-    deadline: &Deadline,
-    clock: LiveClock,
-) -> Result<(u64, u64), UdpError> {
-    let mut batch = UdpBatch::new();
-    let (mut stopping, mut second_before) = (false, 0);
-    let waker = source.waker();
-    loop {
-        if !stopping && stop.is_requested() {
-            source.stop()?;
-            worker.set_drift(clock.drift());
-            worker.end();
-            stopping = true;
-        }
-        let received = source.receive(&mut batch)?;
-        // Before the batch, so that a datagram finds everything that was said before it was sent.
-        for command in lines.commands.try_iter() {
-            match command {
-                Command::Admit(admission) => worker.admit(admission),
-            }
-        }
-        let elapsed = clock.elapsed();
-        if stopping && deadline.is_cut() {
-            // As fast as they can be counted: a buffer's worth, because the sockets are shut.
-            worker.refuse_datagrams(&batch);
-        } else {
-            worker.handle_datagrams(&batch, clock.at(elapsed));
-            worker.wake_others();
-        }
-        let is_cut = stopping && deadline.is_cut();
-        if worker.handle_strays(clock.at(elapsed), is_cut) == Coming::Waiting {
-            waker.wake();
-        }
-        lines.teller.measure(&batch);
-        if stopping && received == 0 {
-            break;
-        }
-        let second = elapsed.as_secs();
-        if second > second_before {
-            second_before = second;
-            worker.set_drift(clock.drift());
-        }
-        lines.teller.beat(elapsed, worker, source)?;
-    }
-    drain_strays(worker, deadline, clock);
-    let dropped = source.dropped()?;
-    lines.teller.end(worker, dropped);
-    Ok((dropped, source.refused()?))
-}
-
-/// Handles what other workers still send, until all have drained their sockets: each says so
-/// before it waits, so none waits for good.
-fn drain_strays(worker: &mut Worker, deadline: &Deadline, clock: LiveClock) {
-    worker.close_strays();
-    loop {
-        let now = clock.at(clock.elapsed());
-        match worker.handle_strays(now, deadline.is_cut()) {
-            Coming::Waiting => {}
-            Coming::Later => worker.wait_for_strays(now, STRAY_WAIT),
-            Coming::Never => return,
-        }
     }
 }
 
