@@ -1,13 +1,16 @@
 //! What a running sensor can be told: a closed set of commands, read by every worker between
 //! batches.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 use vxscope_config::UnknownSources;
 use vxscope_flow::Admission;
-use vxscope_units::BindTable;
+use vxscope_units::{BindTable, MirrorSource};
+
+use crate::follower::Desk;
 
 /// Commands that wait for one worker. A worker reads them every 20 ms at the latest; who is
 /// faster than that waits for it.
@@ -26,6 +29,7 @@ pub struct Commands {
     /// One at a time, so that all workers get commands in the same order.
     state: Arc<Mutex<State>>,
     unknown: UnknownSources,
+    desk: Arc<Desk>,
 }
 
 #[derive(Debug)]
@@ -45,12 +49,15 @@ impl Commands {
         workers: usize,
         table: Arc<BindTable>,
         unknown: UnknownSources,
+        desk: Arc<Desk>,
     ) -> (Self, Vec<Receiver<Command>>) {
+        desk.introduce(&table);
         let (workers, readers) = (0..workers).map(|_| bounded(COMMANDS_MAX)).unzip();
         let state = State { table, workers };
         let commands = Self {
             state: Arc::new(Mutex::new(state)),
             unknown,
+            desk,
         };
         (commands, readers)
     }
@@ -76,8 +83,16 @@ impl Commands {
             let command = Command::Admit(Admission { table, unknown });
             worker.send(command).map_err(|_| Stopped)?;
         }
+        self.desk.introduce(&table);
         state.table = table;
         Ok(())
+    }
+
+    /// An intrusion detector named a source, and perhaps who troubled it: an event that the next
+    /// report tells. Whether there was memory for it.
+    #[must_use]
+    pub fn alert(&self, source: MirrorSource, peer: Option<IpAddr>) -> bool {
+        self.desk.book().alert(source, peer)
     }
 
     /// What is known of mirror sources.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vxscope_account::Ledger;
 use vxscope_flow::{FlowSoFar, Label, Milestone, Packet};
 use vxscope_report::Category;
-use vxscope_signals::{Book, Fact, FactKind, Role, RoleId, Roles, dns, judge};
+use vxscope_signals::{Book, Fact, FactKind, Role, RoleId, Roles, Told, dns, judge};
 use vxscope_units::{BindTable, MirrorSource, SourceId};
 
 use crate::outlet::Outlet;
@@ -27,6 +27,18 @@ impl Desk {
         Arc::new(Self { roles, seed, book })
     }
 
+    /// Names the sources whose addresses are known, so that conversations with them are told also
+    /// while their own mirrors are silent.
+    pub(crate) fn introduce(&self, table: &BindTable) {
+        let mut book = self.book();
+        for prefix in table.bindings().iter().map(|binding| binding.prefix) {
+            let bits = if prefix.address().is_ipv4() { 32 } else { 128 };
+            if prefix.length() == bits {
+                book.introduce(prefix.address());
+            }
+        }
+    }
+
     /// The book, for as long as nothing is written meanwhile.
     pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
         // Whoever held it changed counters only; what they show is still worth reporting.
@@ -41,6 +53,7 @@ pub(crate) struct Follower {
     table: Arc<BindTable>,
     /// Roles by source, as far as somebody asked; they are forgotten with the table.
     known: Vec<Known>,
+    told: Told,
 }
 
 /// A source's role.
@@ -58,6 +71,7 @@ impl Follower {
             desk,
             table: Arc::default(),
             known: vec![Known::NotAsked; sources_max as usize],
+            told: Told::default(),
         }
     }
 
@@ -113,7 +127,7 @@ impl Follower {
     // Out of line: few frames are.
     #[inline(never)]
     pub(crate) fn handle_dns(
-        &self,
+        &mut self,
         packet: &Packet,
         frame: &[u8],
         ledger: &mut Ledger,
@@ -123,7 +137,11 @@ impl Follower {
             return;
         };
         ledger.row_mut(packet.source).dns_queries += u64::from(message.is_query);
-        if let Some(hash) = message.domain {
+        if let Some(hash) = message.domain
+            && !self
+                .told
+                .is_told(packet.source, hash, packet.now, outlet.facts_lost())
+        {
             outlet.fact(Fact::of_domain(packet, message.is_query, hash));
         }
     }

@@ -156,8 +156,12 @@ pub fn run(
     let expected = sinks.expected.clone();
     let board = sinks.board.clone();
     let doubts = doubts(&admission, &plan);
-    let (commands, readers) =
-        Commands::new(workers.len(), admission.table, live.config.sources.unknown);
+    let (commands, readers) = Commands::new(
+        workers.len(),
+        admission.table,
+        live.config.sources.unknown,
+        desk.clone(),
+    );
     // Nobody was there before to set it.
     let _ = front.commands.set(commands.clone());
     let mut started = started(live, plan, &opened, commands.clone());

@@ -273,6 +273,11 @@ impl Outlet {
         }
     }
 
+    /// Facts that did not get to the writer so far.
+    pub(crate) fn facts_lost(&self) -> u64 {
+        self.lost.facts
+    }
+
     /// Something happened in a source's traffic.
     pub(crate) fn fact(&mut self, fact: Fact) {
         self.item(Item::Fact(fact, self.drift.wall(fact.now)));

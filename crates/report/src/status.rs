@@ -40,6 +40,9 @@ pub struct Status {
     pub frames: FrameStatus,
     /// Flows.
     pub flows: FlowStatus,
+    /// How well relevant events can be told.
+    #[serde(default)]
+    pub signals: SignalStatus,
     /// Outputs by name.
     pub sinks: BTreeMap<String, SinkStatus>,
     /// Mirror sources with a row of their own.
@@ -138,6 +141,19 @@ pub struct FlowStatus {
     pub open: u64,
     /// Closed, by reason.
     pub closed: Reasons,
+}
+
+/// What limits the telling of relevant events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalStatus {
+    /// Facts that did not get to where events are made of them.
+    pub facts_shed: u64,
+    /// Facts about sources for which there was no memory.
+    pub facts_unheld: u64,
+    /// Sources of which "new" can no longer be told.
+    pub saturated_sources: u64,
+    /// Memory for what was seen before, in bytes.
+    pub memory_bytes: u64,
 }
 
 /// An output's ledger: offered = written + Σ shed.

@@ -16,7 +16,7 @@ const HASHES: u32 = 4;
 /// full. Reached: nothing is told as new until the week turns, and the source is *saturated*.
 const ONES_MAX: u32 = BITS / 3;
 /// Seconds of a generation.
-const GENERATION: u64 = 7 * 86_400;
+pub(crate) const GENERATION: u64 = 7 * 86_400;
 
 /// See the module.
 #[derive(Clone, Debug)]

@@ -64,7 +64,9 @@ impl Book {
     /// Takes in a fact.
     pub fn observe(&mut self, fact: &Fact) {
         let own = fact.mirror.address;
-        let is_mirrored = fact.peer() != own && self.mirrored.contains(&fact.peer());
+        let is_mirrored = matches!(fact.kind, FactKind::Conversation { .. })
+            && fact.peer() != own
+            && self.mirrored.contains(&fact.peer());
         let seed = self.limits.seed;
         match self.state(fact.mirror) {
             Some(state) => state.observe(fact, seed, is_mirrored),

@@ -5,7 +5,7 @@
 
 use vxscope_wire::{FrameView, protocol};
 
-use crate::domain::registered;
+use crate::domain::{REGISTERED_MAX, registered};
 use crate::mix::hash_bytes;
 
 /// Port of the protocol.
@@ -16,8 +16,6 @@ const HEADER: usize = 12;
 const NAME_MAX: usize = 255;
 /// Octets of one label.
 const LABEL_MAX: usize = 63;
-/// Labels of a name: the shortest takes two octets, and the end one.
-pub(crate) const LABELS_MAX: usize = (NAME_MAX - 1) / 2;
 
 /// What a DNS message says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +81,11 @@ pub fn parse(message: &[u8], seed: u64) -> Option<Message> {
 
 /// Hash of the registered domain of the name at the start of `bytes`.
 fn name(bytes: &[u8], seed: u64) -> Option<u64> {
-    let mut labels: [&[u8]; LABELS_MAX] = [&[]; LABELS_MAX];
+    // A registered domain has three labels at most, so only the last three are remembered.
+    let mut last: [&[u8]; REGISTERED_MAX] = [&[]; REGISTERED_MAX];
     let mut count = 0;
-    let mut rest = bytes.get(..bytes.len().min(NAME_MAX))?;
+    let bytes = bytes.get(..bytes.len().min(NAME_MAX))?;
+    let mut rest = bytes;
     loop {
         let (length, after) = rest.split_first()?;
         let length = usize::from(*length);
@@ -97,20 +97,22 @@ fn name(bytes: &[u8], seed: u64) -> Option<u64> {
             return None;
         }
         let (label, next) = after.split_at_checked(length)?;
-        *labels.get_mut(count)? = label;
+        last = [last[1], last[2], label];
         count += 1;
         rest = next;
     }
-    let domain = registered(labels.get(..count)?);
-    if domain.is_empty() {
-        return None;
-    }
-    // Labels are told apart by their lengths, so that no label can pass for two.
-    let bytes = domain.iter().flat_map(|label| {
-        let length = u8::try_from(label.len()).unwrap_or(u8::MAX);
-        std::iter::once(length).chain(label.iter().map(u8::to_ascii_lowercase))
-    });
-    Some(hash_bytes(seed, bytes))
+    let labels = last.get(REGISTERED_MAX - REGISTERED_MAX.min(count)..)?;
+    let labels = registered(labels);
+    // Together with their length octets, so that no label can pass for two.
+    let length: usize = labels.iter().map(|label| label.len() + 1).sum();
+    let end = bytes.len() - rest.len();
+    let domain = bytes.get(end.checked_sub(length)?..end)?;
+    // A length octet is below 64, so making letters small leaves it alone.
+    let mut small = [0; REGISTERED_MAX * (LABEL_MAX + 1)];
+    let small = small.get_mut(..length)?;
+    small.copy_from_slice(domain);
+    small.make_ascii_lowercase();
+    (!labels.is_empty()).then(|| hash_bytes(seed, small))
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@
 //! suffix that the rule does not know counts as its provider's: a domain may then be missed as
 //! new, never told twice.
 
+/// Labels of a registered domain, at most.
+pub(crate) const REGISTERED_MAX: usize = 3;
+
 /// Labels that countries use as second level, where names are registered at the third.
 const SECOND_LEVEL: &[&str] = &[
     "ac", "asn", "co", "com", "ed", "edu", "gc", "go", "gob", "gouv", "gov", "gub", "gv", "id",
@@ -55,7 +58,7 @@ pub(crate) fn registered<'a, 'b>(labels: &'a [&'b [u8]]) -> &'a [&'b [u8]] {
                 .iter()
                 .any(|suffix| matches!(suffix, [a, b] if is(second, a) && is(top, b)));
             if is_country && registers || gives_away {
-                3
+                REGISTERED_MAX
             } else {
                 2
             }

@@ -30,6 +30,7 @@ mod signals;
 mod state;
 #[cfg(test)]
 mod testing;
+mod told;
 
 pub use book::{Book, BookLimits};
 pub use fact::{Fact, FactKind};
@@ -39,3 +40,4 @@ pub use role::{Role, RoleId, Roles};
 pub use service::{Service, served};
 pub use signals::signals;
 pub use state::{Events, SHARE_BYTES, STATE_BYTES, STATE_BYTES_MAX};
+pub use told::Told;

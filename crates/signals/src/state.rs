@@ -59,7 +59,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Takes in a fact about this source. `is_mirrored`: the peer is another mirrored source.
+    /// Takes in a fact about this source. `is_mirrored`: it is a conversation with another mirrored
+    /// source.
     pub(crate) fn observe(&mut self, fact: &Fact, seed: u64, is_mirrored: bool) {
         match fact.kind {
             FactKind::Conversation { answered } => self.conversation(fact, answered, seed),
@@ -71,7 +72,7 @@ impl State {
                 }
             }
         }
-        if is_mirrored && matches!(fact.kind, FactKind::Conversation { .. }) {
+        if is_mirrored {
             self.edge(fact);
         }
     }

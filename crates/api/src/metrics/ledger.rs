@@ -10,6 +10,7 @@ pub(super) fn write(text: &mut Text, status: &Status) {
     packets(text, status);
     rings(text, status);
     flows(text, status);
+    signals(text, status);
     sinks(text, status);
     workers(text, status);
     let latency = &status.latency;
@@ -141,6 +142,30 @@ fn flows(text: &mut Text, status: &Status) {
     text.counter("opened_flows", "Flows opened.", flows.opened);
     reasons(text, "closed_flows", "Flows closed.", &flows.closed);
     text.gauge("flows", "Flows that are open.", flows.open);
+}
+
+fn signals(text: &mut Text, status: &Status) {
+    let signals = &status.signals;
+    text.counter(
+        "shed_facts",
+        "Facts that did not get to where events are made of them.",
+        signals.facts_shed,
+    );
+    text.counter(
+        "unheld_facts",
+        "Facts about sources for which signals.memory has no room.",
+        signals.facts_unheld,
+    );
+    text.gauge(
+        "saturated_sources",
+        "Sources of which nobody can tell what is new.",
+        signals.saturated_sources,
+    );
+    text.gauge(
+        "signal_memory_bytes",
+        "Memory for what sources showed before.",
+        signals.memory_bytes,
+    );
 }
 
 fn sinks(text: &mut Text, status: &Status) {

@@ -11,7 +11,7 @@ use vxscope_export::{Offered, Shed, SinkCount};
 use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
 use vxscope_report::{
     FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report, RingStatus, SCHEMA,
-    SinkStatus, SourceReport, SourceStatus, State, Status, WorkerStatus,
+    SignalStatus, SinkStatus, SourceReport, SourceStatus, State, Status, WorkerStatus,
 };
 use vxscope_signals::{Events, signals};
 use vxscope_units::{BindTable, MirrorSource, Timestamp};
@@ -300,6 +300,7 @@ impl Account {
                 open: totals.flows.saturating_sub(totals.closed.sum()),
                 closed: reasons::<CloseReason, _>(&totals.closed),
             },
+            signals: self.signals(),
             sources: self.sources.len() as u64,
             workers: self.workers.iter().map(|it| it.status).collect(),
             latency: self.latencies.status(),
@@ -308,6 +309,18 @@ impl Account {
                 env!("CARGO_PKG_VERSION").to_owned(),
                 micros(self.about.epoch),
             )
+        }
+    }
+
+    fn signals(&self) -> SignalStatus {
+        let book = self.desk.book();
+        let saturated = self.sources.values();
+        let saturated = saturated.filter(|it| it.report.signals.saturated);
+        SignalStatus {
+            facts_shed: self.workers.iter().map(|it| it.lost.facts).sum(),
+            facts_unheld: book.unheld(),
+            saturated_sources: saturated.count() as u64,
+            memory_bytes: book.memory_bytes(),
         }
     }
 
