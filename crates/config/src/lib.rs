@@ -35,7 +35,7 @@ pub use field::Choice;
 pub use place::{Place, Problem};
 pub use role::Role;
 pub use section::{
-    Api, Capture, Config, Decap, Decapsulation, Eve, Export, Flow, FlowScope, Handoff,
+    Api, Capture, Config, Decap, Decapsulation, Eve, Export, Flow, FlowScope, Handoff, Ipfix,
     PairTimeouts, Report, Rings, Signals, Sources, TcpTimeouts, Timeouts, UnknownSources, VlanMode,
 };
 pub use source::binding;

@@ -68,6 +68,7 @@ const SECTIONS: &[&[Key]] = &[
     Export::KEYS,
     Eve::KEYS,
     Decap::KEYS,
+    Ipfix::KEYS,
     Report::KEYS,
     Api::KEYS,
     Handoff::KEYS,
@@ -442,6 +443,8 @@ section! {
     eve: Eve,
     => /// `decap.pcap`.
     decap: Decap,
+    => /// Flow records to an IPFIX collector.
+    ipfix: Ipfix,
 }
 
 section! {
@@ -507,4 +510,12 @@ section! {
     /// What may wait for each reader of a stream. When it is full, frames are shed for that
     /// reader, counted as `reader_behind`; a replay waits instead.
     reader_buffer: ByteSize = ByteSize::mib(4), ["handoff" "reader_buffer"] ByteSize::kib(512)..=ByteSize::mib(1_024);
+}
+
+section! {
+    /// Flow records to an IPFIX collector.
+    pub struct Ipfix at |config| config.export.ipfix;
+
+    /// Observation domain: tells several sensors apart that share an address.
+    domain: u32 = 1, ["export.ipfix" "domain"] 0..=4_294_967_295;
 }

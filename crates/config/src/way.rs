@@ -17,6 +17,14 @@ choice! {
         Decap = "decap",
         /// `conn.json`: Zeek's connection log as JSON.
         ConnJson = "conn-json",
+        /// `netflow.json`: Suricata's netflow records.
+        NetflowEve = "netflow-eve",
+        /// `vpc-flow-logs.log`: lines like those of VPC Flow Logs.
+        VpcFlowLogs = "vpc-flow-logs",
+        /// `ocsf.json`: OCSF Network Activity.
+        Ocsf = "ocsf",
+        /// Flow records to a collector.
+        Ipfix = "ipfix",
         /// Frames as a capture through a pipe or a unix socket.
         PcapStream = "pcap-stream",
         /// Frames as a capture for TCP readers.
@@ -38,7 +46,14 @@ impl ExportKind {
     #[must_use]
     pub const fn target(self) -> Target {
         match self {
-            Self::Eve | Self::ConnLog | Self::Decap | Self::ConnJson => Target::None,
+            Self::Eve
+            | Self::ConnLog
+            | Self::Decap
+            | Self::ConnJson
+            | Self::NetflowEve
+            | Self::VpcFlowLogs
+            | Self::Ocsf => Target::None,
+            Self::Ipfix => Target::Needed("HOST:PORT|tcp:HOST:PORT"),
             Self::PcapStream => Target::Needed("PATH|-"),
             Self::PcapOverIp => Target::Needed("ADDRESS:PORT|connect:HOST:PORT"),
         }
@@ -49,7 +64,13 @@ impl ExportKind {
     pub const fn takes_frames(self) -> bool {
         match self {
             Self::Decap | Self::PcapStream | Self::PcapOverIp => true,
-            Self::Eve | Self::ConnLog | Self::ConnJson => false,
+            Self::Eve
+            | Self::ConnLog
+            | Self::ConnJson
+            | Self::NetflowEve
+            | Self::VpcFlowLogs
+            | Self::Ocsf
+            | Self::Ipfix => false,
         }
     }
 }

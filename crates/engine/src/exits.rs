@@ -2,7 +2,10 @@
 
 use vxscope_config::{Config, ExportKind};
 use vxscope_export::stream::{Haste, OverIpEnd, PcapOverIp, PcapStream};
-use vxscope_export::{ConnJson, ExportError, Offered, OutputDir, WayOut};
+use vxscope_export::{
+    CONN_JSON, ExportError, Ipfix, LineLog, NETFLOW_EVE, OCSF, Offered, OutputDir, VPC_FLOW_LOGS,
+    WayOut,
+};
 
 use crate::handoff::Exit;
 use crate::writer::vlan_mode;
@@ -46,6 +49,9 @@ pub(crate) fn open(
     haste: Haste,
 ) -> Result<Vec<Exit>, ExportError> {
     let mut exits = Vec::new();
+    let lines = |format| -> Result<Box<dyn WayOut>, ExportError> {
+        Ok(Box::new(LineLog::create(dir, format)?))
+    };
     let vlan = vlan_mode(config.handoff.vlan);
     let room = config.handoff.reader_buffer.as_usize();
     for way in &config.export.kinds {
@@ -53,7 +59,11 @@ pub(crate) fn open(
         let open: Box<dyn WayOut> = match way.kind {
             // Files that the writer itself keeps.
             ExportKind::Eve | ExportKind::ConnLog | ExportKind::Decap => continue,
-            ExportKind::ConnJson => Box::new(ConnJson::create(dir)?),
+            ExportKind::ConnJson => lines(CONN_JSON)?,
+            ExportKind::NetflowEve => lines(NETFLOW_EVE)?,
+            ExportKind::VpcFlowLogs => lines(VPC_FLOW_LOGS)?,
+            ExportKind::Ocsf => lines(OCSF)?,
+            ExportKind::Ipfix => Box::new(Ipfix::open(target, config.export.ipfix.domain)?),
             ExportKind::PcapStream => Box::new(PcapStream::open(target, vlan, room, haste)?),
             ExportKind::PcapOverIp => {
                 let end = OverIpEnd::parse(target);

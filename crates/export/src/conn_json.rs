@@ -5,14 +5,18 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use vxscope_flow::FlowRecord;
-use vxscope_units::Timestamp;
 
 use crate::conn_log::{micros, push_uid};
-use crate::error::ExportError;
-use crate::file::OutputDir;
+use crate::lines::LineFormat;
 use crate::protocol;
-use crate::sink::{SinkCount, SinkFile, SinkOutcome};
-use crate::way_out::{Offered, WayOut};
+
+/// The format for a [`LineLog`](crate::LineLog).
+pub const CONN_JSON: LineFormat = LineFormat {
+    name: "conn-json",
+    file: "conn.json",
+    header: "",
+    write: write_record,
+};
 
 /// One line. Field names and order are Zeek's.
 #[derive(Serialize)]
@@ -97,53 +101,11 @@ fn seconds(micros: u64) -> f64 {
     micros as f64 / 1e6
 }
 
-/// The file `conn.json`.
-#[derive(Debug)]
-pub struct ConnJson {
-    sink: SinkFile,
-}
-
-impl ConnJson {
-    /// Its name as in `--export` and in the summary.
-    pub const NAME: &str = "conn-json";
-
-    /// Starts the file.
-    ///
-    /// # Errors
-    /// The file cannot be made.
-    pub fn create(dir: &OutputDir) -> Result<Self, ExportError> {
-        let file = dir.create_file("conn.json")?;
-        Ok(Self {
-            sink: SinkFile::new(Self::NAME, Offered::Records, file),
-        })
-    }
-}
-
-impl WayOut for ConnJson {
-    fn records(&mut self, records: &[FlowRecord]) {
-        for record in records {
-            self.sink
-                .offer(1, |file| file.append(|out| write_record(out, record)));
-        }
-    }
-
-    fn tick(&mut self, _: Timestamp) {
-        self.sink.flush();
-    }
-
-    fn count(&self) -> SinkCount {
-        *self.sink.count()
-    }
-
-    fn finish(self: Box<Self>) -> SinkOutcome {
-        self.sink.finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::ConnJson;
+    use super::CONN_JSON;
     use crate::file::OutputDir;
+    use crate::lines::LineLog;
     use crate::testing::{plain_record, tcp_record};
     use crate::way_out::WayOut;
     use vxscope_flow::FlowRecord;
@@ -171,7 +133,7 @@ mod tests {
     fn check(record: &FlowRecord, expected: &str) {
         let guard = tempfile::tempdir().unwrap();
         let dir = OutputDir::create(guard.path()).unwrap();
-        let mut log = Box::new(ConnJson::create(&dir).unwrap());
+        let mut log = Box::new(LineLog::create(&dir, CONN_JSON).unwrap());
         log.records(std::slice::from_ref(record));
         assert_eq!(log.count().written(), 1);
         let outcome = log.finish();

@@ -13,13 +13,16 @@ use crate::error::ExportError;
 
 /// The files of a run, in the order in which those of an earlier run are removed. `summary.json`
 /// goes first (and is written last): where it exists, the others belong to it.
-pub const OUTPUT_NAMES: [&str; 8] = [
+pub const OUTPUT_NAMES: [&str; 11] = [
     "summary.json",
     "sources.json",
     "quarantine.json",
     "eve.json",
     "conn.log",
     "conn.json",
+    "netflow.json",
+    "vpc-flow-logs.log",
+    "ocsf.json",
     "decap.pcap",
     "extract.json",
 ];

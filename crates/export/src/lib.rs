@@ -3,7 +3,7 @@
 //! * [`OutputDir`], [`OutputFile`]: hidden while written, renamed when finished.
 //! * [`eve`], [`conn_log`]: one line per finished flow, for Suricata's and Zeek's readers.
 //! * [`FrameChunk`] → [`FrameMerge`] → [`DecapWriter`]: inner frames, copied once, in input order.
-//! * [`WayOut`]: a sink with a thread and a queue of its own; [`ConnJson`].
+//! * [`WayOut`]: a sink with a thread and a queue of its own; [`LineLog`], [`Ipfix`], [`stream`].
 //! * [`Merge`]: the flow records of several workers, in input order.
 //! * [`Overlap`]: says when `decap.pcap` mixes tenants.
 //! * [`summary`], [`extract`]: `summary.json`, `sources.json`, `extract.json` and its captures.
@@ -43,7 +43,11 @@ pub mod eve;
 pub mod extract;
 mod file;
 mod frame_merge;
+mod ipfix;
+mod lines;
 mod merge;
+mod netflow_eve;
+mod ocsf;
 mod overlap;
 mod protocol;
 mod reasons;
@@ -55,11 +59,12 @@ mod tagged;
 mod testing;
 mod text;
 mod vlan;
+mod vpc_flow_logs;
 mod way_out;
 
 pub use anomaly::{Anomaly, write_anomaly};
 pub use chunk::{CHUNK_BYTES, FRAME_BYTES_MAX, Frame, FrameChunk};
-pub use conn_json::ConnJson;
+pub use conn_json::CONN_JSON;
 pub use conn_log::ConnLog;
 pub use decap::DecapWriter;
 pub use error::ExportError;
@@ -67,7 +72,11 @@ pub use eve::{EveLog, EveOptions};
 pub use extract::{Extracted, ExtractedFlow, FlowWriter, write_extracted};
 pub use file::{CRASHES_KEPT, OUTPUT_NAMES, OutputDir, OutputFile};
 pub use frame_merge::FrameMerge;
+pub use ipfix::Ipfix;
+pub use lines::{LineFormat, LineLog};
 pub use merge::{Merge, Ordered};
+pub use netflow_eve::NETFLOW_EVE;
+pub use ocsf::OCSF;
 pub use overlap::{CONVERSATIONS_MAX, Overlap};
 pub use reasons::Reasons;
 pub use sink::{Shed, SinkCount, SinkOutcome};
@@ -75,4 +84,5 @@ pub use summary::{
     QuarantineSummary, SourceSummary, Summary, write_quarantine, write_sources, write_summary,
 };
 pub use vlan::VlanMode;
+pub use vpc_flow_logs::VPC_FLOW_LOGS;
 pub use way_out::{Offered, WayOut};

@@ -3,7 +3,7 @@
 use crate::sensor::ColdBuild;
 use crate::step::{Outcome, run_all, step};
 use crate::workspace::{Workspace, run};
-use crate::{Result, edges, pcaps, sensor, tidy, tools};
+use crate::{Result, edges, pcaps, readers, sensor, tidy, tools};
 
 /// What the steps share.
 struct Context<'a> {
@@ -33,6 +33,7 @@ pub(crate) fn run_everything(workspace: &Workspace) -> Result<()> {
         step("edges", |context| plain(edges::check(context.workspace))),
         step("tidy", |context| plain(tidy::check(context.workspace))),
         step("pcaps", |context| plain(pcaps::list(context.workspace))),
+        step("readers", |context| readers::provide(context.workspace)),
         step("test", test),
         step("doc test", doc_test),
         step("benches", |context| {
@@ -56,6 +57,7 @@ pub(crate) fn run_everything(workspace: &Workspace) -> Result<()> {
 pub(crate) fn run_tests(workspace: &Workspace) -> Result<()> {
     let steps = [
         step("tools", |_: &mut Context<'_>| tools::provide_for_tests()),
+        step("readers", |context| readers::provide(context.workspace)),
         step("test", test),
         step("doc test", doc_test),
     ];
@@ -84,11 +86,17 @@ fn clippy(context: &mut Context<'_>) -> Result<Outcome> {
 }
 
 fn test(context: &mut Context<'_>) -> Result<Outcome> {
-    if tools::program("cargo-nextest").is_ok() {
-        context.cargo(&["nextest", "run", "--workspace", "--no-fail-fast"])
+    let arguments: &[&str] = if tools::program("cargo-nextest").is_ok() {
+        &["nextest", "run", "--workspace", "--no-fail-fast"]
     } else {
-        context.cargo(&["test", "--workspace", "--tests", "--no-fail-fast"])
+        &["test", "--workspace", "--tests", "--no-fail-fast"]
+    };
+    let mut command = context.workspace.cargo(arguments);
+    if let Some(python) = readers::python(context.workspace) {
+        command.env(readers::VARIABLE, python);
     }
+    run(&mut command)?;
+    Ok(Outcome::passed())
 }
 
 fn doc_test(context: &mut Context<'_>) -> Result<Outcome> {

@@ -14,6 +14,7 @@ mod lab;
 mod links;
 mod manifests;
 mod pcaps;
+mod readers;
 mod readme;
 mod rust_text;
 mod sensor;

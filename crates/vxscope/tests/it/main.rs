@@ -8,6 +8,7 @@ mod generate;
 mod live;
 mod neighbour;
 mod plan;
+mod records;
 mod replay;
 mod run;
 mod sensor;

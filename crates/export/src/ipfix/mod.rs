@@ -1,0 +1,224 @@
+//! `ipfix`: flow records to a collector, as IPFIX (RFC 7011) over UDP or TCP.
+//!
+//! A record counts as written when the kernel took its message. UDP promises no more; what the
+//! collector then says it refuses counts as `write_error`.
+
+mod message;
+mod template;
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::time::Duration;
+
+use vxscope_flow::FlowRecord;
+use vxscope_units::Timestamp;
+
+use crate::error::ExportError;
+use crate::sink::{Shed, SinkCount, SinkOutcome};
+use crate::way_out::{Offered, WayOut};
+use message::Messages;
+
+/// Messages after which UDP collectors get the templates again (RFC 7011 §8.4 wants it
+/// configurable by either; collectors that were restarted wait this long at most).
+const TEMPLATES_EVERY_MESSAGES: u32 = 20;
+/// Seconds after which they get them again.
+const TEMPLATES_EVERY_SECONDS: u64 = 60;
+/// How long an attempt to connect, or a write that a collector holds up, may take.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Ticks between two attempts to connect, at first and at most: they double.
+const PAUSES: std::ops::Range<u32> = 2..300;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Ipfix {
+    collector: Collector,
+    messages: Messages,
+    now: Timestamp,
+    /// When, and how many messages ago, the templates were sent; `None`: not yet.
+    templates: Option<(u64, u32)>,
+    count: SinkCount,
+}
+
+#[derive(Debug)]
+enum Collector {
+    Udp(UdpSocket),
+    Tcp {
+        target: String,
+        stream: Option<TcpStream>,
+        wait: u32,
+        pause: u32,
+    },
+}
+
+impl Ipfix {
+    /// Its name as in `--export`.
+    pub const NAME: &str = "ipfix";
+
+    /// Prepares to send to `HOST:PORT` over UDP, or to `tcp:HOST:PORT`. `domain` is the
+    /// observation domain.
+    ///
+    /// # Errors
+    /// The host has no address, or no socket can be made.
+    pub fn open(target: &str, domain: u32) -> Result<Self, ExportError> {
+        let wrong = |cause| ExportError::Address {
+            action: "send flow records to",
+            address: target.to_owned(),
+            cause,
+        };
+        let collector = match target.strip_prefix("tcp:") {
+            Some(target) => Collector::Tcp {
+                target: target.to_owned(),
+                stream: None,
+                wait: 0,
+                pause: PAUSES.start,
+            },
+            None => Collector::Udp(udp(target).map_err(wrong)?),
+        };
+        Ok(Self {
+            collector,
+            messages: Messages::new(domain),
+            now: Timestamp::ZERO,
+            templates: None,
+            count: SinkCount::default(),
+        })
+    }
+
+    /// Sends the message that is being made.
+    fn flush(&mut self) {
+        if self.messages.records() == 0 {
+            return;
+        }
+        if self.collector.connect() {
+            self.templates = None;
+        }
+        self.send_templates();
+        let (message, records) = self.messages.take(self.now);
+        match self.collector.send(&message) {
+            Ok(()) => self.count.add_written(records.into()),
+            Err(reason) => self.count.add_shed(reason, records.into()),
+        }
+        if let Some((_, messages)) = &mut self.templates {
+            *messages += 1;
+        }
+    }
+
+    fn send_templates(&mut self) {
+        let is_udp = matches!(self.collector, Collector::Udp(_));
+        let is_due = self.templates.is_none_or(|(sent, messages)| {
+            let is_old = self.now.seconds().saturating_sub(sent) >= TEMPLATES_EVERY_SECONDS;
+            is_udp && (messages >= TEMPLATES_EVERY_MESSAGES || is_old)
+        });
+        if is_due
+            && self
+                .collector
+                .send(&self.messages.templates(self.now))
+                .is_ok()
+        {
+            self.templates = Some((self.now.seconds(), 0));
+        }
+    }
+}
+
+impl WayOut for Ipfix {
+    fn records(&mut self, records: &[FlowRecord]) {
+        for record in records {
+            self.now = self.now.max(record.closed);
+            if !self.messages.push(record) {
+                self.flush();
+                // An empty message has room for any record.
+                let _ = self.messages.push(record);
+            }
+        }
+        self.flush();
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        self.now = now;
+        self.collector.tick();
+    }
+
+    fn count(&self) -> SinkCount {
+        self.count
+    }
+
+    fn finish(mut self: Box<Self>) -> SinkOutcome {
+        self.flush();
+        SinkOutcome {
+            name: Self::NAME.to_owned(),
+            offered: Offered::Records,
+            count: self.count,
+            readers: Vec::new(),
+            error: None,
+        }
+    }
+}
+
+impl Collector {
+    /// Connects if that is to be done and it is time; whether a connection is new.
+    fn connect(&mut self) -> bool {
+        let Self::Tcp {
+            target,
+            stream,
+            wait,
+            pause,
+        } = self
+        else {
+            return false;
+        };
+        if stream.is_some() || *wait > 0 {
+            return false;
+        }
+        (*wait, *pause) = (*pause, (*pause * 2).min(PAUSES.end));
+        *stream = tcp(target).ok();
+        if stream.is_some() {
+            (*wait, *pause) = (0, PAUSES.start);
+        }
+        stream.is_some()
+    }
+
+    fn tick(&mut self) {
+        if let Self::Tcp { wait, .. } = self {
+            *wait = wait.saturating_sub(1);
+        }
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<(), Shed> {
+        match self {
+            Self::Udp(socket) => {
+                let sent = socket.send(message);
+                sent.map(|_| ()).map_err(|_| Shed::WriteError)
+            }
+            Self::Tcp { stream, .. } => {
+                let open = stream.as_mut().ok_or(Shed::NoReader)?;
+                open.write_all(message).map_err(|_| {
+                    // Half a message may be on its way: only a new connection starts clean.
+                    *stream = None;
+                    Shed::ReaderGone
+                })
+            }
+        }
+    }
+}
+
+fn udp(target: &str) -> io::Result<UdpSocket> {
+    let address = address(target)?;
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(address)?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    Ok(socket)
+}
+
+fn tcp(target: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address(target)?, PATIENCE)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn address(target: &str) -> io::Result<SocketAddr> {
+    let found = target.to_socket_addrs()?.next();
+    found.ok_or_else(|| io::Error::other("the name has no address"))
+}
