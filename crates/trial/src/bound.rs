@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use vxscope_control::guard;
 use vxscope_policy::Importance;
-use vxscope_units::{EvidenceClass, Grade};
+use vxscope_units::EvidenceClass;
 
 use crate::attack::{Attack, Leg};
 use crate::fleet::Fleet;
@@ -30,35 +29,12 @@ pub struct Bounds {
     pub margin: u64,
 }
 
-impl From<&guard::Bounds> for Bound {
-    fn from(bounds: &guard::Bounds) -> Self {
-        Self {
-            blind: bounds.blind.map(milliseconds),
-            on: milliseconds(bounds.on_time),
-            always: EvidenceClass::ALL.map(|class| bounds.floor.max(Grade::Sentinel).shows(class)),
-        }
-    }
-}
-
-fn milliseconds(time: Duration) -> u64 {
+/// A duration in the milliseconds of trials.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Bounds {
-    /// What the gate holds every policy to, unless the rules say otherwise.
-    #[must_use]
-    pub fn of_guard() -> Self {
-        let of = [
-            guard::Bounds::LOW,
-            guard::Bounds::STANDARD,
-            guard::Bounds::CRITICAL,
-        ];
-        Self {
-            of: of.each_ref().map(Bound::from),
-            margin: milliseconds(guard::MARGIN),
-        }
-    }
-
     /// Longest blind time of a class of one source.
     #[must_use]
     pub fn blind(&self, fleet: &Fleet, source: u32, class: EvidenceClass) -> u64 {
@@ -80,6 +56,15 @@ impl Bounds {
         leg.length() >= blind + 2 * leg.needed + self.margin && (leg.needed <= on || blind == 0)
     }
 
+    /// Whether every leg of the attack is on a source that may be blind for what it needs.
+    #[must_use]
+    pub fn may_be_blind(&self, fleet: &Fleet, attack: &Attack) -> bool {
+        attack
+            .legs
+            .iter()
+            .all(|leg| self.blind(fleet, leg.source, leg.evidence) > 0)
+    }
+
     /// Whether some leg of the attack must be seen.
     #[must_use]
     pub fn certain_attack(&self, fleet: &Fleet, attack: &Attack) -> bool {
@@ -96,6 +81,8 @@ pub struct Blindness {
     pub max: u64,
     /// The most by which one was longer than its own bound.
     pub overrun_max: u64,
+    /// By how much one may be longer while the API takes calls.
+    pub margin: u64,
     /// Every blind time of the flow class, in order of sources and time.
     pub flow: Vec<u64>,
 }
@@ -104,7 +91,10 @@ impl Blindness {
     /// Of every source and class of a timeline.
     #[must_use]
     pub fn of(fleet: &Fleet, timeline: &Timeline, bounds: &Bounds) -> Self {
-        let mut blindness = Self::default();
+        let mut blindness = Self {
+            margin: bounds.margin,
+            ..Self::default()
+        };
         for source in 0..timeline.sources() {
             for class in EvidenceClass::ALL {
                 let bound = bounds.blind(fleet, source, class);

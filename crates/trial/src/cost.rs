@@ -11,7 +11,7 @@ use crate::timeline::Timeline;
 /// Bytes in a packet of DNS or management, on average.
 const SMALL_PACKET: f64 = 180.0;
 /// Where fleets stand.
-const REGION: &str = "us-east-1";
+pub(crate) const REGION: &str = "us-east-1";
 /// Bytes in a GiB.
 const GIB: f64 = 1_073_741_824.0;
 

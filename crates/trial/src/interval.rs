@@ -19,44 +19,32 @@ pub fn wilson(seen: Seen) -> [f64; 2] {
     [(middle - half).max(0.0), (middle + half).min(1.0)]
 }
 
-/// Mean of independent values and its interval; for a single value there is none.
-#[must_use]
-pub fn mean(values: &[f64]) -> (f64, Option<[f64; 2]>) {
-    let n = values.len() as f64;
-    if values.is_empty() {
-        return (0.0, None);
-    }
-    let mean = values.iter().sum::<f64>() / n;
-    if values.len() < 2 {
-        return (mean, None);
-    }
-    let variance = values
-        .iter()
-        .map(|value| (value - mean).powi(2))
-        .sum::<f64>()
-        / (n - 1.0);
-    let half = Z * (variance / n).sqrt();
-    (mean, Some([mean - half, mean + half]))
-}
-
 /// Ratio of sums over clusters and its interval by the jackknife: shares of attacks are not
 /// independent within one seed, seeds are.
 #[must_use]
 pub fn ratio(clusters: &[Seen]) -> (f64, Option<[f64; 2]>) {
-    let all = clusters
-        .iter()
-        .fold(Seen::default(), |sum, one| sum.plus(*one));
+    let pairs: Vec<[Seen; 2]> = clusters.iter().map(|one| [*one, Seen::default()]).collect();
+    difference(&pairs)
+}
+
+/// Difference of two such ratios over the same clusters, and its interval.
+#[must_use]
+pub fn difference(clusters: &[[Seen; 2]]) -> (f64, Option<[f64; 2]>) {
+    let all = clusters.iter().fold([Seen::default(); 2], |sum, one| {
+        [sum[0].plus(one[0]), sum[1].plus(one[1])]
+    });
+    let of = |[one, other]: [Seen; 2]| one.share() - other.share();
     let n = clusters.len() as f64;
     if clusters.len() < 2 {
-        return (all.share(), None);
+        return (of(all), None);
     }
-    let left_out = clusters.iter().map(|one| {
-        Seen {
-            total: all.total - one.total,
-            seen: all.seen - one.seen,
-        }
-        .share()
-    });
+    let without = |sum: Seen, one: Seen| Seen {
+        total: sum.total - one.total,
+        seen: sum.seen - one.seen,
+    };
+    let left_out = clusters
+        .iter()
+        .map(|one| of([without(all[0], one[0]), without(all[1], one[1])]));
     let values: Vec<f64> = left_out.collect();
     let mean = values.iter().sum::<f64>() / n;
     let spread = values
@@ -64,7 +52,7 @@ pub fn ratio(clusters: &[Seen]) -> (f64, Option<[f64; 2]>) {
         .map(|value| (value - mean).powi(2))
         .sum::<f64>();
     let half = Z * (spread * (n - 1.0) / n).sqrt();
-    (all.share(), Some([all.share() - half, all.share() + half]))
+    (of(all), Some([of(all) - half, of(all) + half]))
 }
 
 /// If none of so many happened: the largest chance that fits at 95 %, `3/n`.
@@ -93,17 +81,29 @@ mod tests {
     }
 
     #[test]
-    fn means_and_ratios_hold_their_interval() {
-        let (mean, interval) = mean(&[1.0, 2.0, 3.0, 4.0]);
-        let [low, high] = interval.unwrap();
-        assert!(
-            (mean - 2.5).abs() < 1e-12 && (high - low - 2.53).abs() < 0.01,
-            "{low} {high}"
-        );
+    fn ratios_and_differences_hold_their_interval() {
         let clusters = [Seen { total: 10, seen: 5 }; 20];
         let (share, interval) = ratio(&clusters);
         assert!((share - 0.5).abs() < 1e-12);
         assert!(interval.unwrap().iter().all(|end| (end - 0.5).abs() < 1e-9));
+        assert_eq!(ratio(&clusters[..1]).1, None);
+        // Of equal clusters the jackknife of a ratio is the usual error of the mean.
+        let spread: Vec<Seen> = (0..40_u64)
+            .map(|k| Seen {
+                total: 10,
+                seen: 4 + k % 3,
+            })
+            .collect();
+        let (share, interval) = ratio(&spread);
+        let mean = spread.iter().map(|one| one.share()).sum::<f64>() / 40.0;
+        let squares: f64 = spread.iter().map(|one| (one.share() - mean).powi(2)).sum();
+        let half = Z * (squares / 39.0 / 40.0).sqrt();
+        assert!((share - mean).abs() < 1e-12);
+        assert!((interval.unwrap()[1] - mean - half).abs() < 1e-9);
+        // What both have in common is no uncertainty.
+        let pairs: Vec<[Seen; 2]> = spread.iter().map(|one| [*one, *one]).collect();
+        let (zero, interval) = difference(&pairs);
+        assert_eq!((zero, interval), (0.0, Some([0.0, 0.0])));
         assert!((rule_of_three(10_000) - 3e-4).abs() < 1e-12);
     }
 }

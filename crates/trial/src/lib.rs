@@ -6,16 +6,20 @@
 //! constant of the attacks comes from a policy.
 
 pub mod activity;
+pub mod adversary;
 pub mod attack;
 pub mod baseline;
 pub mod bound;
+pub mod closed;
 pub mod cost;
 mod draw;
 pub mod fleet;
 pub mod interval;
 pub mod outcome;
+pub mod policies;
 pub mod score;
 pub mod summary;
+pub mod tally;
 pub mod time;
 pub mod timeline;
 pub mod world;

@@ -47,18 +47,7 @@ impl Outcome {
     }
 }
 
-/// The baselines that need no budget.
-pub const FIXED: [&str; 5] = [
-    "always-on",
-    "always-truncated",
-    "always-sentinel",
-    "crown-jewels",
-    "oracle",
-];
-/// The baselines that are given a budget.
-pub const MATCHED: [&str; 3] = ["stratified-sample", "duty-cycle", "bytes-threshold"];
-
-/// A baseline of [`FIXED`].
+/// A baseline of [`FIXED`](crate::policies::FIXED).
 #[must_use]
 pub fn fixed(name: &'static str, world: &World) -> Outcome {
     let fleet = &world.fleet;
@@ -77,7 +66,7 @@ const STEPS: u32 = 14;
 /// A budget is met if the cost is this close to it.
 const CLOSE: f64 = 0.002;
 
-/// A baseline of [`MATCHED`] with the knob turned so that it costs `usd`, or as near as it gets.
+/// A baseline of [`MATCHED`](crate::policies::MATCHED) with the knob turned so that it costs `usd`, or as near as it gets.
 #[must_use]
 pub fn matched(name: &'static str, world: &World, usd: f64) -> Outcome {
     let (mut low, mut high) = (0.0, 1.0);
@@ -122,6 +111,7 @@ fn turned(name: &str, world: &World, knob: f64) -> Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policies::{FIXED, MATCHED};
     use crate::world::testing;
 
     #[test]

@@ -52,6 +52,8 @@ pub struct Score {
     pub evidence: Seen,
     /// L3 of those that must be seen.
     pub certain: Seen,
+    /// Of these, those on sources that may be blind at all.
+    pub certain_pausable: Seen,
     /// L3 of those with signs beforehand that need not be seen.
     pub short_prepared: Seen,
     /// L3 of those without that need not be seen.
@@ -72,7 +74,11 @@ impl Score {
         let mut score = Self::default();
         for attack in attacks {
             let certain = bounds.certain_attack(fleet, attack);
-            score.count(attack, sight(attack, timeline), certain);
+            let sight = sight(attack, timeline);
+            score.count(attack, sight, certain);
+            if certain && bounds.may_be_blind(fleet, attack) {
+                score.certain_pausable.count(sight.evidence);
+            }
         }
         score
     }
@@ -98,6 +104,7 @@ impl Score {
             flow_start: self.flow_start.plus(other.flow_start),
             evidence: self.evidence.plus(other.evidence),
             certain: self.certain.plus(other.certain),
+            certain_pausable: self.certain_pausable.plus(other.certain_pausable),
             short_prepared: self.short_prepared.plus(other.short_prepared),
             short_unprepared: self.short_unprepared.plus(other.short_unprepared),
             kinds: std::array::from_fn(|kind| self.kinds[kind].plus(other.kinds[kind])),

@@ -7,7 +7,8 @@ use vxscope_units::EvidenceClass;
 use crate::attack::{Attack, Mix, draw_attacks, draw_placebos};
 use crate::bound::Bounds;
 use crate::fleet::{Fleet, Spec};
-use crate::time::HOUR;
+use crate::tally::Trial;
+use crate::time::{self, HOUR};
 
 /// Attacks with signs, for each source and 30 days.
 pub const ATTACKS_PER_SOURCE_MONTH: f64 = 0.5;
@@ -72,6 +73,37 @@ impl World {
             bounds: setup.bounds,
             prices: setup.prices.clone(),
         }
+    }
+
+    /// What was simulated; `group_lowered_max` is the share of a group that may be lowered.
+    #[must_use]
+    pub fn trial(&self, group_lowered_max: f64) -> Trial {
+        Trial {
+            sources: self.fleet.slots.len(),
+            sources_ever: self.fleet.sources.len(),
+            days: time::hours(self.fleet.end) / 24.0,
+            seed: self.seed,
+            seeds: 1,
+            attacks: [self.attacks.len(), self.placebos.len()],
+            saving_ceiling: self.saving_ceiling(1.0),
+            saving_ceiling_groups: self.saving_ceiling(group_lowered_max),
+        }
+    }
+
+    /// Share of the source-time that may be off: of each source b/(a+b), but no more than a share.
+    #[must_use]
+    pub fn saving_ceiling(&self, most: f64) -> f64 {
+        let sources = self.fleet.sources.iter();
+        let savable: f64 = sources
+            .filter(|source| source.allow_off && source.importance != Importance::Critical)
+            .map(|source| {
+                let bound = &self.bounds.of[source.importance.index()];
+                let blind = bound.blind[EvidenceClass::Flow.index()] as f64;
+                let share = blind / (blind + bound.on as f64);
+                share.min(most) * (source.alive.end - source.alive.start) as f64
+            })
+            .sum();
+        savable / self.fleet.source_time().max(1) as f64
     }
 
     /// Every attack.

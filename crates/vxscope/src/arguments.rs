@@ -183,6 +183,10 @@ pub(crate) struct SimulateArguments {
     /// The same seed gives the same result.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Run so many seeds, one after the other from --seed on, for intervals over seeds: always-on,
+    /// the policy, and what it is compared with.
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) seeds: u32,
     /// Print JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

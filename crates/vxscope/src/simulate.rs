@@ -1,13 +1,15 @@
 //! `vxscope simulate`: what mirror policies cost on a fleet, and which attacks they show.
 
+mod jobs;
 mod table;
 
 use std::path::Path;
 
 use vxscope_policy::money::PriceTable;
-use vxscope_trial::bound::Bounds;
+use vxscope_policy::rules::{Limits, Rules};
+use vxscope_trial::adversary::check_formulas;
+use vxscope_trial::closed::{bounds_of, fleet_rules};
 use vxscope_trial::fleet::{STANDARD, Spec};
-use vxscope_trial::outcome::{self, FIXED, MATCHED, Outcome};
 use vxscope_trial::summary::Summary;
 use vxscope_trial::world::{Setup, World};
 
@@ -15,11 +17,15 @@ use crate::arguments::SimulateArguments;
 use crate::failure::Failure;
 use crate::print;
 
-/// Runs every policy in one world and prints what each came to.
+/// Runs every policy with every seed and prints what each came to.
 pub(crate) fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
-    let world = World::new(&setup(arguments)?);
-    let outcomes = outcomes(&world);
-    let summary = Summary::new(&world, &outcomes);
+    let spec = fleet(arguments.fleet.as_deref())?;
+    let rules = fleet_rules(&spec, Limits::default());
+    let setup = setup(arguments, spec, &rules)?;
+    let seeds = jobs::run(&setup, &rules, arguments.seeds);
+    let mut trial = World::new(&setup).trial(group_lowered_max(&rules));
+    trial.seeds = seeds.len();
+    let summary = Summary::new(trial, &seeds, &check_formulas(arguments.seed));
     if arguments.json {
         let text = serde_json::to_string(&summary)
             .map_err(|error| Failure::Failed(format!("the result: {error}")))?;
@@ -29,15 +35,20 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
     }
 }
 
-fn setup(arguments: &SimulateArguments) -> Result<Setup, Failure> {
+fn setup(arguments: &SimulateArguments, spec: Spec, rules: &Rules) -> Result<Setup, Failure> {
     Ok(Setup {
-        spec: fleet(arguments.fleet.as_deref())?,
+        spec,
         sources: arguments.sources,
         days: arguments.days,
         seed: arguments.seed,
-        bounds: Bounds::of_guard(),
+        bounds: bounds_of(rules),
         prices: PriceTable::published().map_err(|errors| Failure::Failed(errors.join("\n")))?,
     })
+}
+
+fn group_lowered_max(rules: &Rules) -> f64 {
+    let shares = rules.terms.iter().map(|terms| terms.group_lowered_max);
+    shares.fold(1.0, f64::min)
 }
 
 fn fleet(path: Option<&Path>) -> Result<Spec, Failure> {
@@ -47,18 +58,4 @@ fn fleet(path: Option<&Path>) -> Result<Spec, Failure> {
             .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?,
     };
     Spec::parse(&text).map_err(|error| Failure::Usage(error.to_string()))
-}
-
-fn outcomes(world: &World) -> Vec<Outcome> {
-    let mut outcomes: Vec<Outcome> = FIXED
-        .iter()
-        .map(|name| outcome::fixed(name, world))
-        .collect();
-    let budget = outcomes[0].cost.usd * 0.7;
-    outcomes.extend(
-        MATCHED
-            .iter()
-            .map(|name| outcome::matched(name, world, budget)),
-    );
-    outcomes
 }

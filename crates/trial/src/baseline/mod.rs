@@ -67,7 +67,7 @@ pub fn duty_cycle(fleet: &Fleet, bounds: &Bounds, on_hours: f64, seed: u64) -> T
     timeline
 }
 
-fn off_time(random: &mut Random, bound: u64) -> u64 {
+pub(crate) fn off_time(random: &mut Random, bound: u64) -> u64 {
     let bound = bound as f64;
     time::from_float(draw::uniform(random, bound / 2.0, bound))
 }

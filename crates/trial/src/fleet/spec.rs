@@ -83,6 +83,8 @@ pub struct Role {
     pub dns_share: f64,
     /// Share of the bytes that is management.
     pub management_share: f64,
+    /// Share of the other bytes that is long transfers nobody can look into.
+    pub bulk_share: f64,
     /// Known peers in the fleet.
     pub peers: usize,
     /// Exponent of Zipf's law over them.
@@ -222,6 +224,7 @@ impl Spec {
             role.share,
             role.night_share,
             role.new_services_per_deploy,
+            role.bulk_share,
             role.dns_share + role.management_share,
         ];
         let unknown = role

@@ -1,0 +1,81 @@
+//! An outcome without its grades: what is kept of each seed.
+
+use serde::Serialize;
+
+use crate::adversary::{Strike, mimic_idle, placebo_and_control, strike_at_pause_start};
+use crate::bound::Blindness;
+use crate::closed::Run;
+use crate::cost::Cost;
+use crate::outcome::Outcome;
+use crate::score::{Score, Seen};
+use crate::world::World;
+
+/// What one policy came to with one seed.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// Its name.
+    pub name: &'static str,
+    /// What it cost.
+    pub cost: Cost,
+    /// What it showed of attacks with signs.
+    pub attacks: Score,
+    /// What it showed of attacks without.
+    pub placebos: Score,
+    /// Blind times.
+    pub blindness: Blindness,
+    /// Strikes at the start of its pauses.
+    pub strike: Strike,
+    /// Attacks without signs on the sources it hides most.
+    pub mimic: Seen,
+    /// Attacks without signs, and the same moved to another time.
+    pub placebo_and_control: [Seen; 2],
+    /// What the closed loop left, if there was one.
+    pub run: Option<Run>,
+}
+
+impl Tally {
+    /// Of an outcome.
+    #[must_use]
+    pub fn new(world: &World, outcome: &Outcome, run: Option<Run>) -> Self {
+        let timeline = &outcome.timeline;
+        Self {
+            name: outcome.name,
+            cost: outcome.cost,
+            attacks: outcome.attacks.clone(),
+            placebos: outcome.placebos.clone(),
+            blindness: outcome.blindness.clone(),
+            strike: strike_at_pause_start(world, timeline),
+            mimic: mimic_idle(world, timeline),
+            placebo_and_control: placebo_and_control(world, timeline),
+            run,
+        }
+    }
+
+    /// What it showed of all attacks.
+    #[must_use]
+    pub fn all(&self) -> Score {
+        self.attacks.plus(&self.placebos)
+    }
+}
+
+/// What was simulated, over all seeds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trial {
+    /// Sources at a time.
+    pub sources: usize,
+    /// Sources over the whole time, with those that came later, of the first seed.
+    pub sources_ever: usize,
+    /// Days.
+    pub days: f64,
+    /// The first seed.
+    pub seed: u64,
+    /// How many seeds, one after the other.
+    pub seeds: usize,
+    /// Attacks with signs, and without.
+    pub attacks: [usize; 2],
+    /// Largest share of the session-hours that any policy within these bounds can save: pausable
+    /// share × b/(a+b).
+    pub saving_ceiling: f64,
+    /// The same where at most the allowed share of a group is lowered at once.
+    pub saving_ceiling_groups: f64,
+}
