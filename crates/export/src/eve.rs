@@ -11,6 +11,7 @@ use vxscope_flow::{CloseReason, FlowRecord, TcpRecord};
 use crate::anomaly::{Anomaly, write_anomaly};
 use crate::error::ExportError;
 use crate::file::OutputDir;
+use crate::grade::{GradeChange, GradeMark, push_mark, write_grade_change};
 use crate::protocol;
 use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
 use crate::text::{
@@ -45,11 +46,16 @@ pub struct EveOptions {
     pub strict: bool,
 }
 
-/// Appends one record and a newline.
+/// Appends one record and a newline; with a mark, if its source was lowered meanwhile.
 ///
 /// No value can need escaping: names are fixed, addresses and Community IDs are plain ASCII
 /// without quotes or backslashes.
-pub fn write_record(out: &mut Vec<u8>, record: &FlowRecord, options: &EveOptions) {
+pub fn write_record(
+    out: &mut Vec<u8>,
+    record: &FlowRecord,
+    mark: Option<&GradeMark>,
+    options: &EveOptions,
+) {
     out.reserve(LINE_BYTES);
     text(out, "{\"timestamp\":\"");
     push_time(out, record.closed);
@@ -70,6 +76,9 @@ pub fn write_record(out: &mut Vec<u8>, record: &FlowRecord, options: &EveOptions
     }
     if !options.strict {
         push_extras(out, record);
+        if let Some(mark) = mark {
+            push_mark(out, mark);
+        }
     }
     text(out, "}\n");
 }
@@ -96,11 +105,20 @@ impl EveLog {
     }
 
     /// Writes one record. Records come in the order of [`FlowRecord::order`].
-    pub fn push(&mut self, record: &FlowRecord) {
+    pub fn push(&mut self, record: &FlowRecord, mark: Option<&GradeMark>) {
         let options = self.options;
         self.sink.offer(1, |file| {
-            file.append(|out| write_record(out, record, &options))
+            file.append(|out| write_record(out, record, mark, &options))
         });
+    }
+
+    /// Writes that a mirror session has another grade. It is no flow's record, so it is not
+    /// counted; strict files do not have it.
+    pub fn push_grade_change(&mut self, change: &GradeChange) {
+        if !self.options.strict {
+            self.sink
+                .offer(0, |file| file.append(|out| write_grade_change(out, change)));
+        }
     }
 
     /// Writes what happened in a flow, among the records in the order of the input.
@@ -283,7 +301,9 @@ mod tests {
 
     use super::{EveLog, EveOptions, LINE_BYTES, flow_reason, flow_state, write_record};
     use crate::file::OutputDir;
+    use crate::grade::GradeMark;
     use crate::testing::{ipv6_record, plain_record, tcp_record};
+    use vxscope_units::Grade;
 
     #[test]
     fn a_tcp_flow_is_written_in_suricatas_order() {
@@ -394,6 +414,22 @@ mod tests {
     }
 
     #[test]
+    fn a_flow_of_a_lowered_source_says_how_much_of_it_was_not_mirrored() {
+        let mark = GradeMark {
+            grade: Grade::Off,
+            not_mirrored: std::time::Duration::from_millis(12_040),
+        };
+        let written = |strict| {
+            let mut out = Vec::new();
+            write_record(&mut out, &tcp_record(), Some(&mark), &EveOptions { strict });
+            serde_json::from_slice::<Value>(&out).unwrap()
+        };
+        let expected = serde_json::json!({"grade": "off", "not_mirrored_seconds": 12.04});
+        assert_eq!(written(false)["vxscope"], expected);
+        assert_eq!(written(true).get("vxscope"), None);
+    }
+
+    #[test]
     fn flow_states_are_those_of_suricatas_flow_engine() {
         let none = Traffic::default();
         let one_way = FlowRecord {
@@ -434,7 +470,7 @@ mod tests {
         let dir = OutputDir::create(guard.path()).unwrap();
         let mut log = EveLog::create(&dir, EveOptions::default()).unwrap();
         for _ in 0..1_000 {
-            log.push(&tcp_record());
+            log.push(&tcp_record(), None);
         }
         let outcome = log.finish();
         assert_eq!(
@@ -458,7 +494,7 @@ mod tests {
 
     fn line(record: &FlowRecord, strict: bool) -> String {
         let mut out = Vec::new();
-        write_record(&mut out, record, &EveOptions { strict });
+        write_record(&mut out, record, None, &EveOptions { strict });
         String::from_utf8(out).unwrap()
     }
 }

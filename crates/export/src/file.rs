@@ -13,7 +13,7 @@ use crate::error::ExportError;
 
 /// The files of a run, in the order in which those of an earlier run are removed. `summary.json`
 /// goes first (and is written last): where it exists, the others belong to it.
-pub const OUTPUT_NAMES: [&str; 11] = [
+pub const OUTPUT_NAMES: [&str; 13] = [
     "summary.json",
     "sources.json",
     "quarantine.json",
@@ -25,6 +25,8 @@ pub const OUTPUT_NAMES: [&str; 11] = [
     "ocsf.json",
     "decap.pcap",
     "extract.json",
+    "decisions.ndjson",
+    "sessions.json",
 ];
 
 /// Bytes collected before a write; keeps system calls rare at a few hundred bytes a record.

@@ -43,6 +43,7 @@ pub mod eve;
 pub mod extract;
 mod file;
 mod frame_merge;
+mod grade;
 mod ipfix;
 mod lines;
 mod merge;
@@ -72,6 +73,7 @@ pub use eve::{EveLog, EveOptions};
 pub use extract::{Extracted, ExtractedFlow, FlowWriter, write_extracted};
 pub use file::{CRASHES_KEPT, OUTPUT_NAMES, OutputDir, OutputFile};
 pub use frame_merge::FrameMerge;
+pub use grade::{CHANGES_KEPT, GradeBook, GradeChange, GradeMark, write_grade_change};
 pub use ipfix::Ipfix;
 pub use lines::{LineFormat, LineLog};
 pub use merge::{Merge, Ordered};
@@ -81,7 +83,8 @@ pub use overlap::{CONVERSATIONS_MAX, Overlap};
 pub use reasons::Reasons;
 pub use sink::{Shed, SinkCount, SinkOutcome};
 pub use summary::{
-    QuarantineSummary, SourceSummary, Summary, write_quarantine, write_sources, write_summary,
+    MirrorSummary, QuarantineSummary, SourceSummary, Summary, write_quarantine, write_sources,
+    write_summary,
 };
 pub use vlan::VlanMode;
 pub use vpc_flow_logs::VPC_FLOW_LOGS;

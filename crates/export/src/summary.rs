@@ -40,6 +40,9 @@ pub struct Summary {
     /// Fragments that moved from worker to worker; absent if none did, as in every replay.
     #[serde(skip_serializing_if = "StraySummary::is_zero")]
     pub strays: StraySummary,
+    /// What became of the mirrors, if somebody looked after them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirrors: Option<MirrorSummary>,
     /// Mirror sources seen.
     pub sources: u64,
     /// How long the run took; the only number that differs between two runs on one capture.
@@ -160,6 +163,35 @@ pub struct SignalSummary {
     pub facts_shed: u64,
     /// Facts about sources for which `signals.memory` had no room.
     pub facts_unheld: u64,
+}
+
+/// What became of the mirrors of all sources that somebody looked after.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct MirrorSummary {
+    /// `manual`, `shadow` or `dynamic`.
+    pub mode: &'static str,
+    /// Sources that were looked after at the end.
+    pub sources: u64,
+    /// Of these, below full at the end.
+    pub lowered: u64,
+    /// Wishes of the policy that were granted, by their reasons.
+    pub granted: Reasons,
+    /// Wishes that the gate refused, by its reasons.
+    pub refused: Reasons,
+    /// Sources that the gate brought back by itself, by its reasons.
+    pub forced: Reasons,
+    /// Calls of the mirror API that did something, by action.
+    pub calls: Reasons,
+    /// Seconds for which each class of evidence was not mirrored on purpose, all sources together.
+    pub blind_seconds: BTreeMap<&'static str, f64>,
+    /// The longest that any class of any source was hidden beyond its bound.
+    pub overrun_max_seconds: f64,
+    /// Dollars spent, least and most.
+    pub spent_usd: (f64, f64),
+    /// Dollars saved against mirrors that are always full, least and most.
+    pub saved_usd: (f64, f64),
+    /// Lines of `decisions.ndjson` that found no room on the way there.
+    pub decisions_forgotten: u64,
 }
 
 /// One VLAN id of `decap.pcap`.
