@@ -204,6 +204,7 @@ fn sense(work: Work) -> io::Result<Received> {
         vxlan_port: Some(0),
         interface: None,
         out: folder.path().to_owned(),
+        steward: None,
     };
     let stop = Arc::new(Stop::new());
     let asked = stop.clone();

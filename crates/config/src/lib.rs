@@ -26,6 +26,7 @@ mod relation;
 mod role;
 mod section;
 mod source;
+mod sta;
 mod suggest;
 mod way;
 
@@ -36,9 +37,11 @@ pub use place::{Place, Problem};
 pub use role::Role;
 pub use section::{
     Api, Capture, Config, Decap, Decapsulation, Eve, Export, Flow, FlowScope, Handoff, Ipfix,
-    PairTimeouts, Report, Rings, Signals, Sources, TcpTimeouts, Timeouts, UnknownSources, VlanMode,
+    PairTimeouts, Policy, PolicyMode, Report, Rings, Signals, Sources, TcpTimeouts, Timeouts,
+    UnknownSources, VlanMode,
 };
 pub use source::binding;
+pub use sta::{HandlingMode, StaConf};
 pub use way::{ExportKind, Target, Way};
 
 impl Config {

@@ -69,6 +69,7 @@ const SECTIONS: &[&[Key]] = &[
     Eve::KEYS,
     Decap::KEYS,
     Ipfix::KEYS,
+    Policy::KEYS,
     Report::KEYS,
     Api::KEYS,
     Handoff::KEYS,
@@ -160,6 +161,8 @@ section! {
     signals: Signals,
     => /// Outputs.
     export: Export,
+    => /// Who looks after the mirrors of a live run.
+    policy: Policy,
     => /// Reports of a live run.
     report: Report,
     => /// Who may ask a live run, and how.
@@ -462,6 +465,38 @@ section! {
     /// Tags that tell frames of different sources apart: "none", one 802.1Q tag per source
     /// ("map"), or the VNI in two tags ("qinq").
     vlan: VlanMode = VlanMode::None, ["export.decap" "vlan"] ();
+}
+
+choice! {
+    /// Who decides about mirrors.
+    pub enum PolicyMode {
+        /// Nobody but the operator: everything is mirrored in full.
+        Manual = "manual",
+        /// Decisions are made and shown, mirrors stay on.
+        Shadow = "shadow",
+        /// Decisions are carried out.
+        Dynamic = "dynamic",
+    }
+}
+
+section! {
+    /// Who looks after the mirrors of a live run. The sensor holds no AWS credentials: its mirror
+    /// API is a simulated one, and who plays the sources obeys `sessions.json` in the folder of the
+    /// outputs.
+    pub struct Policy at |config| config.policy;
+
+    /// Who decides about mirrors: nobody ("manual"), the policy in the shadow, where mirrors stay
+    /// on ("shadow"), or the policy ("dynamic").
+    mode: PolicyMode = PolicyMode::Manual, ["policy" "mode"] ();
+
+    /// The policy's rules, a TOML file: importance, floors, deadlines, pins, limits. Empty: their
+    /// defaults. Read again when it changes, whole or not at all; the mode there counts for
+    /// nothing.
+    file: String = String::new(), ["policy" "file"] 4_096;
+
+    /// A sta.conf whose mirror_handling_mode replaces policy.mode: "DYNAMIC" or "MANUAL"; MANUAL
+    /// where it says nothing. Empty: none. Read again when it changes, whole or not at all.
+    sta_conf: String = String::new(), ["policy" "sta_conf"] 4_096;
 }
 
 section! {

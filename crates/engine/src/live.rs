@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use vxscope_account::Statement;
 use vxscope_capture::udp::{
     Container, Interface, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
@@ -17,6 +17,8 @@ use vxscope_capture::udp::{
 use vxscope_config::Config;
 use vxscope_export::{OutputDir, SinkOutcome};
 use vxscope_flow::Admission;
+use vxscope_report::Report;
+use vxscope_steward::Notice;
 use vxscope_units::Unknown;
 use vxscope_wire::Tunnel;
 use vxscope_wire::steer::Steering;
@@ -32,6 +34,7 @@ use crate::replay::{Outcome, Walked};
 use crate::serving::{Front, Serving};
 use crate::start;
 use crate::station::{self, Station};
+use crate::stewarding::{self, Stewardship};
 use crate::stop::{Deadline, Stop};
 use crate::stray;
 use crate::summary::{self, Ended, Finished, Kernel};
@@ -60,6 +63,8 @@ pub struct Live {
     pub interface: Option<String>,
     /// The folder of the outputs; made if it is not there.
     pub out: PathBuf,
+    /// Who looks after the mirrors, over a simulated API; nobody by default.
+    pub steward: Option<Stewardship>,
 }
 
 /// What a run says before the first packet.
@@ -100,6 +105,9 @@ pub trait Observer {
 
     /// Nothing is received yet, and why.
     fn handle_waiting(&mut self, _why: &str) {}
+
+    /// Something was decided about a mirror, or a mirror is another one.
+    fn handle_notice(&mut self, _notice: &Notice) {}
 
     /// Something that somebody should know at once, and that the summary repeats.
     fn handle_warning(&mut self, _warning: &str) {}
@@ -152,7 +160,8 @@ pub fn run(
     // A run that cannot start must not cost the files of the one before.
     let crashed = dir.keep_crashed()?;
     let deadline_of_sinks = Some(deadline.clone());
-    let sinks = start::sinks(&live.config, dir.clone(), &desk, false, deadline_of_sinks)?;
+    let mut sinks = start::sinks(&live.config, dir.clone(), &desk, false, deadline_of_sinks)?;
+    let (stewarding, stewarded) = steward(live, clock, &dir, &mut sinks)?;
     let expected = sinks.expected.clone();
     let board = sinks.board.clone();
     let doubts = doubts(&admission, &plan);
@@ -187,10 +196,14 @@ pub fn run(
         hub: serving.hub(),
         commands: commands.clone(),
         statuses,
+        reports: stewarded.reports,
     };
     let writer = Writer::start(lines, sinks)?;
-    let (served, mut account) = std::thread::scope(|scope| {
+    let (served, mut account, minutes) = std::thread::scope(|scope| {
         let accounting = start::spawn(scope, "accounting", move || stage.run())?;
+        let stewarding = stewarding
+            .map(|stage| start::spawn(scope, "steward", move || stage.run()))
+            .transpose()?;
         let mut threads = Vec::new();
         let seats = workers
             .into_iter()
@@ -209,9 +222,14 @@ pub fn run(
             let serve = move || station.serve(stop, deadline, clock);
             threads.push(start::spawn(scope, &name, serve)?);
         }
-        watch(&shown, &mut neighbours, clock, observer);
+        let seen = Seen {
+            statuses: shown,
+            notices: stewarded.notices,
+        };
+        watch(&seen, &mut neighbours, clock, observer);
         let served: Vec<_> = threads.into_iter().map(start::join).collect();
-        Ok::<_, EngineError>((served, start::join(accounting)))
+        let account = start::join(accounting);
+        Ok::<_, EngineError>((served, account, stewarding.map(start::join)))
     })?;
     let (written, closed) = writer.wait(&deadline);
     let left = expected
@@ -231,6 +249,10 @@ pub fn run(
     };
     let mut ended = summary::conclude(plan, finished);
     ended.outcome.summary.warnings.extend(neighbours.finish());
+    if let Some((mirrors, error)) = minutes {
+        ended.outcome.summary.mirrors = Some(mirrors);
+        ended.outcome.sink_errors.extend(error);
+    }
     let outcome = write_down(ended, &dir)?;
     let (elapsed, sinks) = (clock.elapsed(), &outcome.summary.sinks);
     serving.conclude(account.conclude(clock.at(elapsed), elapsed, &outcome.statement, sinks));
@@ -418,15 +440,58 @@ fn started(live: &Live, plan: Plan, opened: &UdpOpened, commands: Commands) -> S
     }
 }
 
-/// Shows statuses as they come, and looks around in between, until the accounting has ended.
-fn watch(
-    statuses: &Receiver<Status>,
-    neighbours: &mut Neighbours,
+/// The lines to and from whoever looks after the mirrors. Without anybody nothing comes.
+struct Stewarded {
+    reports: Option<Sender<Arc<Report>>>,
+    notices: Receiver<Notice>,
+}
+
+/// Prepares who looks after the mirrors, if somebody does, and tells the writer whom to listen to.
+fn steward(
+    live: &Live,
     clock: LiveClock,
-    observer: &mut dyn Observer,
-) {
+    dir: &OutputDir,
+    sinks: &mut Sinks,
+) -> Result<(Option<stewarding::Stage>, Stewarded), EngineError> {
+    let (notices, told) = bounded(stewarding::QUEUE);
+    let Some(stewardship) = live.steward.clone() else {
+        let stewarded = Stewarded {
+            reports: None,
+            notices: told,
+        };
+        return Ok((None, stewarded));
+    };
+    let (reports, taken) = bounded(stewarding::QUEUE);
+    let (changes, noted) = bounded(stewarding::QUEUE);
+    sinks.grade_changes = Some(noted);
+    let exchange = stewarding::Exchange {
+        reports: taken,
+        changes,
+        notices,
+    };
+    let minutes = stewarding::Minutes::create(dir)?;
+    let stage = stewarding::Stage::new(stewardship, clock, exchange, minutes);
+    let stewarded = Stewarded {
+        reports: Some(reports),
+        notices: told,
+    };
+    Ok((Some(stage), stewarded))
+}
+
+/// What there is to see of a run.
+struct Seen {
+    statuses: Receiver<Status>,
+    notices: Receiver<Notice>,
+}
+
+/// Shows statuses as they come, and looks around in between, until the accounting has ended.
+fn watch(seen: &Seen, neighbours: &mut Neighbours, clock: LiveClock, observer: &mut dyn Observer) {
     loop {
-        match statuses.recv_timeout(LOOK_EVERY) {
+        let status = seen.statuses.recv_timeout(LOOK_EVERY);
+        for notice in seen.notices.try_iter() {
+            observer.handle_notice(&notice);
+        }
+        match status {
             Ok(status) => observer.handle_status(&status),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,

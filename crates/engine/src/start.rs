@@ -9,7 +9,8 @@ use vxscope_account::Ledger;
 use vxscope_config::{Config, ExportKind, Way};
 use vxscope_export::stream::Haste;
 use vxscope_export::{
-    CHUNK_BYTES, ConnLog, DecapWriter, EveLog, EveOptions, FrameChunk, OutputDir, Overlap, VlanMode,
+    CHUNK_BYTES, ConnLog, DecapWriter, EveLog, EveOptions, FrameChunk, GradeBook, OutputDir,
+    Overlap, VlanMode,
 };
 use vxscope_flow::{Admission, Flows, Fragments, Sources};
 use vxscope_wire::steer::Steering;
@@ -93,6 +94,8 @@ pub(crate) fn sinks(
         flushed: 0,
         seats: Seats::new(&board, &exits::expected(config)),
         board,
+        grade_changes: None,
+        grades: GradeBook::default(),
     })
 }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use vxscope_export::{
     Anomaly, ConnLog, DecapWriter, EveLog, ExportError, Extracted, FlowWriter, FrameChunk,
-    FrameMerge, Merge, Offered, OutputDir, Overlap, Shed, SinkOutcome, VlanMode,
+    FrameMerge, GradeBook, GradeChange, Merge, Offered, OutputDir, Overlap, Shed, SinkOutcome,
+    VlanMode,
 };
 use vxscope_flow::FlowRecord;
 use vxscope_report::EventKind;
@@ -56,6 +57,9 @@ pub(crate) struct Sinks {
     /// Where all sinks show what they have counted so far.
     pub(crate) board: Board,
     pub(crate) seats: Seats,
+    /// What somebody who looks after the mirrors tells, and what is known of it.
+    pub(crate) grade_changes: Option<Receiver<GradeChange>>,
+    pub(crate) grades: GradeBook,
 }
 
 /// Where the writer's own sinks show what they have counted.
@@ -105,6 +109,7 @@ pub(crate) fn write(
         let Some(line) = lines.get(worker) else { break };
         let delivery = line.deliveries.recv();
         sinks.look_at_the_time();
+        sinks.note_grades();
         match delivery {
             Ok(Delivery::Frames(chunk)) => {
                 let pool = line.pool.clone();
@@ -179,6 +184,18 @@ impl Sinks {
         self.cut = self.deadline.as_ref().is_some_and(|it| it.is_cut());
     }
 
+    /// Mirrors that are others now: written down, and kept for the flows of that time.
+    fn note_grades(&mut self) {
+        for change in self.grade_changes.iter().flat_map(Receiver::try_iter) {
+            self.grades.note(&change);
+            if let Some(eve) = &mut self.eve
+                && !self.cut
+            {
+                eve.push_grade_change(&change);
+            }
+        }
+    }
+
     /// Lets nothing live stay in memory for long.
     fn flush(&mut self, reached: u64) {
         if self.deadline.is_none() || reached.saturating_sub(self.flushed) < FLUSH_EVERY_NANOS {
@@ -212,7 +229,8 @@ impl Sinks {
             return logs.for_each(|it| it.shed(Shed::Deadline, 1));
         }
         if let Some(eve) = &mut self.eve {
-            eve.push(record);
+            let mark = self.grades.mark(record.source, record.start, record.closed);
+            eve.push(record, mark.as_ref());
         }
         if let Some(conn_log) = &mut self.conn_log {
             conn_log.push(record);

@@ -412,6 +412,12 @@ impl Steward {
         &self.ledger
     }
 
+    /// Sources that are looked after.
+    #[must_use]
+    pub fn sources(&self) -> u64 {
+        self.roll.iter().count() as u64
+    }
+
     /// What a source really has; full if it is not looked after.
     #[must_use]
     pub fn grade(&self, mirror: MirrorSource) -> Grade {

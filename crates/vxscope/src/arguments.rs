@@ -140,6 +140,10 @@ pub(crate) struct GenArguments {
     /// are GENEVE, whose usual port is 6081.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) to: Option<SocketAddr>,
+    /// Send only what the mirror sessions in this file let through: the sessions.json of a sensor
+    /// that looks after its mirrors. Read again ten times a second.
+    #[arg(long, value_name = "FILE", requires = "to", conflicts_with = "gwlb")]
+    pub(crate) obey: Option<PathBuf>,
     /// Let --to be an address of another machine.
     #[arg(long, requires = "to", conflicts_with = "pcap")]
     pub(crate) allow_remote: bool,

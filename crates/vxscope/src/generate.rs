@@ -3,6 +3,7 @@
 mod capture;
 pub(crate) mod live;
 mod log;
+pub(crate) mod session;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,6 +14,7 @@ use crate::arguments::GenArguments;
 use crate::failure::Failure;
 use crate::print;
 use crate::progress::Progress;
+use live::Left;
 use log::Log;
 
 const BUFFER_BYTES: usize = 1 << 20;
@@ -53,7 +55,7 @@ fn stream(arguments: &GenArguments, carrier: Carrier) -> Result<Stream, Failure>
 fn drive(
     arguments: &GenArguments,
     mut stream: Stream,
-    mut leave: impl FnMut(&Datagram, &[u8]) -> Result<bool, Failure>,
+    mut leave: impl FnMut(&Datagram, &[u8]) -> Result<Left, Failure>,
 ) -> (Truth, Result<(), Failure>) {
     let result = try_drive(arguments, &mut stream, &mut leave);
     (stream.truth(), result)
@@ -62,18 +64,21 @@ fn drive(
 fn try_drive(
     arguments: &GenArguments,
     stream: &mut Stream,
-    leave: &mut impl FnMut(&Datagram, &[u8]) -> Result<bool, Failure>,
+    leave: &mut impl FnMut(&Datagram, &[u8]) -> Result<Left, Failure>,
 ) -> Result<(), Failure> {
     let mut log = Log::create(arguments.log.as_deref())?;
     let template = "{bar:40} {human_pos} of {human_len} packets";
     let progress = Progress::new(template, Some(arguments.packets));
     let mut buffer = Vec::new();
     while let Some(datagram) = stream.next_datagram(&mut buffer) {
-        if leave(&datagram, &buffer)? {
-            stream.handle_sent(&datagram);
-            log.write(&datagram)?;
-        } else {
-            stream.handle_not_sent();
+        match leave(&datagram, &buffer)? {
+            Left::Sent(cut) => {
+                let datagram = datagram.without_end(cut);
+                stream.handle_sent(&datagram);
+                log.write(&datagram)?;
+            }
+            Left::NotSent => stream.handle_not_sent(),
+            Left::NotMirrored => {}
         }
         if datagram.made.is_multiple_of(PROGRESS_STEP) {
             progress.set(datagram.made);

@@ -8,7 +8,8 @@ use indicatif::{HumanBytes, HumanCount, HumanFloatCount};
 use serde::Serialize;
 use serde_json::Value;
 use vxscope_engine::Outcome;
-use vxscope_export::{OUTPUT_NAMES, Summary};
+use vxscope_export::{MirrorSummary, OUTPUT_NAMES, Summary};
+use vxscope_units::EvidenceClass;
 
 /// Most sources in the table; the rest is in `sources.json`.
 const SOURCES_SHOWN: usize = 10;
@@ -141,8 +142,25 @@ fn lines(outcome: &Outcome, out: &Path, extracts: bool) -> Vec<(&'static str, St
             "no flow that was asked for is in a ring".to_owned(),
         )),
     }
+    lines.extend(summary.mirrors.as_ref().map(mirrors));
     lines.push(("outputs", outputs(out)));
     lines
+}
+
+/// What became of the mirrors.
+fn mirrors(mirrors: &MirrorSummary) -> (&'static str, String) {
+    let blind = mirrors.blind_seconds.get(EvidenceClass::Flow.name());
+    let text = format!(
+        "{}: granted {}; refused {}; brought back by the gate {}; flows not mirrored for {:.1} s; \
+         at most {:.1} s over a bound",
+        mirrors.mode,
+        reasons(&mirrors.granted),
+        reasons(&mirrors.refused),
+        reasons(&mirrors.forced),
+        blind.copied().unwrap_or(0.0),
+        mirrors.overrun_max_seconds,
+    );
+    ("mirrors", text)
 }
 
 /// What is special about the frames, if anything is.

@@ -18,6 +18,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         vxlan_port: Some(arguments.listen.port()),
         interface: arguments.interface.clone(),
         out: arguments.out.clone(),
+        steward: None,
     };
     let mut screen = Screen::new(&live);
     let outcome =

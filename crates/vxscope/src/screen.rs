@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use console::Term;
 use indicatif::HumanCount;
 use vxscope_engine::{Live, Observer, Started, Status};
+use vxscope_steward::{Decided, Notice};
 use vxscope_units::ByteSize;
 
 use crate::table::{Room, Table};
@@ -43,6 +44,24 @@ impl Screen {
     }
 }
 
+impl Screen {
+    /// A decision about a mirror, as a line above the table.
+    pub(crate) fn tell(&mut self, notice: &Notice) {
+        let says = match notice.decided {
+            Decided::Granted(_) | Decided::Refused(..) | Decided::Forced { .. } => true,
+            Decided::Imagined(_) => true,
+            Decided::Effective(reason) => reason != "enrolled",
+            Decided::Kept(_) => false,
+        };
+        if says {
+            self.clear();
+            let time = notice.at.to_string();
+            let time = time.get(11..21).unwrap_or_default();
+            show(&format!("{time} {}\n", notice.sentence()));
+        }
+    }
+}
+
 impl Observer for Screen {
     fn handle_start(&mut self, started: &Started) {
         self.table = Table::new(started.commands.bind_table());
@@ -56,6 +75,12 @@ impl Observer for Screen {
     fn handle_warning(&mut self, warning: &str) {
         self.clear();
         show(&format!("warning: {warning}\n"));
+    }
+
+    fn handle_notice(&mut self, notice: &Notice) {
+        if io::stderr().is_terminal() {
+            self.tell(notice);
+        }
     }
 
     fn handle_status(&mut self, status: &Status) {

@@ -28,7 +28,7 @@ const EDGES: &[(&str, &str)] = &[
     ("api", "report"),
     (
         "engine",
-        "units wire memory report flow account signals pcap capture export config api",
+        "units wire memory report policy steward flow account signals pcap capture export config api",
     ),
     (
         "testkit",
@@ -37,7 +37,7 @@ const EDGES: &[(&str, &str)] = &[
     ("trial", "units report sim policy control"),
     (
         "vxscope",
-        "units pcap report account export config api engine sim policy trial",
+        "units wire pcap report account export config api engine sim policy control steward trial",
     ),
     ("benches", "units memory linux pcap config sim engine"),
     ("xtask", ""),

@@ -9,10 +9,12 @@ mod latency;
 mod news;
 mod pulse;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use vxscope_api::Hub;
+use vxscope_report::Report;
 
 use crate::clock::LiveClock;
 use crate::command::Commands;
@@ -41,6 +43,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) commands: Commands,
     /// For whoever looks. One who does not get to it is shown the next.
     pub(crate) statuses: Sender<Status>,
+    /// For whoever looks after the mirrors. One who is behind finds some missing by their numbers.
+    pub(crate) reports: Option<Sender<Arc<Report>>>,
 }
 
 impl Stage<'_> {
@@ -80,8 +84,11 @@ impl Stage<'_> {
         let (elapsed, sinks) = (self.clock.elapsed(), self.board.read());
         let now = self.clock.at(elapsed);
         self.account.know(self.commands.bind_table());
-        self.hub
-            .publish(self.account.snapshot(now, elapsed, &sinks, with_report));
+        let snapshot = self.account.snapshot(now, elapsed, &sinks, with_report);
+        if let (Some(reports), Some(report)) = (&self.reports, &snapshot.report) {
+            let _ = reports.try_send(Arc::new(report.clone()));
+        }
+        self.hub.publish(snapshot);
         if with_report {
             let _ = self.statuses.try_send(Status {
                 elapsed,

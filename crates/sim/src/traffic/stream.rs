@@ -59,6 +59,18 @@ pub struct Datagram {
     pub(crate) damaged: bool,
 }
 
+impl Datagram {
+    /// The same, cut by so many bytes on its way out.
+    #[must_use]
+    pub fn without_end(self, cut: usize) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(cut),
+            inner_bytes: self.inner_bytes.saturating_sub(cut),
+            ..self
+        }
+    }
+}
+
 /// Makes the packets of one [`Spec`] and does [`Faults`] to them. The same seed gives the same
 /// datagrams, and the packets are those that [`Generator`] makes whatever the faults.
 ///

@@ -3,9 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use vxscope_sim::traffic::{Carrier, Faults, Scenario, Size, Spec, Stream};
+use vxscope_units::{MirrorSource, Vni};
 
-use super::no_socket;
+use super::{Sent, no_socket};
 use crate::failure::Failure;
+use crate::generate::session::Sessions;
 
 /// Bytes of a VXLAN header that hold the VNI.
 const VNI: std::ops::Range<usize> = 4..7;
@@ -78,6 +80,15 @@ const fn member(last: u8, name: &'static str, flows: u32, size: Size, pace: Pace
     }
 }
 
+impl Member {
+    fn mirror(&self) -> MirrorSource {
+        MirrorSource {
+            address: self.address.into(),
+            vni: Vni::try_new(self.vni).unwrap_or_default(),
+        }
+    }
+}
+
 impl Pace {
     fn at(self, time: f64) -> f64 {
         match self {
@@ -140,10 +151,17 @@ impl Actor {
         })
     }
 
-    /// Sends what is due after `step` seconds more, and returns how much left.
-    pub(crate) fn send(&mut self, time: f64, step: f64, target: SocketAddr) -> u64 {
+    /// Sends what is due after `step` seconds more, as far as its session lets it through.
+    pub(crate) fn send(
+        &mut self,
+        time: f64,
+        step: f64,
+        target: SocketAddr,
+        sessions: &mut Sessions,
+    ) -> Sent {
         self.due += self.member.pace.at(time) * step;
-        let (mut sent, mut buffer) = (0, Vec::new());
+        let (mut sent, mut buffer) = (Sent::default(), Vec::new());
+        let source = self.member.mirror();
         while self.due >= 1.0 {
             self.due -= 1.0;
             if self.stream.next_datagram(&mut buffer).is_none() {
@@ -156,7 +174,12 @@ impl Actor {
             if let Some(vni) = payload.get_mut(VNI) {
                 vni.copy_from_slice(&self.member.vni.to_be_bytes()[1..]);
             }
-            sent += u64::from(self.socket.send_to(payload, target).is_ok());
+            match sessions.pass(source, payload) {
+                None => sent.withheld += 1,
+                Some(part) => {
+                    sent.sent += u64::from(self.socket.send_to(part, target).is_ok());
+                }
+            }
         }
         sent
     }
@@ -166,7 +189,10 @@ impl Actor {
 mod tests {
     use std::collections::BTreeSet;
 
+    use vxscope_engine::Mirrors;
+
     use super::{Actor, CAST, Pace};
+    use crate::generate::session::Sessions;
 
     #[test]
     fn members_differ_in_address_vni_and_name() {
@@ -197,7 +223,10 @@ mod tests {
             let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             let target = receiver.local_addr().unwrap();
             let steps = (0..1_000_u32).map(|step| f64::from(step) / 1_000.0);
-            let sent: u64 = steps.map(|time| actor.send(time, 0.001, target)).sum();
+            let mut sessions = Sessions::here(Mirrors::default());
+            let sent: u64 = steps
+                .map(|time| actor.send(time, 0.001, target, &mut sessions).sent)
+                .sum();
             let prepared = member.pace.packets(1.0);
             assert!(
                 sent.abs_diff(prepared) < 20,

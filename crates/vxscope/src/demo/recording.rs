@@ -3,9 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use vxscope_pcap::{Reader, Step};
+use vxscope_units::{MirrorSource, Vni};
 
-use super::no_socket;
+use super::{Sent, no_socket};
 use crate::failure::Failure;
+use crate::generate::session::Sessions;
 
 /// The recording, and the Ethernet, IPv4 and UDP headers in front of each of its datagrams.
 const RECORDING: &[u8] = include_bytes!("../../../../pcaps/two-tenants.pcap");
@@ -42,9 +44,9 @@ impl Recording {
         })
     }
 
-    /// Sends what is due at `time`, from 0 to 1, and returns how much left.
-    pub(crate) fn send(&mut self, time: f64, target: SocketAddr) -> u64 {
-        let mut sent = 0;
+    /// Sends what is due at `time`, from 0 to 1, as far as its session lets it through.
+    pub(crate) fn send(&mut self, time: f64, target: SocketAddr, sessions: &mut Sessions) -> Sent {
+        let mut sent = Sent::default();
         while let Some(datagram) = self.datagrams.get(self.next) {
             if self.next as f64 > time * self.datagrams.len() as f64 {
                 break;
@@ -53,12 +55,27 @@ impl Recording {
             let last = datagram.get(SOURCE_END).copied();
             let socket = self.sockets.iter().find(|(it, _)| Some(*it) == last);
             let payload = datagram.get(HEADERS..).unwrap_or_default();
-            if let Some((_, socket)) = socket {
-                sent += u64::from(socket.send_to(payload, target).is_ok());
+            let Some((last, socket)) = socket else {
+                continue;
+            };
+            match mirror(*last, payload).map_or(Some(payload), |it| sessions.pass(it, payload)) {
+                None => sent.withheld += 1,
+                Some(part) => sent.sent += u64::from(socket.send_to(part, target).is_ok()),
             }
         }
         sent
     }
+}
+
+/// Who sends a recorded packet.
+fn mirror(last: u8, packet: &[u8]) -> Option<MirrorSource> {
+    let [_, _, _, _, a, b, c, ..] = *packet else {
+        return None;
+    };
+    Some(MirrorSource {
+        address: address(last).into(),
+        vni: Vni::from_bytes([a, b, c]),
+    })
 }
 
 fn recorded() -> Vec<&'static [u8]> {

@@ -8,6 +8,7 @@ use vxscope_pcap::{Precision, classic};
 use vxscope_sim::traffic::{Carrier, Datagram, Stream, Truth};
 use vxscope_units::LinkType;
 
+use super::live::Left;
 use super::{BUFFER_BYTES, cannot_write, drive, stream, tell};
 use crate::arguments::GenArguments;
 use crate::failure::Failure;
@@ -43,7 +44,7 @@ fn write(
         let header = record_header(datagram, packet.len());
         file.write_all(&header).map_err(failed)?;
         file.write_all(packet).map_err(failed)?;
-        Ok(true)
+        Ok(Left::Sent(0))
     });
     result?;
     file.flush().map_err(failed)?;

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use vxscope_sim::traffic::{Carrier, Datagram, Pace, Stream};
+use vxscope_units::{MirrorSource, Vni};
 
+use super::session::Sessions;
 use super::{drive, stream, tell};
 use crate::arguments::GenArguments;
 use crate::failure::Failure;
@@ -24,8 +26,9 @@ pub(super) fn run(arguments: &GenArguments, target: SocketAddr) -> Result<(), Fa
     let target = check(target, arguments.allow_remote)?;
     let stream = stream(arguments, carrier(target)?)?;
     let mut sender = Sender::new(&stream, target, arguments.rate)?;
+    let mut sessions = arguments.obey.as_deref().map(Sessions::file);
     let (truth, result) = drive(arguments, stream, |datagram, packet| {
-        sender.send(datagram, packet)
+        sender.send(datagram, packet, sessions.as_mut())
     });
     tell(&truth, false)?;
     result
@@ -61,6 +64,17 @@ fn carrier(target: SocketAddr) -> Result<Carrier, Failure> {
     Ok(Carrier::Shared(local.ip()))
 }
 
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// It left, but for so many bytes at its end.
+    Sent(usize),
+    /// Its mirror session does not let it through.
+    NotMirrored,
+    /// The kernel would not take it.
+    NotSent,
+}
+
 /// Sockets, and when to use them.
 #[derive(Debug)]
 pub(crate) struct Sender {
@@ -88,10 +102,34 @@ impl Sender {
         })
     }
 
-    /// Waits for the datagram's turn. False if the kernel would not take it.
-    pub(crate) fn send(&mut self, datagram: &Datagram, packet: &[u8]) -> Result<bool, Failure> {
+    /// Waits for the datagram's turn, and sends what its session lets through.
+    pub(crate) fn send(
+        &mut self,
+        datagram: &Datagram,
+        packet: &[u8],
+        sessions: Option<&mut Sessions>,
+    ) -> Result<Left, Failure> {
         self.wait();
         let payload = packet.get(self.headers..).unwrap_or_default();
+        let source = Vni::try_new(datagram.vni).map(|vni| MirrorSource {
+            address: datagram.outer_ip,
+            vni,
+        });
+        let passed = match (sessions, source) {
+            (Some(sessions), Some(source)) => sessions.pass(source, payload),
+            (None, _) | (_, None) => Some(payload),
+        };
+        match passed {
+            None => Ok(Left::NotMirrored),
+            Some(part) if self.transmit(datagram, part)? => {
+                Ok(Left::Sent(payload.len() - part.len()))
+            }
+            Some(_) => Ok(Left::NotSent),
+        }
+    }
+
+    /// False if the kernel would not take it.
+    fn transmit(&self, datagram: &Datagram, payload: &[u8]) -> Result<bool, Failure> {
         let Some(socket) = self.sockets.get(datagram.sender) else {
             return Ok(false);
         };

@@ -20,6 +20,7 @@ pub(crate) fn live(config: Config, act: impl FnOnce(&mut Sensor)) -> (Outcome, S
         vxlan_port: Some(0),
         interface: None,
         out: out.path().to_owned(),
+        steward: None,
     };
     let stop = Arc::new(Stop::new());
     let (started, starts) = sync_channel(1);

@@ -1,0 +1,125 @@
+//! The stage that looks after mirrors: reports in, a simulated mirror API out, every decision
+//! written down.
+//!
+//! A thread of its own, so that neither a slow terminal nor a slow disk of the other outputs keeps
+//! a source from coming back.
+
+mod minutes;
+mod mirrors;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use vxscope_export::{GradeChange, MirrorSummary};
+use vxscope_report::Report;
+use vxscope_steward::{Decided, Embedded, EmbeddedSetup, Notice};
+use vxscope_units::Grade;
+
+use crate::clock::LiveClock;
+
+pub(crate) use minutes::Minutes;
+pub use mirrors::Mirrors;
+
+/// How often decisions are made and answers read.
+const TICK: Duration = Duration::from_millis(50);
+/// Reports that wait for the steward, changes that wait for the writer, notices for whoever looks.
+/// Beyond that a report is lost, which the steward knows by its number; a change or a notice is
+/// counted as forgotten.
+pub(crate) const QUEUE: usize = 1_024;
+
+/// Who looks after the mirrors of a live run.
+#[derive(Clone, Debug)]
+pub struct Stewardship {
+    /// What is allowed, and how the simulated API behaves.
+    pub setup: EmbeddedSetup,
+    /// What each source is to send; whoever plays the sources looks here.
+    pub mirrors: Mirrors,
+}
+
+/// What goes from one stage to another.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) reports: Receiver<Arc<Report>>,
+    pub(crate) changes: Sender<GradeChange>,
+    pub(crate) notices: Sender<Notice>,
+}
+
+/// The thread of the stage.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    embedded: Embedded,
+    mirrors: Mirrors,
+    clock: LiveClock,
+    exchange: Exchange,
+    minutes: Minutes,
+}
+
+impl Stage {
+    pub(crate) fn new(
+        stewardship: Stewardship,
+        clock: LiveClock,
+        exchange: Exchange,
+        minutes: Minutes,
+    ) -> Self {
+        let Stewardship { setup, mirrors } = stewardship;
+        Self {
+            embedded: Embedded::new(setup, clock.at(clock.elapsed())),
+            mirrors,
+            clock,
+            exchange,
+            minutes,
+        }
+    }
+
+    /// Looks after the mirrors until no report can come any more.
+    pub(crate) fn run(mut self) -> (MirrorSummary, Option<String>) {
+        loop {
+            let report = self.exchange.reports.recv_timeout(TICK);
+            let now = self.clock.at(self.clock.elapsed());
+            match report {
+                Ok(report) => self.embedded.handle_report(&report, now),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.embedded.tick(now);
+            let mut changed = false;
+            while let Some((source, grade)) = self.embedded.poll_mirror() {
+                self.mirrors.set(source, grade);
+                changed = true;
+            }
+            if changed {
+                self.minutes.write_sessions(&self.mirrors.all());
+            }
+            while let Some(notice) = self.embedded.poll_notice() {
+                self.pass_on(notice);
+            }
+            self.minutes.flush();
+        }
+        let now = self.clock.at(self.clock.elapsed());
+        self.minutes.finish(&self.embedded, now)
+    }
+
+    fn pass_on(&mut self, notice: Notice) {
+        self.minutes.write(&notice);
+        if let Decided::Effective(reason) = notice.decided
+            && !(notice.from == Grade::Off && reason == "enrolled")
+        {
+            let change = GradeChange {
+                at: notice.at,
+                source: notice.mirror,
+                interface: notice.interface.clone(),
+                from: notice.from,
+                grade: notice.grade,
+                reason,
+            };
+            self.minutes.note(&change);
+            if self.exchange.changes.try_send(change).is_err() {
+                self.minutes.forget();
+            }
+        }
+        if self.exchange.notices.try_send(notice).is_err() {
+            self.minutes.forget();
+        }
+    }
+}

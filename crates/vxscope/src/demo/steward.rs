@@ -1,0 +1,62 @@
+//! Dynamic mirroring on the scale of a demonstration: an hour is a few seconds.
+
+use std::time::Duration;
+
+use vxscope_control::simulated::Faults;
+use vxscope_engine::{Mirrors, Stewardship};
+use vxscope_policy::Importance;
+use vxscope_policy::money::PriceTable;
+use vxscope_policy::rules::{Mode, Rules, Terms};
+use vxscope_steward::EmbeddedSetup;
+use vxscope_units::{EvidenceClass, Grade};
+
+use crate::failure::Failure;
+
+/// b, instead of one to four hours.
+pub(super) const BLIND_MAX: Duration = Duration::from_secs(5);
+/// a, instead of an hour.
+pub(super) const ON_MIN: Duration = Duration::from_secs(2);
+
+/// Who looks after the mirrors of the demonstration.
+pub(super) fn stewardship(mirrors: Mirrors) -> Result<Stewardship, Failure> {
+    // A session is paid by the second here, so that seconds save something.
+    let prices = PriceTable::published().and_then(|table| table.with("billing = ['second']"));
+    let wrong = |problems: Vec<String>| Failure::Failed(problems.join("; "));
+    let setup = EmbeddedSetup {
+        rules: rules(),
+        prices: prices.map_err(wrong)?,
+        faults: Faults {
+            lag: (Duration::ZERO, Duration::from_millis(300)),
+            ..Faults::default()
+        },
+        describe_every: Duration::from_millis(500),
+        learn: Duration::from_secs(2),
+        seed: 7,
+    };
+    Ok(Stewardship { setup, mirrors })
+}
+
+fn rules() -> Rules {
+    let mut rules = Rules {
+        mode: Mode::Dynamic,
+        ..Rules::default()
+    };
+    rules.terms[Importance::Standard.index()] = Terms {
+        floor: Grade::Off,
+        allow_off: true,
+        blind_max: [BLIND_MAX; EvidenceClass::COUNT],
+        on_min: ON_MIN,
+        // Seconds of watching cannot show what days do; the rule is the same.
+        tolerance: 10.0,
+        ..Terms::of(Importance::Standard)
+    };
+    let limits = &mut rules.limits;
+    limits.cycle = Duration::from_secs(1);
+    limits.new_pin = Duration::from_secs(3);
+    limits.baseline_pin = Duration::from_secs(3);
+    limits.alert_pin = Duration::from_secs(10);
+    // A pause of seconds saves less than its calls cost.
+    limits.saving_min = -1.0;
+    limits.refusal = 0.0;
+    rules
+}
