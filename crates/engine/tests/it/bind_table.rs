@@ -46,6 +46,18 @@ fn what_is_sent_after_a_replacement_is_judged_by_the_new_table() {
     );
 }
 
+#[test]
+fn an_alert_from_outside_is_an_event_of_its_source() {
+    let (outcome, _) = live(config(1 << 20, 2), |sensor| {
+        send(sensor, 1, 5);
+        let commands = &sensor.started.commands;
+        assert!(commands.alert(mirror(1), None));
+        assert!(commands.alert(mirror(1), Some(mirror(2).address)));
+    });
+    assert_eq!(outcome.unbalanced, Vec::<String>::new());
+    assert_eq!(outcome.summary.signals.events.get("alert"), 2);
+}
+
 /// Sends from 127.0.0.`sender`, each frame of another flow.
 fn send(sensor: &mut Sensor, sender: u8, frames: u16) {
     let frame =

@@ -361,6 +361,9 @@ fn sources(out: &Path, summary: &Value) {
     ]
     .map(total);
     assert_eq!(directed.iter().sum::<u64>(), total("/bytes"));
+    for row in rows {
+        assert_eq!(sum(row, "/categories"), number(row, "/bytes"), "{row}");
+    }
     let written: usize = capture::decap(out).len();
     assert_eq!(written as u64, total("/packets"), "records of decap.pcap");
 }
