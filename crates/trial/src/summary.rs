@@ -335,3 +335,73 @@ fn compare(policy: &[&Tally], baseline: &[&Tally]) -> Compared {
         placebo_ci95,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::outcome;
+    use crate::policies::ALWAYS_ON;
+    use crate::world::testing;
+
+    #[test]
+    fn programs_find_every_key() {
+        let summary = summary();
+        let json: Value = serde_json::to_value(&summary).unwrap();
+        let names: Vec<&Value> = json["policies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|policy| &policy["name"])
+            .collect();
+        assert_eq!(names, [ALWAYS_ON, "duty-cycle"]);
+        for pointer in [
+            "usd",
+            "usd_low",
+            "usd_high",
+            "gib",
+            "session_hours",
+            "api_calls",
+            "attacks/total",
+            "attacks/seen",
+            "attacks/at_or_over_bound/total",
+            "attacks/at_or_over_bound/seen",
+            "blind_seconds/bound",
+            "blind_seconds/max",
+            "blind_seconds/overrun_max",
+            "ci95/seen/0",
+        ] {
+            let value = json.pointer(&format!("/policies/1/{pointer}"));
+            assert!(value.is_some_and(Value::is_number), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn counts_of_parts_are_those_of_the_whole() {
+        for policy in summary().policies {
+            let attacks = &policy.attacks;
+            let parts = [
+                attacks.at_or_over_bound,
+                attacks.short_prepared,
+                attacks.short_unprepared,
+            ];
+            assert_eq!(
+                parts.iter().map(|one| one.total).sum::<u64>(),
+                attacks.total
+            );
+            assert_eq!(parts.iter().map(|one| one.seen).sum::<u64>(), attacks.seen);
+            let kinds = attacks.kinds.values().map(|one| one.seen).sum::<u64>();
+            assert_eq!(kinds, attacks.seen);
+            assert!(attacks.levels.is_sorted_by(|a, b| a.seen >= b.seen));
+        }
+    }
+
+    fn summary() -> Summary {
+        let world = testing::world(30, 3, 1);
+        let on = outcome::fixed(ALWAYS_ON, &world);
+        let cycling = outcome::matched("duty-cycle", &world, 0.8 * on.cost.usd);
+        let tallies = [on, cycling].map(|outcome| Tally::new(&world, &outcome, None));
+        Summary::new(world.trial(0.5), &[tallies.into()], &[])
+    }
+}
