@@ -5,8 +5,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -91,6 +91,14 @@ impl Receiver {
         self.port
     }
 
+    /// CPU time counts from now on: what came before has touched the memory.
+    pub(crate) fn mark(&mut self) -> io::Result<()> {
+        let mut input = self.child.stdin.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
+        input.write_all(b"m")?;
+        let [_] = numbers(&mut self.says)?;
+        Ok(())
+    }
+
     /// Stops it, and asks what it got.
     pub(crate) fn stop(mut self) -> io::Result<Received> {
         // The end of its input is its sign.
@@ -145,10 +153,24 @@ fn say(line: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Returns when the parent wants an end.
-fn wait_for_the_end() {
+/// Keeps the CPU time at each mark; returns when the parent wants an end.
+fn wait_for_the_end(mark: &Mutex<Cpu>) {
     // An input that fails has ended, too.
-    let _ = io::stdin().lock().read(&mut [0]);
+    while io::stdin().lock().read(&mut [0]).is_ok_and(|read| read > 0) {
+        let marked = Cpu::of_process().and_then(|cpu| {
+            *mark.lock().map_err(|_| io::ErrorKind::Other)? = cpu;
+            say("0\n")
+        });
+        if marked.is_err() {
+            return;
+        }
+    }
+}
+
+/// The CPU time since the last mark.
+fn since(mark: &Mutex<Cpu>) -> io::Result<Cpu> {
+    let mark = *mark.lock().map_err(|_| io::ErrorKind::Other)?;
+    Ok(Cpu::of_process()?.since(mark))
 }
 
 fn receive() -> io::Result<Received> {
@@ -167,14 +189,14 @@ fn receive() -> io::Result<Received> {
     let (port, mut sources) = (opened.groups[0].port, opened.sources);
     let source = sources.first_mut().ok_or(io::ErrorKind::NotFound)?;
     let ended = Arc::new(AtomicBool::new(false));
-    let seen = ended.clone();
+    let mark = Arc::new(Mutex::new(Cpu::default()));
+    let (seen, marks) = (ended.clone(), mark.clone());
     #[expect(clippy::disallowed_methods, reason = "it only waits for the end")]
     thread::spawn(move || {
-        wait_for_the_end();
+        wait_for_the_end(&marks);
         seen.store(true, Ordering::Relaxed);
     });
     let mut batch = UdpBatch::new();
-    let before = Cpu::of_process()?;
     say(&format!("{port}\n"))?;
     let mut stopped = false;
     loop {
@@ -190,7 +212,7 @@ fn receive() -> io::Result<Received> {
     Ok(Received {
         received: source.received(),
         dropped: source.dropped().map_err(io::Error::other)?,
-        cpu: Cpu::of_process()?.since(before),
+        cpu: since(&mark)?,
     })
 }
 
@@ -207,33 +229,32 @@ fn sense(work: Work) -> io::Result<Received> {
         steward: None,
     };
     let stop = Arc::new(Stop::new());
-    let asked = stop.clone();
+    let mark = Arc::new(Mutex::new(Cpu::default()));
+    let (asked, marks) = (stop.clone(), mark.clone());
     #[expect(clippy::disallowed_methods, reason = "it only waits for the end")]
     thread::spawn(move || {
-        wait_for_the_end();
+        wait_for_the_end(&marks);
         asked.begin();
     });
-    let mut ready = Ready(Ok(Cpu::default()));
+    let mut ready = Ready(Ok(()));
     let outcome = vxscope_engine::run(&live, &stop, &mut ready).map_err(io::Error::other)?;
+    ready.0?;
     if !outcome.unbalanced.is_empty() {
         return Err(io::Error::other(outcome.unbalanced.join("; ")));
     }
     Ok(Received {
         received: outcome.summary.packets.received,
         dropped: outcome.summary.packets.kernel_dropped,
-        cpu: Cpu::of_process()?.since(ready.0?),
+        cpu: since(&mark)?,
     })
 }
 
-/// Tells the parent the port; keeps the CPU time until then.
-struct Ready(io::Result<Cpu>);
+/// Tells the parent the port.
+struct Ready(io::Result<()>);
 
 impl Observer for Ready {
     fn handle_start(&mut self, started: &Started) {
-        self.0 = Cpu::of_process();
-        if let Err(error) = say(&format!("{}\n", started.vxlan_port.unwrap_or(0))) {
-            self.0 = Err(error);
-        }
+        self.0 = say(&format!("{}\n", started.vxlan_port.unwrap_or(0)));
     }
 
     fn handle_status(&mut self, _status: &Status) {}
