@@ -13,7 +13,7 @@ pub use signals::{
 
 pub use status::{
     FlowStatus, FrameStatus, LATENCY_BOUNDS, Latency, PacketStatus, Reasons, RingStatus,
-    SignalStatus, SinkStatus, SourceStatus, State, Status, WorkerStatus,
+    SignalStatus, SinkStatus, SourceStatus, State, Status, StrayStatus, WorkerStatus,
 };
 
 use std::net::IpAddr;

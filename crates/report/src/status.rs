@@ -38,6 +38,9 @@ pub struct Status {
     pub rings: RingStatus,
     /// What frames are like.
     pub frames: FrameStatus,
+    /// Fragments that one worker handed to another.
+    #[serde(default)]
+    pub strays: StrayStatus,
     /// Flows.
     pub flows: FlowStatus,
     /// How well relevant events can be told.
@@ -132,6 +135,18 @@ pub struct FrameStatus {
     pub overflow: u64,
 }
 
+/// Fragments that the kernel could not steer to the worker of their flow, and that were copied to
+/// it: sent = received once all have arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrayStatus {
+    /// Copied to another worker.
+    pub sent: u64,
+    /// Arrived there.
+    pub received: u64,
+    /// Not copied, because the other worker was too far behind; untracked as such.
+    pub shed: u64,
+}
+
 /// Flows: opened = open + Σ closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowStatus {
@@ -186,7 +201,7 @@ pub struct Latency {
     pub count: u64,
     /// All of them together, in seconds.
     pub sum: f64,
-    /// Seconds that half of them did not exceed, within 1 %.
+    /// Seconds that half of them did not exceed, within 1 % or half a microsecond.
     pub p50: f64,
     /// Nine of ten.
     pub p90: f64,

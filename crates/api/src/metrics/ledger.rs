@@ -108,6 +108,26 @@ fn packets(text: &mut Text, status: &Status) {
         "Fragments of inner packets.",
         frames.fragments,
     );
+    let strays = &status.strays;
+    for (name, help, count) in [
+        (
+            "strays_sent",
+            "Fragments copied to the worker of their flow.",
+            strays.sent,
+        ),
+        (
+            "strays_received",
+            "Such copies that arrived.",
+            strays.received,
+        ),
+        (
+            "strays_shed",
+            "Fragments whose worker was too far behind.",
+            strays.shed,
+        ),
+    ] {
+        text.counter(name, help, count);
+    }
     text.counter(
         "overflow_packets",
         "Frames of sources beyond the limit, which share one row.",

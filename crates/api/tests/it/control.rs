@@ -81,8 +81,10 @@ fn a_follower_that_never_reads_is_disconnected() {
     let mut first = String::new();
     BufReader::new(&stream).read_line(&mut first).unwrap();
     served.report(0, 4 << 20);
-    // It may take as long as it likes; the read below ends only when the server hangs up.
-    std::thread::sleep(Duration::from_secs(2));
+    let stalled = "vxscope_api_stalled_clients_total{listener=\"control\"} 1\n";
+    while !served.get("/metrics").body.contains(stalled) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).unwrap();
     assert!(rest.len() < 4 << 20, "{}", rest.len());

@@ -268,9 +268,9 @@ impl Served {
     /// One request on a connection of its own.
     fn exchange(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(self.http).expect("somebody who listens");
+        let request = request.replacen("\r\n", "\r\nconnection: close\r\n", 1);
         // The server may refuse before it has read everything.
         let _ = stream.write_all(request.as_bytes());
-        let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         let answer = String::from_utf8(answer).expect("text");

@@ -11,7 +11,7 @@ use vxscope_export::{Offered, Shed, SinkCount};
 use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
 use vxscope_report::{
     FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report, RingStatus, SCHEMA,
-    SignalStatus, SinkStatus, SourceReport, SourceStatus, State, Status, WorkerStatus,
+    SignalStatus, SinkStatus, SourceReport, SourceStatus, State, Status, StrayStatus, WorkerStatus,
 };
 use vxscope_signals::{Events, signals};
 use vxscope_units::{BindTable, MirrorSource, Timestamp};
@@ -294,6 +294,11 @@ impl Account {
                 non_ip: totals.non_ip,
                 fragments: totals.fragments(),
                 overflow: merged.overflow.packets,
+            },
+            strays: StrayStatus {
+                sent: merged.strays.sent,
+                received: merged.strays.received,
+                shed: merged.strays.shed,
             },
             flows: FlowStatus {
                 opened: totals.flows,
