@@ -95,7 +95,7 @@ mod tests {
             (status.p999, 2.0),
             (status.max, 2.0),
         ] {
-            let tolerance = (expected * 0.01).max(0.5e-6);
+            let tolerance = f64::max(expected * 0.01, 0.5e-6);
             assert!((found - expected).abs() < tolerance, "{found} {expected}");
         }
         assert_eq!(
