@@ -15,6 +15,7 @@ mod live;
 mod neighbour;
 mod outlet;
 mod plan;
+mod presence;
 mod replay;
 mod serving;
 mod start;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use vxscope_account::Statement;
 use vxscope_capture::udp::{
-    Container, Interface, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
+    Container, Interface, Rebinder, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
 };
 use vxscope_config::Config;
 use vxscope_export::{OutputDir, SinkOutcome};
@@ -30,6 +30,7 @@ use crate::error::EngineError;
 use crate::neighbour::Neighbours;
 use crate::outlet::{Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
+use crate::presence::Presence;
 use crate::replay::{Outcome, Walked};
 use crate::serving::{Front, Serving};
 use crate::start;
@@ -155,7 +156,9 @@ pub fn run(
     let (lines, outlets) = start::connect(&wishes, &plan, &live.config);
     let mut workers = start::workers(&plan, start::Takes::All, &admission, &desk, outlets)?;
     workers.iter_mut().for_each(Worker::prefault);
-    let opened = settings(live, &plan, interface).open()?;
+    let opened = settings(live, &plan, interface.clone()).open()?;
+    let rebinder = Rebinder::new(&opened.sources)?;
+    let mut presence = Presence::new(interface.as_ref().map(|it| (it, rebinder)));
     connect(&mut workers, &plan, &opened.sources);
     // A run that cannot start must not cost the files of the one before.
     let crashed = dir.keep_crashed()?;
@@ -226,7 +229,7 @@ pub fn run(
             statuses: shown,
             notices: stewarded.notices,
         };
-        watch(&seen, &mut neighbours, clock, observer);
+        watch(&seen, &mut neighbours, &mut presence, clock, observer);
         let served: Vec<_> = threads.into_iter().map(start::join).collect();
         let account = start::join(accounting);
         Ok::<_, EngineError>((served, account, stewarding.map(start::join)))
@@ -248,7 +251,9 @@ pub fn run(
         desk,
     };
     let mut ended = summary::conclude(plan, finished);
-    ended.outcome.summary.warnings.extend(neighbours.finish());
+    let warnings = &mut ended.outcome.summary.warnings;
+    warnings.extend(neighbours.finish());
+    warnings.extend(presence.finish());
     if let Some((mirrors, error)) = minutes {
         ended.outcome.summary.mirrors = Some(mirrors);
         ended.outcome.sink_errors.extend(error);
@@ -485,7 +490,13 @@ struct Seen {
 }
 
 /// Shows statuses as they come, and looks around in between, until the accounting has ended.
-fn watch(seen: &Seen, neighbours: &mut Neighbours, clock: LiveClock, observer: &mut dyn Observer) {
+fn watch(
+    seen: &Seen,
+    neighbours: &mut Neighbours,
+    presence: &mut Presence,
+    clock: LiveClock,
+    observer: &mut dyn Observer,
+) {
     loop {
         let status = seen.statuses.recv_timeout(LOOK_EVERY);
         for notice in seen.notices.try_iter() {
@@ -496,7 +507,12 @@ fn watch(seen: &Seen, neighbours: &mut Neighbours, clock: LiveClock, observer: &
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        for warning in neighbours.poll(clock.elapsed()) {
+        let elapsed = clock.elapsed();
+        for warning in neighbours
+            .poll(elapsed)
+            .into_iter()
+            .chain(presence.poll(elapsed))
+        {
             observer.handle_warning(&warning);
         }
     }

@@ -34,6 +34,7 @@ mod container;
 mod error;
 mod holder;
 mod interface;
+mod rebind;
 mod settings;
 mod source;
 
@@ -42,6 +43,7 @@ pub use container::Container;
 pub use error::{UdpError, UdpWarning};
 pub use holder::Holder;
 pub use interface::Interface;
+pub use rebind::Rebinder;
 pub use settings::{GROUPS_MAX, UdpGroup, UdpOpened, UdpSettings};
 pub use source::{POLL_LIMIT, UdpSource};
 pub use vxscope_linux::udp::Waker;

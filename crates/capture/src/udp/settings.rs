@@ -202,7 +202,7 @@ fn bind(socket: &UdpSocket, address: SocketAddr) -> Result<(), UdpError> {
     })
 }
 
-fn bind_interface(socket: &UdpSocket, name: &str) -> Result<(), UdpError> {
+pub(super) fn bind_interface(socket: &UdpSocket, name: &str) -> Result<(), UdpError> {
     socket.bind_device(name).map_err(|source| {
         // It may have been removed since it was looked up.
         Interface::find(name)

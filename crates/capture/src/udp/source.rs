@@ -89,6 +89,10 @@ impl UdpSource {
         Ok(())
     }
 
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
+        self.ports.iter().map(|port| &port.socket)
+    }
+
     /// Ends a wait of this worker for datagrams: there is something else to do.
     #[must_use]
     pub fn waker(&self) -> Waker {

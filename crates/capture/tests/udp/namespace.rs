@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use vxscope_capture::udp::{
-    Interface, UdpBatch, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpWarning,
+    Interface, Rebinder, UdpBatch, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
+    UdpWarning,
 };
 use vxscope_units::ByteSize;
 use vxscope_wire::Tunnel;
@@ -70,37 +71,29 @@ fn inside_an_interface_appears_and_goes() {
 
     // Through the interface it arrives; through another it does not.
     let port = opened.groups[0].port;
-    let send = |from: &str, to: &str| {
-        let script = format!("echo 0123456789 > /dev/udp/{to}/{port}");
-        let sent = command(&format!("{from}bash -c")).arg(script).status();
-        assert!(sent.unwrap().success());
-    };
     let mut sources = opened.sources;
-    let mut batch = UdpBatch::new();
-    let mut senders = Vec::new();
-    // A link that has just come up may lose the first.
-    for _ in 0..50 {
-        send("", "127.0.0.1");
-        send(&format!("{far} "), "192.0.2.1");
-        for source in &mut sources {
-            source.receive(&mut batch).unwrap();
-            senders.extend(batch.datagrams().map(|datagram| datagram.source));
-        }
-        if !senders.is_empty() {
-            break;
-        }
-    }
-    let far_end = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
-    assert!(
-        !senders.is_empty() && senders.iter().all(|it| *it == far_end),
-        "{senders:?}"
-    );
+    hear_far_end(&mut sources, &far, port);
 
     let found = Interface::find("mirror0").unwrap();
     assert!(found.is_present() && found.is_up());
     run("ip link delete mirror0");
+    let rebinder = Rebinder::new(&sources).unwrap();
+    let error = rebinder.bind("mirror0").unwrap_err();
+    assert!(
+        matches!(error, UdpError::InterfaceMissing { .. }),
+        "{error}"
+    );
     run("ip link add mirror0 type veth peer name far0");
     assert!(!found.is_present());
+    // The one of the same name is another one, until the sockets are bound to it.
+    run("ip address add 192.0.2.1/24 dev mirror0");
+    run("ip link set mirror0 up");
+    run(&format!("ip link set far0 netns {pid}"));
+    run(&format!("{far} ip address add 192.0.2.2/24 dev far0"));
+    run(&format!("{far} ip link set far0 up"));
+    assert!(hear(&mut sources, &far, port).is_empty());
+    rebinder.bind("mirror0").unwrap();
+    hear_far_end(&mut sources, &far, port);
     run("ip link delete mirror0");
     let gone = UdpSettings {
         interface: Some(found),
@@ -111,6 +104,38 @@ fn inside_an_interface_appears_and_goes() {
         matches!(error, UdpError::InterfaceMissing { .. }),
         "{error}"
     );
+}
+
+/// Sends until something arrives, which must have come from the far end.
+fn hear_far_end(sources: &mut [UdpSource], far: &str, port: u16) {
+    let far_end = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+    let senders = hear(sources, far, port);
+    assert!(!senders.is_empty(), "nothing arrived");
+    assert!(senders.iter().all(|it| *it == far_end), "{senders:?}");
+}
+
+/// Sends over loopback and from the far end; who was heard.
+fn hear(sources: &mut [UdpSource], far: &str, port: u16) -> Vec<IpAddr> {
+    let send = |from: &str, to: &str| {
+        let script = format!("echo 0123456789 > /dev/udp/{to}/{port}");
+        let sent = command(&format!("{from}bash -c")).arg(script).status();
+        assert!(sent.unwrap().success());
+    };
+    let mut batch = UdpBatch::new();
+    let mut senders = Vec::new();
+    // A link that has just come up may lose the first.
+    for _ in 0..50 {
+        send("", "127.0.0.1");
+        send(&format!("{far} "), "192.0.2.1");
+        for source in &mut *sources {
+            source.receive(&mut batch).unwrap();
+            senders.extend(batch.datagrams().map(|datagram| datagram.source));
+        }
+        if !senders.is_empty() {
+            break;
+        }
+    }
+    senders
 }
 
 #[test]

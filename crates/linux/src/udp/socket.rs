@@ -66,6 +66,15 @@ impl UdpSocket {
         Ok(Self { socket })
     }
 
+    /// A second hand on the same socket; it is closed with the last one.
+    ///
+    /// # Errors
+    /// No more descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let socket = self.socket.try_clone()?;
+        Ok(Self { socket })
+    }
+
     /// Gives the socket an address and a port; 0 lets the kernel choose.
     ///
     /// # Errors
@@ -87,10 +96,10 @@ impl UdpSocket {
     }
 
     /// Only datagrams that came through this interface. Needs no capability (Linux 5.7), unless
-    /// the socket has an interface already.
+    /// the socket has an interface already, and be it one that was removed: CAP_NET_RAW.
     ///
     /// # Errors
-    /// `ENODEV` if there is no such interface.
+    /// `ENODEV` if there is no such interface, `EPERM`.
     pub fn bind_device(&self, interface: &str) -> io::Result<()> {
         self.socket.bind_device(Some(interface.as_bytes()))
     }

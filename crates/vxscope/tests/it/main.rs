@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod frozen;
 mod generate;
+mod interface;
 mod live;
 mod neighbour;
 mod plan;
