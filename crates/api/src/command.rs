@@ -1,5 +1,7 @@
 //! What a running sensor can be told: a closed set.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// A command; see [`Sensor::handle`](crate::Sensor::handle).
@@ -7,6 +9,37 @@ use serde::{Deserialize, Serialize};
 pub enum Command {
     /// These mirror sources are known from now on, and no others.
     BindTable(Vec<Bind>),
+    /// Something about mirrors, where somebody looks after them.
+    Mirrors(MirrorOrder),
+}
+
+/// What an operator can say about mirrors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum MirrorOrder {
+    /// Keep a source full.
+    Pin {
+        /// Outer source address.
+        address: IpAddr,
+        /// Network identifier.
+        vni: u32,
+        /// For so long; without end if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
+    },
+    /// End that.
+    Unpin {
+        /// Outer source address.
+        address: IpAddr,
+        /// Network identifier.
+        vni: u32,
+    },
+    /// Lower nothing from now on; what is lowered comes back in its time.
+    Hold,
+    /// Lower again.
+    Release,
+    /// Bring everything back now, and lower nothing until released.
+    ResumeAll,
 }
 
 /// One known mirror source, or a network of them.

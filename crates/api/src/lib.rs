@@ -48,7 +48,7 @@ mod server;
 mod socket;
 
 pub use client::{Client, ClientError, Followed, Reports};
-pub use command::{Bind, Command};
+pub use command::{Bind, Command, MirrorOrder};
 pub use control::{CLIENTS_MAX, LARGE_REQUEST_BYTES, REQUEST_BYTES_MAX};
 pub use error::ApiError;
 pub use http::HTTP_CLIENTS_MAX;

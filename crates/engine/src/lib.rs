@@ -32,5 +32,5 @@ pub use error::EngineError;
 pub use live::{Live, Observer, Started, Status, run};
 pub use plan::Plan;
 pub use replay::{Extract, Outcome, Progress, Replay, replay};
-pub use stewarding::{Mirrors, Stewardship};
+pub use stewarding::{Mirrors, Order, Orders, Stewardship};
 pub use stop::Stop;

@@ -144,6 +144,7 @@ pub fn run(
         pulse: pulse.clone(),
         desk: desk.clone(),
         commands: OnceLock::new(),
+        orders: live.steward.as_ref().map(|it| it.orders.clone()),
     });
     let serving = Serving::start(live, front.clone(), first)?;
     let wishes = Wishes {

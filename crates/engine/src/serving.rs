@@ -1,14 +1,15 @@
 //! The thread that answers those who ask, from before the first packet to after the last.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use vxscope_api::{self as api, Bind, Hub, Sensor, Server, Settings, Snapshot};
+use vxscope_api::{self as api, Bind, Hub, MirrorOrder, Sensor, Server, Settings, Snapshot};
 use vxscope_config::binding;
-use vxscope_units::{BindTable, Binding, ConflictKind};
+use vxscope_steward::Command;
+use vxscope_units::{BindTable, Binding, ConflictKind, MirrorSource, Vni};
 
 use crate::accounting::Pulse;
 use crate::command::Commands;
@@ -16,6 +17,7 @@ use crate::error::EngineError;
 use crate::follower::Desk;
 use crate::live::Live;
 use crate::start;
+use crate::stewarding::{Order, Orders};
 
 /// The sensor, as clients may ask and command it.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) struct Front {
     pub(crate) desk: Arc<Desk>,
     /// There once the workers are.
     pub(crate) commands: OnceLock<Commands>,
+    /// To whoever looks after the mirrors.
+    pub(crate) orders: Option<Orders>,
 }
 
 impl Sensor for Front {
@@ -33,16 +37,45 @@ impl Sensor for Front {
     }
 
     fn handle(&self, command: api::Command) -> Result<(), String> {
-        let commands = self
-            .commands
-            .get()
-            .ok_or("the sensor has not started yet")?;
         match command {
             api::Command::BindTable(binds) => {
+                let commands = self
+                    .commands
+                    .get()
+                    .ok_or("the sensor has not started yet")?;
                 let table = bind_table(&binds, &self.desk)?;
                 let replaced = commands.replace_bind_table(table);
                 replaced.map_err(|error| error.to_string())
             }
+            api::Command::Mirrors(order) => self.order(&order),
+        }
+    }
+}
+
+impl Front {
+    /// Leaves an order with whoever looks after the mirrors.
+    fn order(&self, order: &MirrorOrder) -> Result<(), String> {
+        let orders = self.orders.as_ref();
+        let orders = orders.ok_or("nobody looks after the mirrors; see policy.mode")?;
+        let mirror = |address: IpAddr, vni: u32| {
+            let vni = Vni::try_new(vni).ok_or_else(|| format!("vni {vni}: has 24 bits at most"))?;
+            Ok::<_, String>(MirrorSource { address, vni })
+        };
+        let command = match *order {
+            MirrorOrder::Pin {
+                address,
+                vni,
+                seconds,
+            } => Command::Pin(mirror(address, vni)?, seconds.map(Duration::from_secs)),
+            MirrorOrder::Unpin { address, vni } => Command::Unpin(mirror(address, vni)?),
+            MirrorOrder::Hold => Command::Hold,
+            MirrorOrder::Release => Command::Release,
+            MirrorOrder::ResumeAll => Command::ResumeAll,
+        };
+        if orders.give(Order::Command(command)) {
+            Ok(())
+        } else {
+            Err("too many orders wait already".to_owned())
         }
     }
 }

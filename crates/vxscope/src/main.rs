@@ -8,6 +8,7 @@ mod configuration;
 mod demo;
 mod failure;
 mod generate;
+mod mirroring;
 mod plan;
 mod progress;
 mod replay;

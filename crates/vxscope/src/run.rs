@@ -1,9 +1,10 @@
 //! `vxscope run`: mirrored traffic from the network, until interrupted.
 
-use vxscope_engine::Live;
+use vxscope_engine::{Live, Mirrors};
 
 use crate::arguments::RunArguments;
 use crate::failure::Failure;
+use crate::mirroring::Mirroring;
 use crate::replay::{conclude, failure, tell};
 use crate::report::report;
 use crate::screen::Screen;
@@ -12,15 +13,22 @@ use crate::{configuration, signal};
 /// Receives until SIGINT or SIGTERM, then prints the result.
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let stop = signal::stop()?;
+    let config = configuration::with_options(&arguments.options, arguments.api)?;
+    let mut mirroring = Mirroring::of(&config);
+    let steward = mirroring
+        .as_mut()
+        .map(|it| it.stewardship(Mirrors::default()))
+        .transpose()?;
     let live = Live {
-        config: configuration::with_options(&arguments.options, arguments.api)?,
+        config,
         address: arguments.listen.ip(),
         vxlan_port: Some(arguments.listen.port()),
         interface: arguments.interface.clone(),
         out: arguments.out.clone(),
-        steward: None,
+        steward,
     };
     let mut screen = Screen::new(&live);
+    screen.watch(mirroring);
     let outcome =
         vxscope_engine::run(&live, &stop, &mut screen).map_err(|error| failure(&error))?;
     screen.clear();

@@ -9,6 +9,7 @@ use vxscope_engine::{Live, Observer, Started, Status};
 use vxscope_steward::{Decided, Notice};
 use vxscope_units::ByteSize;
 
+use crate::mirroring::Mirroring;
 use crate::table::{Room, Table};
 
 /// Where a terminal does not say how large it is.
@@ -24,6 +25,7 @@ pub(crate) struct Screen {
     live: Live,
     table: Table,
     lines: usize,
+    mirroring: Option<Mirroring>,
 }
 
 impl Screen {
@@ -32,7 +34,13 @@ impl Screen {
             live: live.clone(),
             table: Table::default(),
             lines: 0,
+            mirroring: None,
         }
+    }
+
+    /// Looks at the files of the mirrors' rules once a second, too.
+    pub(crate) fn watch(&mut self, mirroring: Option<Mirroring>) {
+        self.mirroring = mirroring;
     }
 
     /// Takes the live table away.
@@ -84,6 +92,11 @@ impl Observer for Screen {
     }
 
     fn handle_status(&mut self, status: &Status) {
+        let said = self.mirroring.as_mut().map(Mirroring::look);
+        for line in said.into_iter().flatten() {
+            self.clear();
+            show(&format!("{line}\n"));
+        }
         if io::stderr().is_terminal() {
             let text = self.table.render(status, room());
             // In one write, so that nobody sees the old table go before the new one comes.

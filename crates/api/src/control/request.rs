@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::command::{Bind, Command};
+use crate::command::{Bind, Command, MirrorOrder};
 
 /// Longest request, its newline included. A longer one is answered with an error, and the client
 /// disconnected: where the next begins is not known.
@@ -47,6 +47,7 @@ enum Stream {
 #[serde(rename_all = "snake_case")]
 enum Setting {
     BindTable,
+    Mirrors,
 }
 
 #[derive(Deserialize)]
@@ -56,11 +57,13 @@ struct Written {
     follow: Option<Stream>,
     set: Option<Setting>,
     sources: Option<Vec<Bind>>,
+    order: Option<MirrorOrder>,
 }
 
 const NO_REQUEST: &str = "not a request: write one of {\"get\":\"status\"}, \
     {\"get\":\"sources\"}, {\"get\":\"health\"}, {\"follow\":\"reports\"}, \
-    {\"set\":\"bind_table\",\"sources\":[{\"address\":…}]}";
+    {\"set\":\"bind_table\",\"sources\":[{\"address\":…}]}, \
+    {\"set\":\"mirrors\",\"order\":\"hold\"}";
 
 impl Request {
     /// Reads one line.
@@ -79,12 +82,16 @@ impl Request {
             follow,
             set,
             sources,
+            order,
         } = written;
-        match (get, follow, set, sources) {
-            (Some(subject), None, None, None) => Ok(Self::Get(subject)),
-            (None, Some(Stream::Reports), None, None) => Ok(Self::FollowReports),
-            (None, None, Some(Setting::BindTable), Some(sources)) => {
+        match (get, follow, set, sources, order) {
+            (Some(subject), None, None, None, None) => Ok(Self::Get(subject)),
+            (None, Some(Stream::Reports), None, None, None) => Ok(Self::FollowReports),
+            (None, None, Some(Setting::BindTable), Some(sources), None) => {
                 Ok(Self::Set(Command::BindTable(sources)))
+            }
+            (None, None, Some(Setting::Mirrors), None, Some(order)) => {
+                Ok(Self::Set(Command::Mirrors(order)))
             }
             _ => Err(NO_REQUEST.to_owned()),
         }
@@ -117,6 +124,29 @@ mod tests {
                 ..Bind::default()
             }]))),
         );
+    }
+
+    #[test]
+    fn orders_about_mirrors_are_understood() {
+        let set = |order| Ok(Request::Set(Command::Mirrors(order)));
+        check(
+            r#"{"set":"mirrors","order":"hold"}"#,
+            set(MirrorOrder::Hold),
+        );
+        check(
+            r#"{"set":"mirrors","order":"resume_all"}"#,
+            set(MirrorOrder::ResumeAll),
+        );
+        check(
+            r#"{"set":"mirrors","order":{"pin":{"address":"10.0.0.7","vni":3,"seconds":60}}}"#,
+            set(MirrorOrder::Pin {
+                address: "10.0.0.7".parse().unwrap(),
+                vni: 3,
+                seconds: Some(60),
+            }),
+        );
+        check(r#"{"set":"mirrors"}"#, Err("write one of"));
+        check(r#"{"set":"mirrors","order":"off"}"#, Err("unknown variant"));
     }
 
     #[test]

@@ -29,6 +29,7 @@ impl Sensor for Resting {
                 self.1.store(binds.len() as u64, Ordering::Relaxed);
                 Ok(())
             }
+            Command::Mirrors(_) => Err("nobody looks after the mirrors".to_owned()),
         }
     }
 }

@@ -6,20 +6,23 @@
 
 mod minutes;
 mod mirrors;
+mod orders;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use vxscope_export::{GradeChange, MirrorSummary};
+use vxscope_policy::rules::Mode;
 use vxscope_report::Report;
-use vxscope_steward::{Decided, Embedded, EmbeddedSetup, Notice};
-use vxscope_units::Grade;
+use vxscope_steward::{Command, Decided, Embedded, EmbeddedSetup, Notice};
+use vxscope_units::{Grade, Timestamp};
 
 use crate::clock::LiveClock;
 
 pub(crate) use minutes::Minutes;
 pub use mirrors::Mirrors;
+pub use orders::{Order, Orders};
 
 /// How often decisions are made and answers read.
 const TICK: Duration = Duration::from_millis(50);
@@ -35,6 +38,8 @@ pub struct Stewardship {
     pub setup: EmbeddedSetup,
     /// What each source is to send; whoever plays the sources looks here.
     pub mirrors: Mirrors,
+    /// What the operator says.
+    pub orders: Orders,
 }
 
 /// What goes from one stage to another.
@@ -50,6 +55,7 @@ pub(crate) struct Exchange {
 pub(crate) struct Stage {
     embedded: Embedded,
     mirrors: Mirrors,
+    orders: Orders,
     clock: LiveClock,
     exchange: Exchange,
     minutes: Minutes,
@@ -62,10 +68,15 @@ impl Stage {
         exchange: Exchange,
         minutes: Minutes,
     ) -> Self {
-        let Stewardship { setup, mirrors } = stewardship;
+        let Stewardship {
+            setup,
+            mirrors,
+            orders,
+        } = stewardship;
         Self {
             embedded: Embedded::new(setup, clock.at(clock.elapsed())),
             mirrors,
+            orders,
             clock,
             exchange,
             minutes,
@@ -81,6 +92,9 @@ impl Stage {
                 Ok(report) => self.embedded.handle_report(&report, now),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            for order in self.orders.take() {
+                self.obey(order, now);
             }
             self.embedded.tick(now);
             let mut changed = false;
@@ -98,6 +112,29 @@ impl Stage {
         }
         let now = self.clock.at(self.clock.elapsed());
         self.minutes.finish(&self.embedded, now)
+    }
+
+    fn obey(&mut self, order: Order, now: Timestamp) {
+        let brings_back = match &order {
+            Order::Rules(rules) => rules.mode == Mode::Manual,
+            Order::Command(command) => *command == Command::ResumeAll,
+        };
+        let done = match order {
+            Order::Rules(rules) => {
+                self.embedded.handle_rules(*rules, now);
+                true
+            }
+            Order::Command(command) => self.embedded.handle_command(command, now),
+        };
+        if !done {
+            let answer = "mirrors: no such source is looked after";
+            self.orders.answer(answer.to_owned());
+        }
+        if brings_back {
+            let takes = self.embedded.steward().resume_takes().as_secs_f64();
+            let answer = format!("mirrors: everything comes back within {takes:.0} s");
+            self.orders.answer(answer);
+        }
     }
 
     fn pass_on(&mut self, notice: Notice) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vxscope_control::simulated::Faults;
-use vxscope_engine::{Mirrors, Stewardship};
+use vxscope_engine::{Mirrors, Orders, Stewardship};
 use vxscope_policy::Importance;
 use vxscope_policy::money::PriceTable;
 use vxscope_policy::rules::{Mode, Rules, Terms};
@@ -19,8 +19,10 @@ pub(super) const ON_MIN: Duration = Duration::from_secs(2);
 
 /// Who looks after the mirrors of the demonstration.
 pub(super) fn stewardship(mirrors: Mirrors) -> Result<Stewardship, Failure> {
-    // A session is paid by the second here, so that seconds save something.
-    let prices = PriceTable::published().and_then(|table| table.with("billing = ['second']"));
+    // A session is paid by the second here, and a second costs what an hour does, so that seconds
+    // save something.
+    let scaled = "billing = ['second']\n[region.us-east-1]\nsession_hour = \"54\"\n";
+    let prices = PriceTable::published().and_then(|table| table.with(scaled));
     let wrong = |problems: Vec<String>| Failure::Failed(problems.join("; "));
     let setup = EmbeddedSetup {
         rules: rules(),
@@ -33,7 +35,11 @@ pub(super) fn stewardship(mirrors: Mirrors) -> Result<Stewardship, Failure> {
         learn: Duration::from_secs(2),
         seed: 7,
     };
-    Ok(Stewardship { setup, mirrors })
+    Ok(Stewardship {
+        setup,
+        mirrors,
+        orders: Orders::default(),
+    })
 }
 
 fn rules() -> Rules {
