@@ -141,8 +141,11 @@ impl fmt::Display for Sentence<'_> {
         let wish = self.0;
         write!(f, "goes from {} to {}", wish.from, wish.grade)?;
         if let Some(until) = wish.until {
-            let minutes = until.nanos_since(wish.at) / 60_000_000_000;
-            write!(f, " for {minutes} min, until {until}")?;
+            let seconds = until.nanos_since(wish.at) / 1_000_000_000;
+            match seconds / 60 {
+                0 => write!(f, " for {seconds} s, until {until}")?,
+                minutes => write!(f, " for {minutes} min, until {until}")?,
+            }
         }
         match wish.cause {
             Cause::Quiet => {
