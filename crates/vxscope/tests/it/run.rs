@@ -88,7 +88,7 @@ fn the_demo_ends_with_a_balanced_ledger_for_any_user_in_any_folder() {
     assert_eq!(run.code, Some(0), "{run:?}");
     for shown in [
         "What you saw",
-        "8 mirrored interfaces",
+        "12 mirrored interfaces",
         "\nsent ",
         "quarantined",
     ] {
