@@ -10,6 +10,7 @@ pub mod adversary;
 pub mod attack;
 pub mod baseline;
 pub mod bound;
+pub mod charts;
 pub mod closed;
 pub mod cost;
 mod draw;

@@ -1,13 +1,17 @@
 //! An outcome without its grades: what is kept of each seed.
 
 use serde::Serialize;
+use vxscope_units::Grade;
 
 use crate::adversary::{Strike, mimic_idle, placebo_and_control, strike_at_pause_start};
 use crate::bound::Blindness;
 use crate::closed::Run;
 use crate::cost::Cost;
 use crate::outcome::Outcome;
+use crate::policies::DYNAMIC;
 use crate::score::{Score, Seen};
+use crate::time::{HOUR, MINUTE};
+use crate::timeline::Timeline;
 use crate::world::World;
 
 /// What one policy came to with one seed.
@@ -23,6 +27,8 @@ pub struct Tally {
     pub placebos: Score,
     /// Blind times.
     pub blindness: Blindness,
+    /// Of the policy: share of the sources at each grade, by [`Grade::index`], every hour.
+    pub grades: Vec<[f64; Grade::ALL.len()]>,
     /// Strikes at the start of its pauses.
     pub strike: Strike,
     /// Attacks without signs on the sources it hides most.
@@ -44,6 +50,11 @@ impl Tally {
             attacks: outcome.attacks.clone(),
             placebos: outcome.placebos.clone(),
             blindness: outcome.blindness.clone(),
+            grades: if outcome.name == DYNAMIC {
+                grades(world, timeline)
+            } else {
+                Vec::new()
+            },
             strike: strike_at_pause_start(world, timeline),
             mimic: mimic_idle(world, timeline),
             placebo_and_control: placebo_and_control(world, timeline),
@@ -56,6 +67,23 @@ impl Tally {
     pub fn all(&self) -> Score {
         self.attacks.plus(&self.placebos)
     }
+}
+
+/// Shares of the sources that live at the end of each hour.
+fn grades(world: &World, timeline: &Timeline) -> Vec<[f64; Grade::ALL.len()]> {
+    let share = |at: u64| {
+        let mut counts = [0.0; Grade::ALL.len()];
+        for (index, source) in (0_u32..).zip(&world.fleet.sources) {
+            if source.alive.contains(&at) {
+                counts[timeline.grade(index, at).index()] += 1.0;
+            }
+        }
+        let all: f64 = counts.iter().sum();
+        counts.map(|count| count / all.max(1.0))
+    };
+    (1..=world.fleet.end / HOUR)
+        .map(|hour| share(hour * HOUR - MINUTE))
+        .collect()
 }
 
 /// What was simulated, over all seeds.

@@ -23,6 +23,16 @@ pub(crate) fn from_float(milliseconds: f64) -> u64 {
     milliseconds.round() as u64
 }
 
+/// The cell of a histogram that a number of cells lies in.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates"
+)]
+pub(crate) fn index(cells: f64) -> usize {
+    cells as usize
+}
+
 /// Hours, for people and prices.
 #[must_use]
 pub fn hours(milliseconds: u64) -> f64 {

@@ -194,6 +194,9 @@ pub(crate) struct SimulateArguments {
     /// Print JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Folder for charts as SVG and PNG: cost against sight, grades over time, blind times.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// Another fleet than the standard one, in the format of docs/fleet.toml.
     #[arg(long, value_name = "FILE")]
     pub(crate) fleet: Option<PathBuf>,

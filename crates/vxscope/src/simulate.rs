@@ -1,6 +1,7 @@
 //! `vxscope simulate`: what mirror policies cost on a fleet, and which attacks they show.
 
 mod jobs;
+mod plots;
 mod table;
 
 use std::path::Path;
@@ -26,6 +27,9 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
     let mut trial = World::new(&setup).trial(group_lowered_max(&rules));
     trial.seeds = seeds.len();
     let summary = Summary::new(trial, &seeds, &check_formulas(arguments.seed));
+    if let Some(folder) = &arguments.out {
+        plots::write(folder, &summary, &seeds)?;
+    }
     if arguments.json {
         let text = serde_json::to_string(&summary)
             .map_err(|error| Failure::Failed(format!("the result: {error}")))?;

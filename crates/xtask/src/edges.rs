@@ -15,6 +15,7 @@ const EDGES: &[(&str, &str)] = &[
     ("wire", "units"),
     ("pcap", "units"),
     ("report", ""),
+    ("plot", ""),
     ("policy", "units report"),
     ("control", "units"),
     ("steward", "units report policy control"),
@@ -34,7 +35,7 @@ const EDGES: &[(&str, &str)] = &[
         "testkit",
         "units wire pcap capture flow config control engine",
     ),
-    ("trial", "units report sim policy control"),
+    ("trial", "units report plot sim policy control"),
     (
         "vxscope",
         "units wire pcap report account export config api engine sim policy control steward trial",
