@@ -2,6 +2,7 @@
 //!
 //! `observe` is per source and tick; `decide` is one cycle over 10,000 sources with 32 edges each:
 //! the worst one, when a whole fleet was enrolled at once and its pins end together, and usual ones.
+#![expect(clippy::print_stdout, reason = "figures beside the timings")]
 
 use std::net::IpAddr;
 
