@@ -3,6 +3,7 @@
 use vxscope_units::{MirrorSource, SourceId, Timestamp};
 
 use crate::community_id::CommunityId;
+use crate::flows::Packet;
 use crate::key::Key;
 use crate::label::{ATTEMPT_PACKETS_MAX, FlowSoFar, LARGE_BYTES, Label, Milestone};
 use crate::record::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
@@ -126,21 +127,18 @@ impl<K: Key> Hot<K> {
 
     /// What an open label waits for, if a packet of `side` brings it. The packet is not counted yet.
     #[inline]
-    pub(crate) fn milestone(
-        &self,
-        cold: &Cold,
-        side: Side,
-        crossing: Crossing,
-        tcp_flags: u8,
-    ) -> Option<Milestone> {
+    pub(crate) fn milestone(&self, cold: &Cold, side: Side, packet: &Packet) -> Option<Milestone> {
         let (own, other) = match side {
             Side::Originator => (self.packets[0], self.packets[1]),
             Side::Responder => (self.packets[1], self.packets[0]),
         };
         if other != 0 {
+            let tcp_flags = packet.view.tcp.flags;
             return Some(Milestone::Answered { tcp_flags });
         }
-        (own >= ATTEMPT_PACKETS_MAX || crossing != cold.crossing).then_some(Milestone::OneWay)
+        // Bytes that wait for a label wait in one cell: that of one source and one direction.
+        let same_cell = packet.crossing == cold.crossing && packet.source == cold.source;
+        (own >= ATTEMPT_PACKETS_MAX || !same_cell).then_some(Milestone::OneWay)
     }
 
     /// The flow as it stands.

@@ -82,7 +82,8 @@ pub enum Milestone {
         tcp_flags: u8,
     },
     /// It has [`ATTEMPT_PACKETS_MAX`] packets of one side and none of the other, or its packets
-    /// began to cross the interface in another direction. Only if the label is open.
+    /// began to cross the interface in another direction, or to come from another source of one
+    /// VNI. Only if the label is open.
     OneWay,
     /// One side sent another [`LARGE_BYTES`]. Only if the label is not open.
     Large,

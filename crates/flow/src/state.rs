@@ -252,8 +252,7 @@ fn reconsider<K: Key>(
     packet: &Packet,
     closing: &mut impl Closing,
 ) {
-    let tcp_flags = packet.view.tcp.flags;
-    if let Some(milestone) = hot.milestone(cold, side, packet.crossing, tcp_flags) {
+    if let Some(milestone) = hot.milestone(cold, side, packet) {
         let flow = hot.so_far(cold, packet.now, packet.index);
         hot.label = closing.handle_milestone(&flow, milestone);
     }

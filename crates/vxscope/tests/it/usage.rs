@@ -15,7 +15,7 @@ fn wrong_arguments_are_refused_and_named() {
             "1..=64",
         ),
         (
-            &["replay", "a.pcap", "--out", "o", "--export", "ipfix"],
+            &["replay", "a.pcap", "--out", "o", "--export", "ipfax"],
             "eve, conn-log, decap",
         ),
         (
