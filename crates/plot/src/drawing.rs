@@ -22,7 +22,7 @@ impl Color {
     /// The background.
     pub const WHITE: Self = Self(0xff, 0xff, 0xff);
     /// For series in order.
-    pub const SERIES: [Self; 8] = [
+    pub const SERIES: [Self; 9] = [
         Self::BLUE,
         Self::ORANGE,
         Self::GREEN,
@@ -31,6 +31,7 @@ impl Color {
         Self(0x2a, 0x97, 0xa0),
         Self(0xb8, 0x3c, 0x80),
         Self::GREY,
+        Self(0x12, 0x1c, 0x4a),
     ];
 
     /// Mixed with white: 1 is the color itself.
