@@ -40,12 +40,16 @@ fn installed(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     let folder = folder(workspace);
-    let make = |python: &str| {
-        run(Command::new(python)
+    let make = || {
+        run(Command::new("python3")
             .args(["-m", "venv", "--clear"])
             .arg(&folder))
     };
-    make("python3")?;
+    if make().is_err() {
+        // Debian's Python comes without what environments need.
+        tools::install_as_root(&["python3-venv"])?;
+        make()?;
+    }
     run(Command::new(folder.join("bin/pip"))
         .args([
             "install",

@@ -98,6 +98,14 @@ pub(crate) fn program(name: &str) -> Result<PathBuf> {
         .ok_or_else(|| format!("the program `{name}` is not installed").into())
 }
 
+/// Installs packages if we are root; an error says which they are if we are not.
+pub(crate) fn install_as_root(packages: &[&str]) -> Result<()> {
+    if is_root() && find("apt-get", &search_path()).is_some() {
+        return install(packages);
+    }
+    Err(format!("not installed: {}", packages.join(" ")).into())
+}
+
 fn install(packages: &[&str]) -> Result<()> {
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
