@@ -58,6 +58,8 @@ pub(crate) struct Exit {
 pub(crate) struct Handoff {
     queues: Vec<Queue>,
     bundle: Vec<Run>,
+    /// The chunks that the bundle holds on to, each once.
+    held: Vec<Arc<Owned>>,
     records: Vec<FlowRecord>,
     deadline: Option<Arc<Deadline>>,
 }
@@ -101,17 +103,14 @@ impl Handoff {
         if !self.wants(Offered::Frames) {
             return;
         }
-        let held = self.bundle.iter().rev();
-        let mut of_worker: Vec<&Arc<Owned>> = held
-            .map(|(held, _)| held)
-            .filter(|held| held.worker == chunk.worker)
-            .collect();
-        of_worker.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        let is_new = of_worker
-            .first()
-            .is_none_or(|held| !Arc::ptr_eq(held, chunk));
-        if is_new && of_worker.len() >= CHUNKS_HELD {
-            self.send_frames();
+        // A bundle holds few chunks, however many runs they are cut into.
+        let is_held = self.held.iter().any(|held| Arc::ptr_eq(held, chunk));
+        if !is_held {
+            let of_worker = self.held.iter().filter(|held| held.worker == chunk.worker);
+            if of_worker.count() >= CHUNKS_HELD {
+                self.send_frames();
+            }
+            self.held.push(chunk.clone());
         }
         self.bundle.push((chunk.clone(), positions));
     }
@@ -133,6 +132,7 @@ impl Handoff {
     }
 
     fn send_frames(&mut self) {
+        self.held.clear();
         if !self.bundle.is_empty() {
             let bundle = Arc::new(std::mem::take(&mut self.bundle));
             self.send(Offered::Frames, &Handed::Frames(bundle));

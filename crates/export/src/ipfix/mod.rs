@@ -222,3 +222,87 @@ fn address(target: &str) -> io::Result<SocketAddr> {
     let found = target.to_socket_addrs()?.next();
     found.ok_or_else(|| io::Error::other("the name has no address"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, UdpSocket};
+
+    use super::Ipfix;
+    use crate::sink::Shed;
+    use crate::testing::tcp_record;
+    use crate::way_out::WayOut;
+    use vxscope_units::Timestamp;
+
+    /// Set ids of the messages, in order, and the records that their sequence numbers count.
+    fn sets(mut bytes: &[u8]) -> Vec<(u16, u32)> {
+        let mut sets = Vec::new();
+        while let Some(head) = bytes.first_chunk::<18>() {
+            let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+            let sequence = u32::from_be_bytes([head[8], head[9], head[10], head[11]]);
+            sets.push((u16::from_be_bytes([head[16], head[17]]), sequence));
+            bytes = &bytes[length..];
+        }
+        assert_eq!(bytes, b"");
+        sets
+    }
+
+    #[test]
+    fn a_tcp_collector_gets_templates_first_and_again_after_it_was_away() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut sink = Box::new(Ipfix::open(&format!("tcp:{address}"), 1).unwrap());
+        sink.records(&[tcp_record()]);
+        let (first, _) = listener.accept().unwrap();
+        sink.records(&[tcp_record()]);
+        drop(first);
+        // Until the kernel says that nobody is there, messages count as sent.
+        while sink.count().shed(Shed::ReaderGone) == 0 {
+            sink.records(&[tcp_record()]);
+        }
+        let before = sink.count();
+        sink.records(&[tcp_record(), tcp_record()]);
+        let (mut second, _) = listener.accept().unwrap();
+        let outcome = sink.finish();
+        assert_eq!(outcome.count.written(), before.written() + 2);
+        assert_eq!(outcome.count.shed(Shed::ReaderGone), 1);
+        let mut bytes = Vec::new();
+        second.read_to_end(&mut bytes).unwrap();
+        let sent = u32::try_from(before.offered()).unwrap();
+        assert_eq!(sets(&bytes), [(2, sent), (256, sent)]);
+    }
+
+    #[test]
+    fn without_a_collector_records_are_shed_and_it_is_looked_for_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let mut sink = Ipfix::open(&format!("tcp:{address}"), 1).unwrap();
+        sink.records(&[tcp_record()]);
+        assert_eq!(sink.count().shed(Shed::NoReader), 1);
+        let listener = TcpListener::bind(address).unwrap();
+        while sink.count().written() == 0 {
+            sink.tick(Timestamp::new(1, 0));
+            sink.records(&[tcp_record()]);
+        }
+        drop(listener);
+    }
+
+    #[test]
+    fn udp_templates_come_again_after_twenty_messages() {
+        let collector = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let target = collector.local_addr().unwrap().to_string();
+        let mut sink = Ipfix::open(&target, 1).unwrap();
+        let mut found = Vec::new();
+        let mut message = [0; 2_000];
+        for _ in 0..21 {
+            sink.records(&[tcp_record()]);
+        }
+        for _ in 0..23 {
+            let length = collector.recv(&mut message).unwrap();
+            found.extend(sets(&message[..length]).into_iter().map(|(set, _)| set));
+        }
+        let templates: Vec<usize> = (0..23).filter(|at| found[*at] == 2).collect();
+        assert_eq!(templates, [0, 21]);
+    }
+}

@@ -2,7 +2,6 @@
 //! `nc … | zeek -r -`, Arkime and NetworkMiner read it. Plain TCP: for this host, or through a
 //! tunnel.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::ops::Range;
 use std::time::Duration;
@@ -166,7 +165,7 @@ impl PcapOverIp {
         let (mut taken, mut there) = (false, false);
         let mut at = 0;
         while let Some(reader) = self.readers.get_mut(at) {
-            match offer(reader, records, frames, self.haste) {
+            match reader.offer(records, frames, self.haste) {
                 Ok(took) => {
                     (taken, there) = (taken | took, true);
                     at += 1;
@@ -207,21 +206,6 @@ impl PcapOverIp {
             _ => self.gone.push(ended),
         }
     }
-}
-
-/// Offers records to one reader; of a finite input until it has room. Whether it took them.
-fn offer(reader: &mut Reader, records: &[u8], frames: u64, haste: Haste) -> io::Result<bool> {
-    while !reader.push(records, frames) {
-        let may_wait = haste == Haste::Finite && reader.waiting() > 0;
-        reader.flush(may_wait)?;
-        if !may_wait && !reader.push(records, frames) {
-            reader.shed(frames);
-            return Ok(false);
-        } else if !may_wait {
-            return Ok(true);
-        }
-    }
-    Ok(true)
 }
 
 impl End {

@@ -106,19 +106,14 @@ impl PcapStream {
             };
             return self.count.add_shed(reason, frames);
         };
-        while !reader.push(records, frames) {
-            // A record that is longer than the room would be waited for in vain.
-            let may_wait = self.haste == Haste::Finite && reader.waiting() > 0;
-            if reader.flush(true).is_err() {
+        match reader.offer(records, frames, self.haste) {
+            Ok(true) => self.count.add_written(frames),
+            Ok(false) => self.count.add_shed(Shed::ReaderBehind, frames),
+            Err(_) => {
                 self.lose_reader();
-                return self.count.add_shed(Shed::ReaderGone, frames);
-            }
-            if !may_wait {
-                reader.shed(frames);
-                return self.count.add_shed(Shed::ReaderBehind, frames);
+                self.count.add_shed(Shed::ReaderGone, frames);
             }
         }
-        self.count.add_written(frames);
     }
 
     fn flush(&mut self, patient: bool) {

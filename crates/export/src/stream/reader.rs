@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 use std::io;
 
-use super::ReaderCount;
 use super::connection::Connection;
+use super::{Haste, ReaderCount};
 use crate::decap::file_header;
 use crate::sink::{Shed, SinkCount};
 
@@ -49,8 +49,29 @@ impl Reader {
         }
     }
 
+    /// Queues whole records for the reader; of a finite input it is waited for until it has room.
+    /// Whether it took them: if not, they are counted.
+    ///
+    /// # Errors
+    /// The reader is gone.
+    pub(super) fn offer(&mut self, records: &[u8], frames: u64, haste: Haste) -> io::Result<bool> {
+        while !self.push(records, frames) {
+            // A record that is longer than the room would be waited for in vain.
+            let may_wait = haste == Haste::Finite && self.waiting() > 0;
+            self.flush(may_wait)?;
+            if !may_wait {
+                let taken = self.push(records, frames);
+                if !taken {
+                    self.count.add_shed(Shed::ReaderBehind, frames);
+                }
+                return Ok(taken);
+            }
+        }
+        Ok(true)
+    }
+
     /// Queues whole records; `false` if there is no room for all of them.
-    pub(super) fn push(&mut self, records: &[u8], frames: u64) -> bool {
+    fn push(&mut self, records: &[u8], frames: u64) -> bool {
         if self.waiting() + records.len() > self.room {
             return false;
         }
@@ -63,11 +84,6 @@ impl Reader {
             frames,
         });
         true
-    }
-
-    /// Counts frames that found no room.
-    pub(super) fn shed(&mut self, frames: u64) {
-        self.count.add_shed(Shed::ReaderBehind, frames);
     }
 
     /// Bytes that wait.
