@@ -130,6 +130,7 @@ impl Embedded {
         let session = Session {
             id: format!("tms-{}", interface.trim_start_matches("eni-")),
             interface: interface.clone(),
+            account: String::new(),
             settings: subject.saved.settings.clone(),
             tags: subject.saved.tags.clone(),
         };

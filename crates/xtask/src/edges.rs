@@ -18,6 +18,7 @@ const EDGES: &[(&str, &str)] = &[
     ("plot", ""),
     ("policy", "units report"),
     ("control", "units"),
+    ("enrolment", "units policy control"),
     ("steward", "units report policy control"),
     ("config", "units"),
     ("sim", "units"),

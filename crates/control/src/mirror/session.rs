@@ -38,12 +38,14 @@ impl Settings {
 }
 
 /// A session that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
     /// `TrafficMirrorSessionId`.
     pub id: String,
     /// `NetworkInterfaceId`: whose packets are copied.
     pub interface: String,
+    /// `OwnerId`, the account; empty where nobody told.
+    pub account: String,
     /// What can be changed.
     pub settings: Settings,
     /// Its tags.

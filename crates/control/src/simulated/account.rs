@@ -141,6 +141,7 @@ impl Account {
         let mut session = Session {
             id: format!("tms-{:016x}", self.ids.next_u64()),
             interface: create.interface.clone(),
+            account: String::new(),
             settings: create.settings.clone(),
             tags: create.tags.clone(),
         };
