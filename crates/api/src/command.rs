@@ -11,6 +11,60 @@ pub enum Command {
     BindTable(Vec<Bind>),
     /// Something about mirrors, where somebody looks after them.
     Mirrors(MirrorOrder),
+    /// An intrusion detector named a source.
+    Alert(Alert),
+}
+
+/// What came of a command, beyond that it was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// What the operator should know, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<String>,
+}
+
+/// What an intrusion detector says of a mirror source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alert {
+    /// Outer source address.
+    pub address: IpAddr,
+    /// Network identifier.
+    pub vni: u32,
+    /// How long it keeps the source full.
+    #[serde(default)]
+    pub severity: Severity,
+    /// Why, for people: the name of a rule.
+    #[serde(default)]
+    pub reason: String,
+    /// Who troubled it, or was troubled by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
+}
+
+/// How bad an alert is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Keeps its source full for `limits.alert_pin`.
+    #[default]
+    Normal,
+    /// Keeps its source full for `limits.severe_pin`.
+    Severe,
+}
+
+/// Who decides on mirrors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MirrorMode {
+    /// Nobody: everything comes back, and stays.
+    Manual,
+    /// The policy, in a shadow: nothing is done.
+    Shadow,
+    /// The policy.
+    Dynamic,
+    /// Whoever the files say.
+    Configured,
 }
 
 /// What an operator can say about mirrors.
@@ -40,6 +94,8 @@ pub enum MirrorOrder {
     Release,
     /// Bring everything back now, and lower nothing until released.
     ResumeAll,
+    /// Another mode from now on, whatever the files say.
+    Mode(MirrorMode),
 }
 
 /// One known mirror source, or a network of them.

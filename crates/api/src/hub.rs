@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::command::Command;
+use crate::command::{Command, Done};
 use crate::metrics::Format;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use vxscope_report::{Report, SourceStatus, Status};
+use vxscope_report::{MirrorStatus, Report, SourceStatus, Status};
 
 /// Reports kept for followers that are behind. One that is further behind misses the oldest; its
 /// next line says how many in `skipped`.
@@ -39,7 +39,13 @@ pub trait Sensor: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why it is not done, for people.
-    fn handle(&self, command: Command) -> Result<(), String>;
+    fn handle(&self, command: Command) -> Result<Done, String>;
+
+    /// How the mirrors stand. May take a while, as [`Self::handle`] may.
+    ///
+    /// # Errors
+    /// Why nobody knows, for people.
+    fn mirrors(&self) -> Result<MirrorStatus, String>;
 }
 
 /// Whether a sensor's workers work.
@@ -136,9 +142,23 @@ impl Shared {
     }
 
     /// Lets the sensor do what is commanded, on a thread that may wait.
-    pub(crate) async fn command(self: &Arc<Self>, command: Command) -> Result<(), String> {
+    pub(crate) async fn command(self: &Arc<Self>, command: Command) -> Result<Bytes, String> {
+        self.ask(|sensor| sensor.handle(command).map(|done| json(&done)))
+            .await
+    }
+
+    /// Asks the sensor how its mirrors stand.
+    pub(crate) async fn mirrors(self: &Arc<Self>) -> Result<Bytes, String> {
+        self.ask(|sensor| sensor.mirrors().map(|status| json(&status)))
+            .await
+    }
+
+    async fn ask(
+        self: &Arc<Self>,
+        ask: impl FnOnce(&dyn Sensor) -> Result<Bytes, String> + Send + 'static,
+    ) -> Result<Bytes, String> {
         let shared = self.clone();
-        let done = spawn_blocking(move || shared.sensor.handle(command));
+        let done = spawn_blocking(move || ask(&*shared.sensor));
         match timeout(COMMAND_MAX, done).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => Err("the sensor did not take it in time".to_owned()),

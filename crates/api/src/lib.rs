@@ -8,8 +8,8 @@
 //!
 //! ```
 //! use std::{sync::Arc, thread, time::Duration};
-//! use vxscope_api::{Client, Command, Sensor, Server, Settings, Snapshot};
-//! use vxscope_report::Status;
+//! use vxscope_api::{Client, Command, Done, Sensor, Server, Settings, Snapshot};
+//! use vxscope_report::{MirrorStatus, Status};
 //!
 //! struct Resting;
 //! impl Sensor for Resting {
@@ -17,7 +17,11 @@
 //!         Duration::ZERO
 //!     }
 //!
-//!     fn handle(&self, _command: Command) -> Result<(), String> {
+//!     fn mirrors(&self) -> Result<MirrorStatus, String> {
+//!         Err("nobody looks after them".to_owned())
+//!     }
+//!
+//!     fn handle(&self, _command: Command) -> Result<Done, String> {
 //!         Err("not now".to_owned())
 //!     }
 //! }
@@ -48,7 +52,7 @@ mod server;
 mod socket;
 
 pub use client::{Client, ClientError, Followed, Reports};
-pub use command::{Bind, Command, MirrorOrder};
+pub use command::{Alert, Bind, Command, Done, MirrorMode, MirrorOrder, Severity};
 pub use control::{CLIENTS_MAX, LARGE_REQUEST_BYTES, REQUEST_BYTES_MAX};
 pub use error::ApiError;
 pub use http::HTTP_CLIENTS_MAX;

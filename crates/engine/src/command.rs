@@ -1,16 +1,18 @@
 //! What a running sensor can be told: a closed set of commands, read by every worker between
 //! batches.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 use vxscope_config::UnknownSources;
 use vxscope_flow::Admission;
-use vxscope_units::{BindTable, MirrorSource};
+use vxscope_units::BindTable;
 
+use crate::alert::{Alert, Unheard};
+use crate::clock::LiveClock;
 use crate::follower::Desk;
+use crate::stewarding::Orders;
 
 /// Commands that wait for one worker. A worker reads them every 20 ms at the latest; who is
 /// faster than that waits for it.
@@ -30,6 +32,17 @@ pub struct Commands {
     state: Arc<Mutex<State>>,
     unknown: UnknownSources,
     desk: Arc<Desk>,
+    orders: Option<Orders>,
+    clock: LiveClock,
+}
+
+/// Who a command may concern beside the workers.
+#[derive(Clone, Debug)]
+pub(crate) struct Others {
+    pub(crate) desk: Arc<Desk>,
+    /// Whoever looks after the mirrors.
+    pub(crate) orders: Option<Orders>,
+    pub(crate) clock: LiveClock,
 }
 
 #[derive(Debug)]
@@ -49,8 +62,13 @@ impl Commands {
         workers: usize,
         table: Arc<BindTable>,
         unknown: UnknownSources,
-        desk: Arc<Desk>,
+        others: Others,
     ) -> (Self, Vec<Receiver<Command>>) {
+        let Others {
+            desk,
+            orders,
+            clock,
+        } = others;
         desk.introduce(&table);
         let (workers, readers) = (0..workers).map(|_| bounded(COMMANDS_MAX)).unzip();
         let state = State { table, workers };
@@ -58,6 +76,8 @@ impl Commands {
             state: Arc::new(Mutex::new(state)),
             unknown,
             desk,
+            orders,
+            clock,
         };
         (commands, readers)
     }
@@ -88,11 +108,34 @@ impl Commands {
         Ok(())
     }
 
-    /// An intrusion detector named a source, and perhaps who troubled it: an event that the next
-    /// report tells. Whether there was memory for it.
-    #[must_use]
-    pub fn alert(&self, source: MirrorSource, peer: Option<IpAddr>) -> bool {
-        self.desk.book().alert(source, peer)
+    /// An intrusion detector named a source: an event that the next report tells, and that
+    /// whoever looks after the mirrors hears at once. Every detector's alerts come this way.
+    /// Never waits; any thread may call it.
+    ///
+    /// # Errors
+    /// [`Unheard`]; all outcomes are counted as `vxscope_alerts_total{outcome}`.
+    pub fn alert(&self, alert: Alert) -> Result<(), Unheard> {
+        let result = self.hear(alert);
+        self.desk.alerts.count(result);
+        result
+    }
+
+    fn hear(&self, alert: Alert) -> Result<(), Unheard> {
+        self.desk.alerts.allow(self.clock.elapsed())?;
+        let known = self.bind_table().find(alert.source).is_some();
+        if !known && !self.desk.has_seen(alert.source) {
+            return Err(Unheard::UnknownSource);
+        }
+        let noted = self.desk.book().alert(alert.source, alert.peer);
+        let told = self
+            .orders
+            .as_ref()
+            .map(|orders| orders.alert(alert.tidy()));
+        if noted || told == Some(true) {
+            Ok(())
+        } else {
+            Err(Unheard::NoMemory)
+        }
     }
 
     /// What is known of mirror sources.

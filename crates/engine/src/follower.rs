@@ -1,5 +1,6 @@
 //! Follows a worker's flows for the signals of its sources: labels them, and tells facts.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vxscope_account::Ledger;
@@ -8,6 +9,7 @@ use vxscope_report::Category;
 use vxscope_signals::{Book, Fact, FactKind, Role, RoleId, Roles, Told, dns, judge};
 use vxscope_units::{BindTable, MirrorSource, SourceId};
 
+use crate::alert::Alerts;
 use crate::outlet::Outlet;
 
 /// What the sensor knows of its sources' traffic: the workers tell the writer, the writer notes,
@@ -18,13 +20,23 @@ pub(crate) struct Desk {
     pub(crate) roles: Roles,
     /// Keys the hashes of domains.
     pub(crate) seed: u64,
+    /// How many alerts came.
+    pub(crate) alerts: Alerts,
     book: Mutex<Book>,
+    /// Sources with a row in the ledger, as of the last tick: no more than it has rows.
+    seen: Mutex<BTreeSet<MirrorSource>>,
 }
 
 impl Desk {
     pub(crate) fn new(roles: Roles, seed: u64, book: Book) -> Arc<Self> {
         let book = Mutex::new(book);
-        Arc::new(Self { roles, seed, book })
+        Arc::new(Self {
+            roles,
+            seed,
+            alerts: Alerts::default(),
+            book,
+            seen: Mutex::default(),
+        })
     }
 
     /// Names the sources whose addresses are known, so that conversations with them are told also
@@ -37,6 +49,18 @@ impl Desk {
                 book.introduce(prefix.address());
             }
         }
+    }
+
+    /// A source has a row in the ledger.
+    pub(crate) fn see(&self, source: MirrorSource) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(source);
+    }
+
+    /// Whether a source has a row in the ledger.
+    pub(crate) fn has_seen(&self, source: MirrorSource) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.contains(&source)
     }
 
     /// The book, for as long as nothing is written meanwhile.

@@ -5,6 +5,7 @@
 //! that the outputs are the same for any number of workers.
 
 mod accounting;
+mod alert;
 mod clock;
 mod command;
 mod error;
@@ -27,6 +28,7 @@ mod summary;
 mod worker;
 mod writer;
 
+pub use alert::{ALERTS_PER_SECOND, Alert, REASON_BYTES_MAX, Unheard};
 pub use command::{Commands, Stopped};
 pub use error::EngineError;
 pub use live::{Live, Observer, Started, Status, run};

@@ -25,7 +25,7 @@ use vxscope_wire::steer::Steering;
 
 use crate::accounting::{self, About, Account, Pulse, Stage};
 use crate::clock::LiveClock;
-use crate::command::Commands;
+use crate::command::{Commands, Others};
 use crate::error::EngineError;
 use crate::neighbour::Neighbours;
 use crate::outlet::{Pace, Wanted, Wishes};
@@ -173,7 +173,11 @@ pub fn run(
         workers.len(),
         admission.table,
         live.config.sources.unknown,
-        desk.clone(),
+        Others {
+            desk: desk.clone(),
+            orders: live.steward.as_ref().map(|it| it.orders.clone()),
+            clock,
+        },
     );
     // Nobody was there before to set it.
     let _ = front.commands.set(commands.clone());

@@ -6,18 +6,24 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use vxscope_api::{self as api, Bind, Hub, MirrorOrder, Sensor, Server, Settings, Snapshot};
+use vxscope_api::{
+    self as api, Bind, Done, Hub, MirrorMode, MirrorOrder, Sensor, Server, Settings, Severity,
+    Snapshot,
+};
 use vxscope_config::binding;
+use vxscope_policy::rules::Mode;
+use vxscope_report::MirrorStatus;
 use vxscope_steward::Command;
 use vxscope_units::{BindTable, Binding, ConflictKind, MirrorSource, Vni};
 
 use crate::accounting::Pulse;
+use crate::alert::Alert;
 use crate::command::Commands;
 use crate::error::EngineError;
 use crate::follower::Desk;
 use crate::live::Live;
 use crate::start;
-use crate::stewarding::{Order, Orders};
+use crate::stewarding::{Order, Orders, Reply};
 
 /// The sensor, as clients may ask and command it.
 #[derive(Debug)]
@@ -36,32 +42,66 @@ impl Sensor for Front {
         self.pulse.age()
     }
 
-    fn handle(&self, command: api::Command) -> Result<(), String> {
+    fn handle(&self, command: api::Command) -> Result<Done, String> {
         match command {
             api::Command::BindTable(binds) => {
-                let commands = self
-                    .commands
-                    .get()
-                    .ok_or("the sensor has not started yet")?;
+                let commands = self.commands()?;
                 let table = bind_table(&binds, &self.desk)?;
                 let replaced = commands.replace_bind_table(table);
-                replaced.map_err(|error| error.to_string())
+                replaced.map_err(|error| error.to_string())?;
+                Ok(Done::default())
             }
             api::Command::Mirrors(order) => self.order(&order),
+            api::Command::Alert(alert) => {
+                let heard = self.commands()?.alert(Alert {
+                    source: mirror(alert.address, alert.vni)?,
+                    peer: alert.peer,
+                    severe: alert.severity == Severity::Severe,
+                    reason: alert.reason,
+                });
+                heard.map_err(|error| error.to_string())?;
+                Ok(Done::default())
+            }
+        }
+    }
+
+    fn mirrors(&self) -> Result<MirrorStatus, String> {
+        match self.orders()?.ask(Order::Status)? {
+            Reply::Status(status) => Ok(*status),
+            Reply::Done | Reply::Says(_) => Err("no status came".to_owned()),
         }
     }
 }
 
+fn mirror(address: IpAddr, vni: u32) -> Result<MirrorSource, String> {
+    let vni = Vni::try_new(vni).ok_or_else(|| format!("vni {vni}: has 24 bits at most"))?;
+    Ok(MirrorSource { address, vni })
+}
+
 impl Front {
-    /// Leaves an order with whoever looks after the mirrors.
-    fn order(&self, order: &MirrorOrder) -> Result<(), String> {
+    fn commands(&self) -> Result<&Commands, String> {
+        let commands = self.commands.get();
+        commands.ok_or_else(|| "the sensor has not started yet".to_owned())
+    }
+
+    fn orders(&self) -> Result<&Orders, String> {
         let orders = self.orders.as_ref();
-        let orders = orders.ok_or("nobody looks after the mirrors; see policy.mode")?;
-        let mirror = |address: IpAddr, vni: u32| {
-            let vni = Vni::try_new(vni).ok_or_else(|| format!("vni {vni}: has 24 bits at most"))?;
-            Ok::<_, String>(MirrorSource { address, vni })
-        };
+        orders.ok_or_else(|| "nobody looks after the mirrors; see policy.mode".to_owned())
+    }
+
+    /// Has an order obeyed by whoever looks after the mirrors.
+    fn order(&self, order: &MirrorOrder) -> Result<Done, String> {
+        let orders = self.orders()?;
         let command = match *order {
+            MirrorOrder::Mode(mode) => {
+                let mode = match mode {
+                    MirrorMode::Manual => Some(Mode::Manual),
+                    MirrorMode::Shadow => Some(Mode::Shadow),
+                    MirrorMode::Dynamic => Some(Mode::Dynamic),
+                    MirrorMode::Configured => None,
+                };
+                return orders.ask(Order::Mode(mode)).map(done);
+            }
             MirrorOrder::Pin {
                 address,
                 vni,
@@ -72,11 +112,14 @@ impl Front {
             MirrorOrder::Release => Command::Release,
             MirrorOrder::ResumeAll => Command::ResumeAll,
         };
-        if orders.give(Order::Command(command)) {
-            Ok(())
-        } else {
-            Err("too many orders wait already".to_owned())
-        }
+        orders.ask(Order::Command(command)).map(done)
+    }
+}
+
+fn done(reply: Reply) -> Done {
+    match reply {
+        Reply::Says(says) => Done { says: Some(says) },
+        Reply::Done | Reply::Status(_) => Done::default(),
     }
 }
 

@@ -4,9 +4,11 @@
 //! All counters are cumulative since the epoch began, so that a lost report costs time and no
 //! truth; a report that does not come means *unknown*, never zero.
 
+mod mirrors;
 mod signals;
 mod status;
 
+pub use mirrors::{MirrorState, MirrorStatus};
 pub use signals::{
     Category, Direction, EDGES_MAX, Edge, EventKind, Protocol, SIGHTINGS_MAX, Sighting, Signals,
 };

@@ -159,7 +159,7 @@ pub struct FlowStatus {
 }
 
 /// What limits the telling of relevant events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignalStatus {
     /// Facts that did not get to where events are made of them.
     pub facts_shed: u64,
@@ -169,6 +169,9 @@ pub struct SignalStatus {
     pub saturated_sources: u64,
     /// Memory for what was seen before, in bytes.
     pub memory_bytes: u64,
+    /// What became of the alerts of intrusion detectors.
+    #[serde(default)]
+    pub alerts: Reasons,
 }
 
 /// An output's ledger: offered = written + Σ shed.

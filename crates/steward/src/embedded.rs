@@ -17,7 +17,7 @@ use vxscope_units::{Grade, MirrorSource, Timestamp, Vni};
 use crate::notice::Notice;
 use crate::roll::Enrolled;
 use crate::setup::{StewardSetup, guard_rules};
-use crate::steward::{Command, Steward};
+use crate::steward::{Command, Detection, Steward};
 
 /// What the filters of the grades are called in the simulated account.
 const FULL: &str = "tmf-full";
@@ -188,6 +188,11 @@ impl Embedded {
     /// A detector named a source.
     pub fn handle_alert(&mut self, mirror: MirrorSource, severe: bool, now: Timestamp) {
         self.steward.handle_alert(mirror, severe, now);
+    }
+
+    /// A detector named a source and said why.
+    pub fn handle_detection(&mut self, detection: &Detection, now: Timestamp) {
+        self.steward.handle_detection(detection, now);
     }
 
     /// Other rules, as a whole.

@@ -11,10 +11,11 @@ mod mind;
 mod notice;
 mod roll;
 mod setup;
+mod status;
 mod steward;
 
 pub use embedded::{Embedded, EmbeddedSetup};
 pub use notice::{Decided, Notice};
 pub use roll::Enrolled;
 pub use setup::{StewardSetup, bounds_of, guard_rules};
-pub use steward::{Command, Steward};
+pub use steward::{Command, Detection, Steward};

@@ -1,5 +1,6 @@
 //! What was decided and what became of it, with reasons: a sentence, and one JSON object each.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -24,6 +25,15 @@ pub enum Decided {
         force: Force,
         /// How long the first class has been hidden.
         blind: Duration,
+    },
+    /// A detector named the source, which is kept full.
+    Alerted {
+        /// Whether for the longer time.
+        severe: bool,
+        /// Who troubled it, or was troubled by it.
+        peer: Option<IpAddr>,
+        /// Why, in the detector's words; may be empty.
+        reason: Box<str>,
     },
     /// The session has another grade now, because of this.
     Effective(&'static str),
@@ -56,6 +66,7 @@ impl Notice {
             Decided::Imagined(_) => "imagined",
             Decided::Kept(_) => "kept",
             Decided::Forced { .. } => "forced",
+            Decided::Alerted { .. } => "alerted",
             Decided::Effective(_) => "effective",
         }
     }
@@ -67,6 +78,7 @@ impl Notice {
             Decided::Granted(one) | Decided::Imagined(one) | Decided::Kept(one) => one.reason,
             Decided::Refused(_, refusal) => refusal.name(),
             Decided::Forced { force, .. } => force.name(),
+            Decided::Alerted { .. } => "alert",
             Decided::Effective(reason) => reason,
         }
     }
@@ -92,6 +104,11 @@ impl Notice {
                 let blind = blind.as_secs_f64();
                 format!("{mirror} must go from {from} to {grade}: {why} (hidden for {blind:.1} s)")
             }
+            Decided::Alerted {
+                severe,
+                peer,
+                reason,
+            } => alert_sentence(*mirror, *severe, *peer, reason),
             Decided::Effective(_) => format!("{mirror} went from {from} to {grade}"),
         }
     }
@@ -102,7 +119,7 @@ impl Notice {
         let decision = match &self.decided {
             Decided::Granted(one) | Decided::Imagined(one) | Decided::Kept(one) => Some(one),
             Decided::Refused(one, _) => Some(one),
-            Decided::Forced { .. } | Decided::Effective(_) => None,
+            Decided::Forced { .. } | Decided::Effective(_) | Decided::Alerted { .. } => None,
         };
         let mut line = match decision {
             Some(decision) => json!(decision),
@@ -118,6 +135,15 @@ impl Notice {
             if let Decided::Forced { blind, .. } = &self.decided {
                 fields.insert("blind_seconds".to_owned(), json!(blind.as_secs_f64()));
             }
+            if let Decided::Alerted {
+                severe,
+                peer,
+                reason,
+            } = &self.decided
+            {
+                let alert = json!({"severe": severe, "peer": peer, "reason": reason});
+                fields.insert("alert".to_owned(), alert);
+            }
         }
         line
     }
@@ -130,12 +156,33 @@ impl Notice {
             "at": self.at.as_nanos() / 1_000,
             "outer_ip": self.mirror.address,
             "vni": self.mirror.vni.get(),
-            "action": if lowers { "lower" } else { "raise" },
+            "action": match self.decided {
+                Decided::Alerted { .. } => "keep",
+                _ if lowers => "lower",
+                _ => "raise",
+            },
             "from": self.from.name(),
             "to": self.grade.name(),
             "reason": self.reason(),
         })
     }
+}
+
+fn alert_sentence(
+    mirror: MirrorSource,
+    severe: bool,
+    peer: Option<IpAddr>,
+    reason: &str,
+) -> String {
+    let severity = if severe { "a severe alert" } else { "an alert" };
+    let peer = peer.map(|peer| format!(", with {peer}"));
+    let reason = if reason.is_empty() {
+        "no reason given"
+    } else {
+        reason
+    };
+    let peer = peer.unwrap_or_default();
+    format!("{mirror} stays full: {severity} names it{peer}: {reason}")
 }
 
 fn of_force(force: Force) -> &'static str {

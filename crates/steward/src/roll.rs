@@ -79,6 +79,11 @@ impl Roll {
         self.by_mirror.get(&mirror).copied()
     }
 
+    /// By address and VNI.
+    pub(crate) fn by_mirror(&self) -> impl Iterator<Item = (SourceKey, MirrorSource)> {
+        self.by_mirror.iter().map(|(mirror, key)| (*key, *mirror))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SourceKey, &Enrolled)> {
         self.sources.iter().map(|(key, enrolled)| (*key, enrolled))
     }

@@ -1,6 +1,7 @@
 //! Policy, gate and keeper in one loop.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use vxscope_control::Row;
@@ -43,6 +44,19 @@ pub enum Command {
     ResumeAll,
 }
 
+/// What a detector says of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detection {
+    /// Whom it concerns.
+    pub mirror: MirrorSource,
+    /// Who troubled it, or was troubled by it.
+    pub peer: Option<IpAddr>,
+    /// Whether it keeps the source full for the longer time.
+    pub severe: bool,
+    /// Why, for people.
+    pub reason: String,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Steward {
@@ -59,10 +73,15 @@ pub struct Steward {
     notices_forgotten: u64,
     decided_at: Timestamp,
     held: bool,
+    /// When the last alert about a source was told, and whether it was severe.
+    alerted: BTreeMap<SourceKey, (Timestamp, bool)>,
 }
 
 /// Notices that wait for whoever writes them; the oldest are forgotten and counted.
 const NOTICES_MAX: usize = 65_536;
+/// Nanoseconds between two notices of alerts about one source: who raises a storm of alerts fills
+/// no disk. All of them pin.
+const TELL_ALERT_EVERY: u64 = 10_000_000_000;
 /// How often the policy is asked.
 const DECIDE_EVERY_NANOS: u64 = 1_000_000_000;
 
@@ -153,6 +172,7 @@ impl Steward {
             notices_forgotten: 0,
             decided_at: Timestamp::ZERO,
             held: false,
+            alerted: BTreeMap::new(),
         }
     }
 
@@ -197,6 +217,7 @@ impl Steward {
         self.intake.unbind(mirror);
         self.fresh.remove(&key);
         self.why.remove(&key);
+        self.alerted.remove(&key);
         self.mind.retire(key, now);
         self.keeper.forget(row(key), now);
         self.ledger.retire(key, now);
@@ -240,6 +261,35 @@ impl Steward {
         };
         self.keeper.pin(row(source), Pin::Alert, lasts, now);
         self.mind.handle_event(Event::Alert { source, severe }, now);
+    }
+
+    /// A detector named a source and said why: a notice tells it, once in [`TELL_ALERT_EVERY`]
+    /// and whenever it became worse.
+    pub fn handle_detection(&mut self, detection: &Detection, now: Timestamp) {
+        let Detection {
+            mirror,
+            peer,
+            severe,
+            ref reason,
+        } = *detection;
+        let Some(key) = self.roll.key(mirror) else {
+            return;
+        };
+        self.handle_alert(mirror, severe, now);
+        if let Some((at, was_severe)) = self.alerted.get(&key)
+            && now.nanos_since(*at) < TELL_ALERT_EVERY
+            && (*was_severe || !severe)
+        {
+            return;
+        }
+        self.alerted.insert(key, (now, severe));
+        let grade = self.grade(mirror);
+        let decided = Decided::Alerted {
+            severe,
+            peer,
+            reason: reason.as_str().into(),
+        };
+        self.tell(key, grade, grade, decided, now);
     }
 
     /// The operator spoke. False if the source is not looked after.
@@ -424,6 +474,16 @@ impl Steward {
         let key = self.roll.key(mirror);
         let grade = key.and_then(|key| self.keeper.effective(row(key)));
         grade.unwrap_or_default()
+    }
+
+    /// Whether the operator allows no pause.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Who is looked after, by address and VNI.
+    pub(crate) fn enrolled(&self) -> impl Iterator<Item = (SourceKey, MirrorSource)> {
+        self.roll.by_mirror()
     }
 
     fn decide(&mut self, now: Timestamp) {

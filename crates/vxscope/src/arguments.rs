@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::mirrors::MirrorsArguments;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use vxscope_config::Way;
 use vxscope_engine::Extract;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Status(AskArguments),
     /// Ask a running sensor for its mirror sources.
     Sources(AskArguments),
+    /// See how a running sensor's mirrors stand, and pin, hold, release or bring them back.
+    Mirrors(MirrorsArguments),
     /// Plan what to mirror: strategies over an inventory, with coverage, cost, filters and advice.
     Plan(PlanArguments),
     /// Check a configuration file and print every problem, or explain every key.
@@ -205,10 +208,15 @@ pub(crate) struct SimulateArguments {
 #[derive(Debug, Args)]
 pub(crate) struct AskArguments {
     /// The sensor's control socket: control.sock in its --out folder, if not configured otherwise.
-    #[arg(long, value_name = "PATH", default_value = "vxscope-out/control.sock")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        default_value = "vxscope-out/control.sock"
+    )]
     pub(crate) socket: PathBuf,
     /// Print the sensor's own words, for programs.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) json: bool,
 }
 

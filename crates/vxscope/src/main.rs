@@ -9,6 +9,7 @@ mod demo;
 mod failure;
 mod generate;
 mod mirroring;
+mod mirrors;
 mod plan;
 mod progress;
 mod replay;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Status(arguments) => ask::status(&arguments),
         Command::Sources(arguments) => ask::sources(&arguments),
+        Command::Mirrors(arguments) => mirrors::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::CheckConfig(arguments) => configuration::check(&arguments),
     };

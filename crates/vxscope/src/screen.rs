@@ -57,7 +57,7 @@ impl Screen {
     pub(crate) fn tell(&mut self, notice: &Notice) {
         let says = match notice.decided {
             Decided::Granted(_) | Decided::Refused(..) | Decided::Forced { .. } => true,
-            Decided::Imagined(_) => true,
+            Decided::Imagined(_) | Decided::Alerted { .. } => true,
             Decided::Effective(reason) => reason != "enrolled",
             Decided::Kept(_) => false,
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -65,10 +66,8 @@ impl Connection {
             match Request::parse(&line) {
                 Ok(Request::Get(subject)) => self.get(subject, shared).await?,
                 Ok(Request::FollowReports) => return self.follow(shared).await,
-                Ok(Request::Set(command)) => match shared.command(command).await {
-                    Ok(()) => self.send(&[b"{\"ok\":{}}\n"]).await?,
-                    Err(message) => self.send(&[&request::error(&message)]).await?,
-                },
+                Ok(Request::Mirrors) => self.tell(shared.mirrors().await).await?,
+                Ok(Request::Set(command)) => self.tell(shared.command(command).await).await?,
                 Err(message) => self.send(&[&request::error(&message)]).await?,
             }
         }
@@ -82,6 +81,14 @@ impl Connection {
             Subject::Health => shared.health().json(),
         };
         self.send(&[b"{\"ok\":", &answer, b"}\n"]).await
+    }
+
+    /// What the sensor itself answered.
+    async fn tell(&mut self, answer: Result<Bytes, String>) -> Result<(), End> {
+        match answer {
+            Ok(answer) => self.send(&[b"{\"ok\":", &answer, b"}\n"]).await,
+            Err(message) => self.send(&[&request::error(&message)]).await,
+        }
     }
 
     /// One line for each report from the next on, until the client hangs up, which shows when it

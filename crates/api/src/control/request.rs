@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::command::{Bind, Command, MirrorOrder};
+use crate::command::{Alert, Bind, Command, MirrorOrder};
 
 /// Longest request, its newline included. A longer one is answered with an error, and the client
 /// disconnected: where the next begins is not known.
@@ -17,15 +17,16 @@ pub const LARGE_REQUEST_BYTES: usize = 64 << 10;
 pub(super) enum Request {
     /// `{"get":…}`: one answer.
     Get(Subject),
+    /// `{"get":"mirrors"}`: one answer, which the sensor itself gives.
+    Mirrors,
     /// `{"follow":"reports"}`: one line for each report, until somebody hangs up.
     FollowReports,
-    /// `{"set":…}`: something is done, and then answered.
+    /// `{"set":…}`, `{"alert":…}`: something is done, and then answered.
     Set(Command),
 }
 
-/// What can be got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What can be got of the latest snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     /// How the sensor stands.
     Status,
@@ -33,6 +34,16 @@ pub(super) enum Subject {
     Sources,
     /// Whether its workers work.
     Health,
+}
+
+/// The word after `get`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wanted {
+    Status,
+    Sources,
+    Health,
+    Mirrors,
 }
 
 /// What can be followed.
@@ -53,17 +64,19 @@ enum Setting {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    get: Option<Subject>,
+    get: Option<Wanted>,
     follow: Option<Stream>,
     set: Option<Setting>,
     sources: Option<Vec<Bind>>,
     order: Option<MirrorOrder>,
+    alert: Option<Alert>,
 }
 
 const NO_REQUEST: &str = "not a request: write one of {\"get\":\"status\"}, \
     {\"get\":\"sources\"}, {\"get\":\"health\"}, {\"follow\":\"reports\"}, \
     {\"set\":\"bind_table\",\"sources\":[{\"address\":…}]}, \
-    {\"set\":\"mirrors\",\"order\":\"hold\"}";
+    {\"get\":\"mirrors\"}, {\"set\":\"mirrors\",\"order\":\"hold\"}, \
+    {\"alert\":{\"address\":…,\"vni\":…}}";
 
 impl Request {
     /// Reads one line.
@@ -83,9 +96,21 @@ impl Request {
             set,
             sources,
             order,
+            alert,
         } = written;
+        if let Some(alert) = alert {
+            let alone = get.is_none() && follow.is_none() && set.is_none();
+            let alone = alone && sources.is_none() && order.is_none();
+            let alone = alone.then_some(Self::Set(Command::Alert(alert)));
+            return alone.ok_or_else(|| NO_REQUEST.to_owned());
+        }
         match (get, follow, set, sources, order) {
-            (Some(subject), None, None, None, None) => Ok(Self::Get(subject)),
+            (Some(wanted), None, None, None, None) => Ok(match wanted {
+                Wanted::Status => Self::Get(Subject::Status),
+                Wanted::Sources => Self::Get(Subject::Sources),
+                Wanted::Health => Self::Get(Subject::Health),
+                Wanted::Mirrors => Self::Mirrors,
+            }),
             (None, Some(Stream::Reports), None, None, None) => Ok(Self::FollowReports),
             (None, None, Some(Setting::BindTable), Some(sources), None) => {
                 Ok(Self::Set(Command::BindTable(sources)))
@@ -107,6 +132,7 @@ pub(super) fn error(message: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::{MirrorMode, Severity};
 
     #[test]
     fn requests_are_understood() {
@@ -145,8 +171,44 @@ mod tests {
                 seconds: Some(60),
             }),
         );
+        check(
+            r#"{"set":"mirrors","order":{"mode":"configured"}}"#,
+            set(MirrorOrder::Mode(MirrorMode::Configured)),
+        );
+        check(r#"{"get":"mirrors"}"#, Ok(Request::Mirrors));
         check(r#"{"set":"mirrors"}"#, Err("write one of"));
         check(r#"{"set":"mirrors","order":"off"}"#, Err("unknown variant"));
+    }
+
+    #[test]
+    fn alerts_are_understood() {
+        let alert = Alert {
+            address: "10.0.0.7".parse().unwrap(),
+            vni: 3,
+            severity: Severity::Severe,
+            reason: "ET SCAN".to_owned(),
+            peer: Some("203.0.113.9".parse().unwrap()),
+        };
+        check(
+            r#"{"alert":{"address":"10.0.0.7","vni":3,"severity":"severe","reason":"ET SCAN","peer":"203.0.113.9"}}"#,
+            Ok(Request::Set(Command::Alert(alert.clone()))),
+        );
+        let short = Alert {
+            severity: Severity::Normal,
+            reason: String::new(),
+            peer: None,
+            ..alert
+        };
+        check(
+            r#"{"alert":{"address":"10.0.0.7","vni":3}}"#,
+            Ok(Request::Set(Command::Alert(short))),
+        );
+        let two = r#"{"get":"status","alert":{"address":"10.0.0.7","vni":3}}"#;
+        check(two, Err("write one of"));
+        check(
+            r#"{"alert":{"address":"10.0.0.7"}}"#,
+            Err("missing field `vni`"),
+        );
     }
 
     #[test]

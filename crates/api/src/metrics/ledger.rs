@@ -186,6 +186,10 @@ fn signals(text: &mut Text, status: &Status) {
         "Memory for what sources showed before.",
         signals.memory_bytes,
     );
+    text.family("alerts", "Alerts of intrusion detectors.", true);
+    for (outcome, count) in &signals.alerts {
+        text.sample(&[("outcome", outcome)], count);
+    }
 }
 
 fn sinks(text: &mut Text, status: &Status) {

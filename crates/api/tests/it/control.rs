@@ -24,6 +24,17 @@ fn every_request_of_a_connection_is_answered_in_order() {
 }
 
 #[test]
+fn what_the_sensor_says_of_a_command_is_told() {
+    let served = Served::new(LONG);
+    let asked = "{\"alert\":{\"address\":\"10.0.0.7\",\"vni\":3,\"reason\":\"ET SCAN\"}}\n\
+        {\"get\":\"mirrors\"}\n";
+    let answers = exchange(&served, asked.as_bytes());
+    assert_eq!(answers[0], json!({"ok": {"says": "ET SCAN"}}));
+    let refused = json!({"error": {"message": "nobody looks after them"}});
+    assert_eq!(answers[1], refused);
+}
+
+#[test]
 fn a_sensor_is_healthy_while_its_workers_were_seen_lately() {
     let served = Served::new(LONG);
     for (milliseconds, healthy) in [(0, true), (4_999, true), (5_000, false)] {

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use vxscope_api::{Client, Command, Hub, Sensor, Server, Settings, Snapshot};
-use vxscope_report::{Report, Status};
+use vxscope_api::{Client, Command, Done, Hub, Sensor, Server, Settings, Snapshot};
+use vxscope_report::{MirrorStatus, Report, Status};
 
 /// A sensor whose workers were seen so many milliseconds ago, and that knows so many sources.
 #[derive(Default)]
@@ -22,14 +22,21 @@ impl Sensor for Resting {
         Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
 
-    fn handle(&self, command: Command) -> Result<(), String> {
+    fn mirrors(&self) -> Result<MirrorStatus, String> {
+        Err("nobody looks after them".to_owned())
+    }
+
+    fn handle(&self, command: Command) -> Result<Done, String> {
         match command {
             Command::BindTable(binds) if binds.is_empty() => Err("an empty table".to_owned()),
             Command::BindTable(binds) => {
                 self.1.store(binds.len() as u64, Ordering::Relaxed);
-                Ok(())
+                Ok(Done::default())
             }
             Command::Mirrors(_) => Err("nobody looks after the mirrors".to_owned()),
+            Command::Alert(alert) => Ok(Done {
+                says: Some(alert.reason),
+            }),
         }
     }
 }

@@ -218,7 +218,9 @@ impl Account {
                 let binding = self.table.find(*source);
                 let eni = binding.and_then(|binding| binding.eni.clone());
                 let shown = Arc::new(source_status(*source, eni, row, events));
-                self.sources.insert(*source, shown);
+                if self.sources.insert(*source, shown).is_none() {
+                    self.desk.see(*source);
+                }
             }
         }
     }
@@ -326,6 +328,7 @@ impl Account {
             facts_unheld: book.unheld(),
             saturated_sources: saturated.count() as u64,
             memory_bytes: book.memory_bytes(),
+            alerts: self.desk.alerts.counts(),
         }
     }
 

@@ -43,7 +43,7 @@ impl Minutes {
             Decided::Granted(_) | Decided::Imagined(_) => Some(&mut self.granted),
             Decided::Refused(..) => Some(&mut self.refused),
             Decided::Forced { .. } => Some(&mut self.forced),
-            Decided::Kept(_) | Decided::Effective(_) => None,
+            Decided::Kept(_) | Decided::Effective(_) | Decided::Alerted { .. } => None,
         };
         if let Some(counts) = counts {
             *counts.entry(notice.reason()).or_default() += 1;

@@ -13,15 +13,17 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use vxscope_export::{GradeChange, MirrorSummary};
-use vxscope_policy::rules::Mode;
+use vxscope_policy::rules::{Mode, Rules};
 use vxscope_report::Report;
-use vxscope_steward::{Command, Decided, Embedded, EmbeddedSetup, Notice};
+use vxscope_steward::{Command, Decided, Detection, Embedded, EmbeddedSetup, Notice};
 use vxscope_units::{Grade, Timestamp};
 
 use crate::clock::LiveClock;
+use orders::Given;
 
 pub(crate) use minutes::Minutes;
 pub use mirrors::Mirrors;
+pub(crate) use orders::Reply;
 pub use orders::{Order, Orders};
 
 /// How often decisions are made and answers read.
@@ -54,6 +56,10 @@ pub(crate) struct Exchange {
 #[derive(Debug)]
 pub(crate) struct Stage {
     embedded: Embedded,
+    /// What the files say.
+    configured: Rules,
+    /// The mode by the operator's word, which no file changes.
+    ordered: Option<Mode>,
     mirrors: Mirrors,
     orders: Orders,
     clock: LiveClock,
@@ -74,6 +80,8 @@ impl Stage {
             orders,
         } = stewardship;
         Self {
+            configured: setup.rules.clone(),
+            ordered: None,
             embedded: Embedded::new(setup, clock.at(clock.elapsed())),
             mirrors,
             orders,
@@ -93,9 +101,7 @@ impl Stage {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            for order in self.orders.take() {
-                self.obey(order, now);
-            }
+            self.listen(now);
             self.embedded.tick(now);
             let mut changed = false;
             while let Some((source, grade)) = self.embedded.poll_mirror() {
@@ -114,27 +120,79 @@ impl Stage {
         self.minutes.finish(&self.embedded, now)
     }
 
-    fn obey(&mut self, order: Order, now: Timestamp) {
-        let brings_back = match &order {
-            Order::Rules(rules) => rules.mode == Mode::Manual,
-            Order::Command(command) => *command == Command::ResumeAll,
-        };
-        let done = match order {
-            Order::Rules(rules) => {
-                self.embedded.handle_rules(*rules, now);
-                true
+    /// Takes what was said since the last time: alerts first, they bring sources back.
+    fn listen(&mut self, now: Timestamp) {
+        let (given, alerts) = self.orders.take();
+        for (mirror, alert) in alerts {
+            let detection = Detection {
+                mirror,
+                peer: alert.peer,
+                severe: alert.severe,
+                reason: alert.reason,
+            };
+            self.embedded.handle_detection(&detection, now);
+        }
+        for Given { order, asker } in given {
+            let answer = self.obey(order, now);
+            match (&answer, asker) {
+                (_, Some(asker)) => {
+                    // Who waits no longer asks again.
+                    let _ = asker.try_send(answer);
+                }
+                (Ok(Reply::Says(says)) | Err(says), None) => {
+                    self.orders.answer(format!("mirrors: {says}"));
+                }
+                (Ok(Reply::Done | Reply::Status(_)), None) => {}
             }
-            Order::Command(command) => self.embedded.handle_command(command, now),
-        };
-        if !done {
-            let answer = "mirrors: no such source is looked after";
-            self.orders.answer(answer.to_owned());
         }
-        if brings_back {
-            let takes = self.embedded.steward().resume_takes().as_secs_f64();
-            let answer = format!("mirrors: everything comes back within {takes:.0} s");
-            self.orders.answer(answer);
+    }
+
+    fn obey(&mut self, order: Order, now: Timestamp) -> Result<Reply, String> {
+        match order {
+            Order::Rules(rules) => {
+                self.configured = *rules;
+                let ordered = self.ordered;
+                let reply = self.rule(now);
+                Ok(ordered.map_or(reply, |mode| {
+                    Reply::Says(format!("the mode stays {}, as ordered", mode.name()))
+                }))
+            }
+            Order::Mode(mode) => {
+                self.ordered = mode;
+                Ok(self.rule(now))
+            }
+            Order::Command(command) => {
+                if !self.embedded.handle_command(command, now) {
+                    return Err("no such source is looked after".to_owned());
+                }
+                Ok(match command {
+                    Command::ResumeAll => self.comes_back(),
+                    _ => Reply::Done,
+                })
+            }
+            Order::Status => {
+                let mut status = self.embedded.steward().status(now);
+                status.mode_ordered = self.ordered.is_some();
+                Ok(Reply::Status(Box::new(status)))
+            }
         }
+    }
+
+    /// From now on the configured rules hold, in the mode that was ordered.
+    fn rule(&mut self, now: Timestamp) -> Reply {
+        let mut rules = self.configured.clone();
+        rules.mode = self.ordered.unwrap_or(rules.mode);
+        let mode = rules.mode;
+        self.embedded.handle_rules(rules, now);
+        match mode {
+            Mode::Manual => self.comes_back(),
+            Mode::Shadow | Mode::Dynamic => Reply::Done,
+        }
+    }
+
+    fn comes_back(&self) -> Reply {
+        let takes = self.embedded.steward().resume_takes().as_secs_f64();
+        Reply::Says(format!("everything comes back within {takes:.0} s"))
     }
 
     fn pass_on(&mut self, notice: Notice) {

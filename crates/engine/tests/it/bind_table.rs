@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use vxscope_engine::Stopped;
+use vxscope_engine::{Alert, Stopped, Unheard};
 use vxscope_testkit::Frame;
 use vxscope_units::{BindTable, Binding, MirrorSource, Vni};
 use vxscope_wire::Reject;
@@ -51,8 +51,21 @@ fn an_alert_from_outside_is_an_event_of_its_source() {
     let (outcome, _) = live(config(1 << 20, 2), |sensor| {
         send(sensor, 1, 5);
         let commands = &sensor.started.commands;
-        assert!(commands.alert(mirror(1), None));
-        assert!(commands.alert(mirror(1), Some(mirror(2).address)));
+        let alert = |source, peer| Alert {
+            source,
+            peer,
+            severe: false,
+            reason: String::new(),
+        };
+        // It is known from the next tick on.
+        while commands.alert(alert(mirror(1), None)) == Err(Unheard::UnknownSource) {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let peer = Some(mirror(2).address);
+        assert_eq!(commands.alert(alert(mirror(1), peer)), Ok(()));
+        // One that nobody knows must not take memory from those who are known.
+        let unknown = commands.alert(alert(mirror(9), None));
+        assert_eq!(unknown, Err(Unheard::UnknownSource));
     });
     assert_eq!(outcome.unbalanced, Vec::<String>::new());
     assert_eq!(outcome.summary.signals.events.get("alert"), 2);

@@ -7,6 +7,7 @@ mod frozen;
 mod generate;
 mod interface;
 mod live;
+mod mirrors;
 mod neighbour;
 mod plan;
 mod records;
