@@ -3,7 +3,7 @@
 use crate::sensor::ColdBuild;
 use crate::step::{Outcome, run_all, step};
 use crate::workspace::{Workspace, run};
-use crate::{Result, edges, pcaps, readers, sensor, tidy, tools};
+use crate::{Result, edges, heavy, pcaps, readers, sensor, tidy, tools};
 
 /// What the steps share.
 struct Context<'a> {
@@ -15,6 +15,15 @@ impl Context<'_> {
     fn cargo(&self, arguments: &[&str]) -> Result<Outcome> {
         run(&mut self.workspace.cargo(arguments))?;
         Ok(Outcome::passed())
+    }
+
+    /// A command over all crates but the heavy ones.
+    fn light(&self, command: &[&str], rest: &[&str]) -> Result<Outcome> {
+        let mut arguments = command.to_vec();
+        arguments.push("--workspace");
+        arguments.extend_from_slice(&heavy::excluded());
+        arguments.extend(rest);
+        self.cargo(&arguments)
     }
 
     fn cold_build(&self) -> Result<&ColdBuild> {
@@ -37,8 +46,9 @@ pub(crate) fn run_everything(workspace: &Workspace) -> Result<()> {
         step("test", test),
         step("doc test", doc_test),
         step("benches", |context| {
-            context.cargo(&["check", "--workspace", "--benches"])
+            context.light(&["check", "--benches"], &[])
         }),
+        step("controller", controller),
         step("fuzz", fuzz),
         step("cold build", cold_build),
         step("first command", first_command),
@@ -75,23 +85,34 @@ fn plain(result: Result<()>) -> Result<Outcome> {
 }
 
 fn clippy(context: &mut Context<'_>) -> Result<Outcome> {
-    context.cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "--deny",
-        "warnings",
-    ])
+    context.light(&["clippy", "--all-targets"], &["--", "--deny", "warnings"])
 }
 
 fn test(context: &mut Context<'_>) -> Result<Outcome> {
-    let arguments: &[&str] = if tools::program("cargo-nextest").is_ok() {
-        &["nextest", "run", "--workspace", "--no-fail-fast"]
+    let packages = [vec!["--workspace"], heavy::excluded()].concat();
+    test_of(context, &packages)
+}
+
+/// The crates over the AWS SDK, all at once so that it is compiled once for all of them.
+fn controller(context: &mut Context<'_>) -> Result<Outcome> {
+    let packages = heavy::packages();
+    let mut clippy = vec!["clippy", "--all-targets"];
+    clippy.extend(&packages);
+    clippy.extend(["--", "--deny", "warnings"]);
+    context.cargo(&clippy)?;
+    // Its tests run the sensor, too.
+    context.cargo(&["build", "--package", "vxscope"])?;
+    test_of(context, &packages)
+}
+
+fn test_of(context: &mut Context<'_>, packages: &[&str]) -> Result<Outcome> {
+    let mut arguments = if tools::program("cargo-nextest").is_ok() {
+        vec!["nextest", "run", "--no-fail-fast"]
     } else {
-        &["test", "--workspace", "--tests", "--no-fail-fast"]
+        vec!["test", "--tests", "--no-fail-fast"]
     };
-    let mut command = context.workspace.cargo(arguments);
+    arguments.extend(packages);
+    let mut command = context.workspace.cargo(&arguments);
     if let Some(python) = readers::python(context.workspace) {
         command.env(readers::VARIABLE, python);
     }
@@ -100,7 +121,7 @@ fn test(context: &mut Context<'_>) -> Result<Outcome> {
 }
 
 fn doc_test(context: &mut Context<'_>) -> Result<Outcome> {
-    context.cargo(&["test", "--workspace", "--doc", "--no-fail-fast"])
+    context.light(&["test", "--doc", "--no-fail-fast"], &[])
 }
 
 /// The fuzz targets need unstable flags, hence a target folder of their own: sharing one would

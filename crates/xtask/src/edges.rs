@@ -2,7 +2,7 @@
 //! rot, and a new edge is a decision somebody writes down here.
 
 use crate::workspace::{Workspace, text_of};
-use crate::{Result, manifests};
+use crate::{Result, heavy, manifests};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +42,9 @@ const EDGES: &[(&str, &str)] = &[
         "units wire pcap report account export config api engine sim policy control steward trial",
     ),
     ("benches", "units memory linux pcap config sim engine"),
+    ("standin", ""),
+    ("ec2", "units control enrolment"),
+    ("controller", "units control enrolment ec2"),
     ("xtask", ""),
 ];
 
@@ -56,6 +59,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let mut complaints = differences(&graph, EDGES);
     complaints.extend(misplaced(EDGES));
     complaints.extend(manifests::complaints(workspace, &metadata)?);
+    complaints.extend(heavy::complaints(&metadata));
     if complaints.is_empty() {
         let edges: usize = graph.values().map(BTreeSet::len).sum();
         println!("{} crates, {edges} edges, as the table says", graph.len());

@@ -10,6 +10,7 @@ mod capture_file;
 mod captures;
 mod ci;
 mod edges;
+mod heavy;
 mod lab;
 mod links;
 mod manifests;

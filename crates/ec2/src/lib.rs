@@ -1,0 +1,1 @@
+//! Mirror sessions over the EC2 API.
