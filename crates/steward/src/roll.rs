@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vxscope_policy::SourceKey;
+use vxscope_policy::money::Path;
 use vxscope_policy::rules::SourceFacts;
 use vxscope_units::MirrorSource;
 
@@ -22,6 +23,10 @@ pub struct Enrolled {
     pub subnet: String,
     /// Its tags.
     pub tags: Vec<(String, String)>,
+    /// The Region whose prices it pays; empty where it is not known.
+    pub region: String,
+    /// Which way its copies take.
+    pub path: Path,
 }
 
 impl Enrolled {
@@ -36,6 +41,8 @@ impl Enrolled {
             role: String::new(),
             subnet: String::new(),
             tags: Vec::new(),
+            region: String::new(),
+            path: Path::SameAz,
         }
     }
 

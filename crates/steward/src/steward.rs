@@ -202,7 +202,8 @@ impl Steward {
             pinned: Duration::from_nanos(pinned_until.nanos_since(now)),
         };
         self.keeper.enrol(row(key), session, enrolment, now);
-        self.ledger.enroll(key, "", Path::SameAz, now);
+        self.ledger
+            .enroll(key, &enrolled.region, enrolled.path, now);
         self.intake.bind(enrolled.mirror, &enrolled.network, key);
         self.roll.add(key, enrolled);
         Some(key)
@@ -210,17 +211,48 @@ impl Steward {
 
     /// A source's interface is gone.
     pub fn retire(&mut self, mirror: MirrorSource, now: Timestamp) {
+        if let Some(key) = self.strike_off(mirror, now) {
+            self.keeper.forget(row(key), now);
+        }
+    }
+
+    /// A source is no longer to be mirrored: its session is removed. Nobody has to be asked, so
+    /// whoever decides it has waited long enough.
+    pub fn leave(&mut self, mirror: MirrorSource, now: Timestamp) {
+        if let Some(key) = self.strike_off(mirror, now) {
+            self.keeper.leave(row(key), now);
+        }
+    }
+
+    /// The session of a source is to be another one: other filter, other target. It stays what it
+    /// is until a call has changed it. False if nobody looks after the source.
+    pub fn change(
+        &mut self,
+        mirror: MirrorSource,
+        path: Path,
+        session: reconcile::Subject,
+        now: Timestamp,
+    ) -> bool {
         let Some(key) = self.roll.key(mirror) else {
-            return;
+            return false;
         };
+        self.keeper.change(row(key), session, now);
+        if let Some(account) = self.ledger.account_mut(key) {
+            account.reroute(now, path);
+        }
+        true
+    }
+
+    fn strike_off(&mut self, mirror: MirrorSource, now: Timestamp) -> Option<SourceKey> {
+        let key = self.roll.key(mirror)?;
         self.roll.remove(key);
         self.intake.unbind(mirror);
         self.fresh.remove(&key);
         self.why.remove(&key);
         self.alerted.remove(&key);
         self.mind.retire(key, now);
-        self.keeper.forget(row(key), now);
         self.ledger.retire(key, now);
+        Some(key)
     }
 
     /// Whether a source is looked after.

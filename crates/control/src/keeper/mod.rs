@@ -178,6 +178,23 @@ impl Keeper {
         }
     }
 
+    /// What a source's session is to be from now on: another filter, another target.
+    pub fn change(&mut self, row: Row, subject: Subject, now: Timestamp) {
+        if self.interfaces.contains_key(&row) {
+            self.reconciler.enrol(row, subject, now);
+        }
+    }
+
+    /// A source is no longer to be mirrored: its session is removed, then it is forgotten.
+    pub fn leave(&mut self, row: Row, now: Timestamp) {
+        self.guard.withdraw(row, now);
+        self.reconciler.remove(row);
+        self.effective.remove(&row);
+        if let Some(interface) = self.interfaces.remove(&row) {
+            self.note(Record::Gone { interface });
+        }
+    }
+
     /// Asks for a grade.
     pub fn wish(&mut self, row: Row, grade: Grade, now: Timestamp) -> Verdict {
         let from = self.guard.granted(row);
@@ -415,6 +432,8 @@ impl Keeper {
     /// The intent of an action; `None` if it is written already or there is nothing to write.
     fn record(&self, action: &Action, now: Timestamp) -> Option<Record> {
         let row = action.row?;
+        // Whoever leaves is not to be brought back by anybody who reads this.
+        self.interfaces.get(&row)?;
         let saved = self.reconciler.subject(row)?.saved.clone();
         let (generation, at) = (self.memory.generation + 1, micros(now));
         let grade = action.grade;

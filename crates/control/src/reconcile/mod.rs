@@ -193,10 +193,22 @@ impl Reconciler {
 
     /// Takes a source in, at full, or changes what its session is to be.
     pub fn enrol(&mut self, row: Row, subject: Subject, now: Timestamp) {
-        self.by_interface
-            .insert(subject.saved.interface.clone(), row);
+        let interface = subject.saved.interface.clone();
+        let before = self.by_interface.insert(interface, row);
+        // An interface that is to have no session any more, and then one again: what is known of
+        // it goes over to its new row, so that nobody removes what the other makes.
+        if let Some(mut place) = before
+            .filter(|before| *before != row)
+            .and_then(|before| self.places.remove(&before))
+        {
+            if place.in_flight.take().is_some() && place.basis != Basis::Unknown {
+                place.basis = Basis::Doubtful;
+            }
+            (place.want, place.urgent, place.since) = (Grade::Full, false, now);
+            self.places.insert(row, place);
+        }
         match self.places.get_mut(&row) {
-            Some(place) => place.subject = subject,
+            Some(place) => (place.subject, place.leaving) = (subject, false),
             None => {
                 self.places.insert(row, Place::new(subject, now));
             }
@@ -224,7 +236,10 @@ impl Reconciler {
     /// Forgets a source, whatever its session: its interface is gone.
     pub fn forget(&mut self, row: Row) {
         if let Some(place) = self.places.remove(&row) {
-            self.by_interface.remove(&place.subject.saved.interface);
+            let interface = place.subject.saved.interface;
+            if self.by_interface.get(&interface) == Some(&row) {
+                self.by_interface.remove(&interface);
+            }
         }
     }
 

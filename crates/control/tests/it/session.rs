@@ -1,6 +1,9 @@
 //! Sessions as others leave them.
 
+use std::time::Duration;
+
 use vxscope_control::Row;
+use vxscope_control::guard::Enrolment;
 use vxscope_control::keeper::Mode;
 use vxscope_control::mirror::Session;
 use vxscope_control::simulated::Faults;
@@ -94,10 +97,10 @@ fn a_changed_target_is_one_modify() {
     moved.saved.settings.target = "tmt-2".to_owned();
     let now = world.now;
     let keeper = world.keeper.as_mut().unwrap();
-    let enrolment = vxscope_control::guard::Enrolment {
+    let enrolment = Enrolment {
         bounds: super::world::BOUNDS,
         group: 0,
-        pinned: std::time::Duration::ZERO,
+        pinned: Duration::ZERO,
     };
     assert!(keeper.enrol(Row::new(0), moved, enrolment, now));
     world.settle(10);
@@ -152,4 +155,67 @@ fn settled() -> World {
         assert_eq!(world.grade(row), Grade::Full);
     }
     world
+}
+
+#[test]
+fn a_source_that_leaves_has_no_session_and_nobody_brings_it_back() {
+    let mut world = settled();
+    let now = world.now;
+    world.keeper.as_mut().unwrap().leave(Row::new(1), now);
+    world.settle(120);
+    assert_eq!(world.grade(1), Grade::Off);
+    let others = (0..world.sources).filter(|row| *row != 1);
+    others.for_each(|row| assert_eq!(world.grade(row), Grade::Full));
+    let keeper = world.keeper.as_ref().unwrap();
+    assert!(
+        !keeper
+            .compacted()
+            .iter()
+            .any(|one| format!("{one:?}").contains(&interface(1)))
+    );
+    // The tag comes back while the session is being removed: one session, under a new row.
+    let now = world.now;
+    let keeper = world.keeper.as_mut().unwrap();
+    keeper.leave(Row::new(2), now);
+    let enrolment = Enrolment {
+        bounds: super::world::BOUNDS,
+        group: 0,
+        pinned: Duration::ZERO,
+    };
+    for seconds in [0, 1, 3] {
+        world.settle(seconds);
+        let (now, row) = (world.now, Row::new(100 + u32::try_from(seconds).unwrap()));
+        let keeper = world.keeper.as_mut().unwrap();
+        keeper.enrol(row, subject(2), enrolment, now);
+        world.settle(120);
+        assert_eq!(world.grade(2), Grade::Full, "after {seconds} s");
+        let on = world
+            .api
+            .sessions()
+            .filter(|one| one.interface == interface(2));
+        assert_eq!(on.count(), 1);
+        let now = world.now;
+        world.keeper.as_mut().unwrap().leave(row, now);
+    }
+}
+
+#[test]
+fn a_source_that_moves_is_changed_in_place() {
+    let mut world = settled();
+    let before = world.api.mirrored(&interface(1)).unwrap().id.clone();
+    let mut moved = subject(1);
+    moved.saved.settings.target = "tmt-2".to_owned();
+    let now = world.now;
+    world
+        .keeper
+        .as_mut()
+        .unwrap()
+        .change(Row::new(1), moved, now);
+    world.settle(60);
+    let session = world.api.mirrored(&interface(1)).unwrap();
+    assert_eq!(
+        (&session.id, session.settings.target.as_str()),
+        (&before, "tmt-2")
+    );
+    assert_eq!(world.api.tally("delete").calls, 0);
 }

@@ -80,3 +80,14 @@ pub enum Platform {
     /// Windows.
     Windows,
 }
+
+/// `InstanceTypeInfo`, as far as mirroring depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstanceKind {
+    /// `VCpuInfo.DefaultVCpus`.
+    pub cores: u32,
+    /// `MemoryInfo.SizeInMiB`.
+    pub memory_mib: u64,
+    /// `NetworkInfo.NetworkCards[].BaselineBandwidthInGbps`, summed, in Mbit/s.
+    pub baseline_mbps: Option<u32>,
+}

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use vxscope_units::Timestamp;
 
-pub use instance::{Instance, InstanceState, Platform};
+pub use instance::{Instance, InstanceKind, InstanceState, Platform};
 pub use interface::{Attachment, Interface, InterfaceKind};
 pub use mirror::{MirrorFilter, Target, TargetPlace};
 pub use network::{
@@ -53,6 +53,11 @@ pub struct Inventory {
     pub load_balancers: BTreeMap<String, LoadBalancer>,
     /// `elasticloadbalancing:DescribeTargetGroups` with `DescribeTargetHealth`, by ARN.
     pub target_groups: BTreeMap<String, TargetGroup>,
+    /// Web ACLs by ARN, and the load balancers that each protects
+    /// (`wafv2:ListResourcesForWebACL`); only junctions need them.
+    pub web_acls: BTreeMap<String, Vec<String>>,
+    /// `DescribeInstanceTypes`, by `InstanceType`; where one is missing nothing is concluded.
+    pub kinds: BTreeMap<String, InstanceKind>,
 }
 
 impl Inventory {

@@ -71,6 +71,18 @@ impl Net {
         self.family
     }
 
+    /// Its first address, and the one behind its last; `None` where there is none.
+    #[must_use]
+    pub fn ends(self) -> (IpAddr, Option<IpAddr>) {
+        let address = |bits: u128| match self.family {
+            Family::V4 => IpAddr::from(Ipv4Addr::from_bits((bits >> 96) as u32)),
+            Family::V6 => IpAddr::from(Ipv6Addr::from_bits(bits)),
+        };
+        let size = 1_u128.checked_shl(128 - u32::from(self.length));
+        let behind = size.and_then(|size| self.bits.checked_add(size));
+        (address(self.bits), behind.map(address))
+    }
+
     /// Whether an address is in it.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
@@ -214,6 +226,23 @@ mod tests {
                 .map(|net| net.to_string()),
             Some("10.1.0.0/16"),
         );
+    }
+
+    #[test]
+    fn a_block_ends_where_the_next_begins() {
+        let ends = |text: &str| {
+            let (first, behind) = net(text).ends();
+            format!(
+                "{first} {}",
+                behind.map_or_else(String::new, |it| it.to_string())
+            )
+        };
+        assert_eq!(ends("10.0.0.0/8"), "10.0.0.0 11.0.0.0");
+        assert_eq!(ends("10.0.0.255/32"), "10.0.0.255 10.0.1.0");
+        assert_eq!(ends("0.0.0.0/0"), "0.0.0.0 ");
+        assert_eq!(ends("255.0.0.0/8"), "255.0.0.0 ");
+        assert_eq!(ends("fd00::/16"), "fd00:: fd01::");
+        assert_eq!(ends("::/0"), ":: ");
     }
 
     fn net(text: &str) -> Net {

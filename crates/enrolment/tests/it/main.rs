@@ -1,0 +1,8 @@
+//! Enrolment as whoever drives it sees it.
+
+mod account;
+mod filters;
+mod limits;
+mod places;
+mod tags;
+mod time;
