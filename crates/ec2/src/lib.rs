@@ -1,1 +1,30 @@
-//! Mirror sessions over the EC2 API.
+//! Mirror sessions and inventory over the EC2 API, by the official SDK.
+//!
+//! [`Ec2`] is a handle: calls go to a thread of its own and answers are asked for, so that nobody
+//! waits for a network. It speaks for the `control` crate ([`vxscope_control::mirror::MirrorApi`])
+//! and reads an account for the `enrolment` crate ([`Ec2::submit_survey`]).
+//!
+//! The SDK does not repeat anything by itself: who asked decides, within the account's budget.
+//! Whatever is answered, also by something that is not EC2, becomes a value or an [`ApiError`].
+//!
+//! [`ApiError`]: vxscope_control::mirror::ApiError
+
+mod chore;
+mod client;
+mod clock;
+mod error;
+mod filter;
+mod handle;
+mod instance;
+mod network;
+mod session;
+mod survey;
+mod target;
+mod whole;
+mod worker;
+
+pub use chore::{Chore, ChoreId, Done};
+pub use client::Settings;
+pub use clock::wall;
+pub use handle::{Ec2, StartError};
+pub use survey::Scope;

@@ -267,6 +267,7 @@ impl Account {
             "DeleteTrafficMirrorFilterRule" => self.delete_rule(request),
             "DescribeTrafficMirrorFilterRules" => self.describe_rules(request),
             "ModifyTrafficMirrorFilterNetworkServices" => self.modify_services(request),
+            "GetCallerIdentity" => Ok(identity()),
             "CreateTags" => self.create_tags(request),
             "DeleteTags" => self.delete_tags(request),
             other => Err(Refusal::new(
@@ -314,6 +315,20 @@ impl Account {
         }
         Ok(())
     }
+}
+
+/// What the Security Token Service says of every caller.
+fn identity() -> Xml {
+    let mut xml = Xml::default();
+    xml.nest("GetCallerIdentityResult", |xml| {
+        xml.leaf(
+            "Arn",
+            format!("arn:aws:sts::{OWNER}:assumed-role/standin/i"),
+        )
+        .leaf("UserId", "AROASTANDIN:i")
+        .leaf("Account", OWNER);
+    });
+    xml
 }
 
 /// `SplitMix64`.

@@ -80,6 +80,6 @@ pub(crate) fn document(action: &str, request_id: &str, inside: Xml) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <{action}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">\
-         <requestId>{request_id}</requestId>{inside}</{action}Response>"
+         {inside}<requestId>{request_id}</requestId></{action}Response>"
     )
 }

@@ -222,10 +222,8 @@ fn answer(http: &HttpRequest, shared: &Shared) -> Option<(u16, &'static str, Str
     }
     let request = Request::parse(&http.body);
     let fault = lock(&shared.faults).draw(request.action());
-    match &fault {
-        Some(FaultKind::Delay(time) | FaultKind::Hang(time)) => thread::sleep(*time),
-        Some(FaultKind::Freeze { after: false }) => shared.freeze(),
-        _ => {}
+    if let Some(FaultKind::Delay(time)) = &fault {
+        thread::sleep(*time);
     }
     let done = fault.as_ref().is_none_or(FaultKind::is_done);
     let result = match admission(http, shared) {
@@ -265,7 +263,11 @@ fn answer(http: &HttpRequest, shared: &Shared) -> Option<(u16, &'static str, Str
             let half = text.chars().take(text.chars().count() / 2).collect();
             Some((200, "text/xml", half))
         }
-        Some(FaultKind::Freeze { after: true }) => {
+        Some(FaultKind::Hang(time)) => {
+            thread::sleep(time);
+            None
+        }
+        Some(FaultKind::Freeze { .. }) => {
             shared.freeze();
             None
         }
