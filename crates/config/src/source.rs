@@ -1,25 +1,30 @@
 //! `[[source]]`: the mirror sources that are known, one table each.
 
 use std::fmt::Write as _;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use vxscope_units::{BindTable, Binding, ConflictKind, Prefix, PrefixError, Vni};
+use vxscope_units::{BindTable, Binding, ConflictKind, Payload, Prefix, PrefixError, Vni};
 
 use crate::Config;
 use crate::field::Field;
 use crate::place::{Place, Problem};
 use crate::role;
+use crate::section::PayloadKept;
 
 /// The name of the list.
 pub(crate) const LIST: &str = "source";
 /// Its keys.
-const KEYS: [&str; 6] = ["address", "vni", "name", "eni", "role", "expected"];
+const KEYS: [&str; 9] = [
+    "address", "vni", "name", "eni", "role", "expected", "vlan", "payload", "forward",
+];
 /// Longest name of a source: it stands in tables and labels.
 const NAME_MAX: usize = 64;
 const NAME_ALLOWED: &str = "1 to 64 characters, none of them a control character";
 const ENI_ALLOWED: &str = "the id of a network interface, like \"eni-0123456789abcdef0\"";
+/// The ids that a VLAN tag may name (IEEE 802.1Q §9.6).
+const VLAN_IDS: RangeInclusive<u64> = 1..=4_094;
 /// The largest VNI.
 const VNI_MAX: u64 = (1 << 24) - 1;
 
@@ -35,6 +40,9 @@ pub(crate) const EXPLAINED: &str = r#"
 # eni = "eni-0123456789abcdef0"     # the mirrored interface; shown in sources.json
 # role = "linux"                    # what it never serves: linux, windows, web-server, or a [[role]]
 # expected = true                   # the summary warns when nothing came from it; default false
+# vlan = 12                         # its id where tags tell sources apart ("map"); default: the next free one
+# payload = "none"                  # full, head, none: what rings and outputs keep; default: sources.payload
+# forward = true                    # vxlan= outputs send it on (handoff.forward = "marked"); default false
 "#;
 
 /// What a value is read with: where it stands, and how it was written.
@@ -120,6 +128,9 @@ struct Others {
     eni: Option<String>,
     role: Option<String>,
     expected: bool,
+    vlan: Option<u16>,
+    payload: Option<Payload>,
+    forward: bool,
 }
 
 impl Others {
@@ -149,9 +160,21 @@ impl Others {
                 let role = raw.as_str().filter(|role| role::is_name(role));
                 self.role = Some(role.ok_or_else(|| refuse(role::NAME_ALLOWED))?.to_owned());
             }
+            "vlan" => {
+                let vlan = u16::read(raw, &VLAN_IDS);
+                self.vlan = Some(vlan.ok_or_else(|| refuse(&u16::allowed(&VLAN_IDS)))?);
+            }
+            "payload" => {
+                let payload = PayloadKept::read(raw, &());
+                let payload = payload.ok_or_else(|| refuse(&PayloadKept::allowed(&())))?;
+                self.payload = Some(payload.into());
+            }
             _ => {
-                let expected = bool::read(raw, &());
-                self.expected = expected.ok_or_else(|| refuse(&bool::allowed(&())))?;
+                let read = bool::read(raw, &()).ok_or_else(|| refuse(&bool::allowed(&())))?;
+                match key {
+                    "forward" => self.forward = read,
+                    _ => self.expected = read,
+                }
             }
         }
         Ok(())
@@ -165,6 +188,9 @@ impl Others {
             eni: self.eni,
             role: self.role,
             expected: self.expected,
+            vlan: self.vlan,
+            payload: self.payload,
+            forward: self.forward,
         }
     }
 }
@@ -199,6 +225,7 @@ pub fn binding(
         eni: eni.map(ToOwned::to_owned),
         role: role.map(ToOwned::to_owned),
         expected,
+        ..Others::default()
     };
     Ok(others.bind(prefix))
 }
@@ -282,8 +309,16 @@ pub(crate) fn print(config: &Config) -> String {
                 let _ = writeln!(text, "{key} = {}", quoted(value));
             }
         }
-        if binding.expected {
-            let _ = writeln!(text, "expected = true");
+        if let Some(vlan) = binding.vlan {
+            let _ = writeln!(text, "vlan = {vlan}");
+        }
+        if let Some(payload) = binding.payload {
+            let _ = writeln!(text, "payload = {}", PayloadKept::from(payload).print());
+        }
+        for (key, value) in [("expected", binding.expected), ("forward", binding.forward)] {
+            if value {
+                let _ = writeln!(text, "{key} = true");
+            }
         }
     }
     text

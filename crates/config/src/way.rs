@@ -29,6 +29,12 @@ choice! {
         PcapStream = "pcap-stream",
         /// Frames as a capture for TCP readers.
         PcapOverIp = "pcap-over-ip",
+        /// Frames as captures in a folder, one file after the other.
+        Pcap = "pcap",
+        /// The same as pcapng, which tells sources apart.
+        Pcapng = "pcapng",
+        /// Frames as VXLAN to another sensor.
+        Vxlan = "vxlan",
     }
 }
 
@@ -56,6 +62,8 @@ impl ExportKind {
             Self::Ipfix => Target::Needed("HOST:PORT|tcp:HOST:PORT"),
             Self::PcapStream => Target::Needed("PATH|-"),
             Self::PcapOverIp => Target::Needed("ADDRESS:PORT|connect:HOST:PORT"),
+            Self::Pcap | Self::Pcapng => Target::Needed("DIR"),
+            Self::Vxlan => Target::Needed("HOST:PORT"),
         }
     }
 
@@ -63,7 +71,12 @@ impl ExportKind {
     #[must_use]
     pub const fn takes_frames(self) -> bool {
         match self {
-            Self::Decap | Self::PcapStream | Self::PcapOverIp => true,
+            Self::Decap
+            | Self::PcapStream
+            | Self::PcapOverIp
+            | Self::Pcap
+            | Self::Pcapng
+            | Self::Vxlan => true,
             Self::Eve
             | Self::ConnLog
             | Self::ConnJson

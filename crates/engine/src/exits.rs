@@ -1,14 +1,21 @@
 //! From the configured ways out to the sinks that have a thread of their own.
 
-use vxscope_config::{Config, ExportKind};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use vxscope_config::{Config, ExportKind, Forward, Split, Way};
+use vxscope_export::files::{CaptureFiles, FileFormat, FileSettings};
 use vxscope_export::stream::{Haste, OverIpEnd, PcapOverIp, PcapStream};
 use vxscope_export::{
-    CONN_JSON, ExportError, Ipfix, LineLog, NETFLOW_EVE, OCSF, Offered, OutputDir, VPC_FLOW_LOGS,
+    CONN_JSON, Ipfix, LineLog, NETFLOW_EVE, OCSF, Offered, OutputDir, Tags, VPC_FLOW_LOGS, Vxlan,
     WayOut,
 };
 
+use crate::error::EngineError;
 use crate::handoff::Exit;
-use crate::writer::vlan_mode;
+use crate::plan;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// What the configured outputs are offered, by the names that they have in the summary.
 pub(crate) fn expected(config: &Config) -> Vec<(String, Offered)> {
@@ -42,39 +49,92 @@ fn offered(kind: ExportKind) -> Offered {
     }
 }
 
+/// What the sinks are opened with.
+#[derive(Debug)]
+pub(crate) struct Opening<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) dir: &'a OutputDir,
+    pub(crate) haste: Haste,
+    /// How the hand-off tells sources apart.
+    pub(crate) tags: Tags,
+    /// Where the sensor itself listens.
+    pub(crate) ears: &'a [SocketAddr],
+}
+
 /// Opens every way out that has a thread of its own.
-pub(crate) fn open(
-    config: &Config,
-    dir: &OutputDir,
-    haste: Haste,
-) -> Result<Vec<Exit>, ExportError> {
+pub(crate) fn open(opening: &Opening<'_>) -> Result<Vec<Exit>, EngineError> {
     let mut exits = Vec::new();
-    let lines = |format| -> Result<Box<dyn WayOut>, ExportError> {
-        Ok(Box::new(LineLog::create(dir, format)?))
-    };
-    let vlan = vlan_mode(config.handoff.vlan);
-    let room = config.handoff.reader_buffer.as_usize();
-    for way in &config.export.kinds {
-        let target = way.target.as_deref().unwrap_or_default();
-        let open: Box<dyn WayOut> = match way.kind {
-            // Files that the writer itself keeps.
-            ExportKind::Eve | ExportKind::ConnLog | ExportKind::Decap => continue,
-            ExportKind::ConnJson => lines(CONN_JSON)?,
-            ExportKind::NetflowEve => lines(NETFLOW_EVE)?,
-            ExportKind::VpcFlowLogs => lines(VPC_FLOW_LOGS)?,
-            ExportKind::Ocsf => lines(OCSF)?,
-            ExportKind::Ipfix => Box::new(Ipfix::open(target, config.export.ipfix.domain)?),
-            ExportKind::PcapStream => Box::new(PcapStream::open(target, vlan, room, haste)?),
-            ExportKind::PcapOverIp => {
-                let end = OverIpEnd::parse(target);
-                Box::new(PcapOverIp::open(&end, vlan, room, haste)?)
-            }
-        };
-        exits.push(Exit {
-            name: way.to_string(),
-            offered: offered(way.kind),
-            way: open,
-        });
+    for way in &opening.config.export.kinds {
+        let lanes = opening.lanes(way)?;
+        if !lanes.is_empty() {
+            exits.push(Exit {
+                name: way.to_string(),
+                offered: offered(way.kind),
+                lanes,
+            });
+        }
     }
     Ok(exits)
+}
+
+impl Opening<'_> {
+    /// The threads' parts of a sink; none if the writer itself keeps it.
+    fn lanes(&self, way: &Way) -> Result<Vec<Box<dyn WayOut>>, EngineError> {
+        let target = way.target.as_deref().unwrap_or_default();
+        let (config, tags) = (self.config, self.tags.clone());
+        let room = config.handoff.reader_buffer.as_usize();
+        let lines = |format| LineLog::create(self.dir, format);
+        Ok(match way.kind {
+            ExportKind::Eve | ExportKind::ConnLog | ExportKind::Decap => Vec::new(),
+            ExportKind::ConnJson => one(lines(CONN_JSON)?),
+            ExportKind::NetflowEve => one(lines(NETFLOW_EVE)?),
+            ExportKind::VpcFlowLogs => one(lines(VPC_FLOW_LOGS)?),
+            ExportKind::Ocsf => one(lines(OCSF)?),
+            ExportKind::Ipfix => one(Ipfix::open(target, config.export.ipfix.domain)?),
+            ExportKind::PcapStream => one(PcapStream::open(target, tags, room, self.haste)?),
+            ExportKind::PcapOverIp => {
+                let end = OverIpEnd::parse(target);
+                one(PcapOverIp::open(&end, tags, room, self.haste)?)
+            }
+            ExportKind::Pcap => one(self.files(target, FileFormat::Pcap)?),
+            ExportKind::Pcapng => one(self.files(target, FileFormat::Pcapng)?),
+            ExportKind::Vxlan => {
+                let marked = match config.handoff.forward {
+                    Forward::All => None,
+                    Forward::Marked => Some(plan::listed(config)?),
+                };
+                one(Vxlan::open(target, marked, self.ears)?)
+            }
+        })
+    }
+
+    fn files(&self, folder: &str, format: FileFormat) -> Result<CaptureFiles, EngineError> {
+        let files = &self.config.handoff.files;
+        let some = |limit: u64| (limit > 0).then_some(limit);
+        let suricata = (!files.suricata_socket.is_empty()).then(|| {
+            let output = match files.suricata_output.as_str() {
+                "" => folder,
+                output => output,
+            };
+            (PathBuf::from(&files.suricata_socket), PathBuf::from(output))
+        });
+        let settings = FileSettings {
+            format,
+            by_source: files.split == Split::Source,
+            bytes_max: files.rotate_bytes.get(),
+            nanos_max: some(u64::from(files.rotate_seconds) * NANOS_PER_SECOND),
+            packets_max: some(files.rotate_packets),
+            budget: some(files.budget.get()),
+            open_max: usize::try_from(files.open_max).unwrap_or(usize::MAX),
+            suricata,
+            names: plan::listed(self.config)?,
+            haste: self.haste,
+        };
+        Ok(CaptureFiles::open(folder, self.tags.clone(), settings)?)
+    }
+}
+
+/// A sink with one thread.
+fn one(way: impl WayOut + 'static) -> Vec<Box<dyn WayOut>> {
+    vec![Box::new(way)]
 }

@@ -50,7 +50,43 @@ enum Handed {
 pub(crate) struct Exit {
     pub(crate) name: String,
     pub(crate) offered: Offered,
-    pub(crate) way: Box<dyn WayOut>,
+    /// Its parts, each with a thread and a queue of its own: each takes the frames of some workers.
+    pub(crate) lanes: Vec<Box<dyn WayOut>>,
+}
+
+/// Which of a sink's parts this is.
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    number: usize,
+    of: usize,
+}
+
+impl Lane {
+    /// A flow belongs to one worker, so all its frames go one way.
+    fn takes(self, owned: &Owned) -> bool {
+        owned.worker % self.of == self.number
+    }
+
+    /// What of it is to go this way, if anything.
+    fn part(self, handed: &Handed) -> Option<Handed> {
+        match handed {
+            Handed::Frames(runs) if self.of > 1 => {
+                let taken = runs.iter().filter(|(owned, _)| self.takes(owned));
+                let taken: Vec<Run> = taken.cloned().collect();
+                (!taken.is_empty()).then(|| Handed::Frames(Arc::new(taken)))
+            }
+            Handed::Records(_) if self.number > 0 => None,
+            handed => Some(handed.clone()),
+        }
+    }
+}
+
+/// What goes through a queue.
+#[derive(Debug)]
+struct Parcel {
+    handed: Handed,
+    /// What found no room between the parcel before and this one.
+    missed: u64,
 }
 
 /// The writer's end of all queues.
@@ -68,10 +104,13 @@ pub(crate) struct Handoff {
 struct Queue {
     name: String,
     offered: Offered,
+    lane: Lane,
     /// `None` once nothing more is to come.
-    sender: Option<Sender<Handed>>,
+    sender: Option<Sender<Parcel>>,
     /// What found no room.
     lost: SinkCount,
+    /// The part of it that the sink has not been told of.
+    missed: u64,
     seat: Seat,
     ended: Receiver<SinkOutcome>,
 }
@@ -84,11 +123,23 @@ impl Handoff {
         deadline: Option<Arc<Deadline>>,
         board: &Board,
     ) -> Result<Self, EngineError> {
-        let queues = exits
-            .into_iter()
-            .map(|exit| Queue::start(exit, deadline.clone(), board));
+        let mut queues = Vec::new();
+        for Exit {
+            name,
+            offered,
+            lanes,
+        } in exits
+        {
+            let of = lanes.len();
+            for (number, way) in lanes.into_iter().enumerate() {
+                let lane = Lane { number, of };
+                let seats = [(); 2].map(|()| board.seat(&name, offered));
+                let named = (name.clone(), offered, lane);
+                queues.push(Queue::start(named, way, deadline.clone(), seats)?);
+            }
+        }
         Ok(Self {
-            queues: queues.collect::<Result<_, _>>()?,
+            queues,
             deadline,
             ..Self::default()
         })
@@ -150,7 +201,9 @@ impl Handoff {
         let is_live = self.deadline.is_some();
         let queues = self.queues.iter_mut();
         for queue in queues.filter(|queue| queue.offered == offered) {
-            queue.send(handed.clone(), is_live);
+            if let Some(part) = queue.lane.part(handed) {
+                queue.send(part, is_live);
+            }
         }
     }
 
@@ -159,56 +212,81 @@ impl Handoff {
     pub(crate) fn finish(mut self, closed: &mut dyn FnMut(SinkOutcome)) {
         self.pass_on();
         self.queues.iter_mut().for_each(|queue| queue.sender = None);
+        let mut whole: Option<SinkOutcome> = None;
         for queue in self.queues {
-            if let Some(mut outcome) = queue.wait(self.deadline.as_deref()) {
-                outcome.count.merge(&queue.lost);
-                closed(SinkOutcome {
-                    name: queue.name,
-                    ..outcome
-                });
+            let Some(mut outcome) = queue.wait(self.deadline.as_deref()) else {
+                // Nothing is known of this part, so nothing can be said of the sink.
+                whole = None;
+                continue;
+            };
+            outcome.count.merge(&queue.lost);
+            outcome.name = queue.name;
+            let is_last = queue.lane.number + 1 == queue.lane.of;
+            let outcome = match whole.take() {
+                Some(before) if before.name == outcome.name => joined(before, outcome),
+                None if queue.lane.number > 0 => continue,
+                _ => outcome,
+            };
+            if is_last {
+                closed(outcome);
+            } else {
+                whole = Some(outcome);
             }
         }
     }
 }
 
+/// Two parts of a sink in one.
+fn joined(mut sink: SinkOutcome, part: SinkOutcome) -> SinkOutcome {
+    sink.count.merge(&part.count);
+    sink.readers.extend(part.readers);
+    sink.details.extend(part.details);
+    sink.error = sink.error.or(part.error);
+    sink
+}
+
 impl Queue {
     fn start(
-        exit: Exit,
+        (name, offered, lane): (String, Offered, Lane),
+        way: Box<dyn WayOut>,
         deadline: Option<Arc<Deadline>>,
-        board: &Board,
+        [sinks, ours]: [Seat; 2],
     ) -> Result<Self, EngineError> {
-        let (sender, handed) = bounded(QUEUE);
+        let (sender, parcels) = bounded(QUEUE);
         let (outcome, ended) = bounded(1);
-        let Exit { name, offered, way } = exit;
-        let seat = board.seat(&name, offered);
         start::detach("sink", move || {
-            let _ = outcome.try_send(serve(way, &handed, deadline.as_deref(), &seat));
+            let _ = outcome.try_send(serve(way, &parcels, deadline.as_deref(), &sinks));
         })?;
-        let seat = board.seat(&name, offered);
         Ok(Self {
             name,
             offered,
+            lane,
             sender: Some(sender),
             lost: SinkCount::default(),
-            seat,
+            missed: 0,
+            seat: ours,
             ended,
         })
     }
 
     fn send(&mut self, handed: Handed, is_live: bool) {
         let Some(sender) = &self.sender else { return };
+        let missed = std::mem::take(&mut self.missed);
+        let parcel = Parcel { handed, missed };
         let refused = if is_live {
-            match sender.try_send(handed) {
+            match sender.try_send(parcel) {
                 Ok(()) => return,
                 Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) => refused,
             }
         } else {
-            match sender.send(handed) {
+            match sender.send(parcel) {
                 Ok(()) => return,
                 Err(refused) => refused.0,
             }
         };
-        self.lost.add_shed(Shed::QueueFull, refused.len());
+        let lost = refused.handed.len();
+        self.missed = missed + lost;
+        self.lost.add_shed(Shed::QueueFull, lost);
         self.seat.show(&self.lost);
     }
 
@@ -235,7 +313,7 @@ impl Handed {
 /// One sink's thread: delivers until nothing more comes.
 fn serve(
     mut way: Box<dyn WayOut>,
-    handed: &Receiver<Handed>,
+    parcels: &Receiver<Parcel>,
     deadline: Option<&Deadline>,
     seat: &Seat,
 ) -> SinkOutcome {
@@ -243,16 +321,16 @@ fn serve(
     let clock = LiveClock::start();
     let mut ticked = Duration::ZERO;
     loop {
-        match handed.recv_timeout((ticked + TICK_EVERY).saturating_sub(clock.elapsed())) {
-            Ok(handed) if deadline.is_some_and(Deadline::is_cut) => {
+        match parcels.recv_timeout((ticked + TICK_EVERY).saturating_sub(clock.elapsed())) {
+            Ok(Parcel { handed, .. }) if deadline.is_some_and(Deadline::is_cut) => {
                 late.add_shed(Shed::Deadline, handed.len());
             }
-            Ok(Handed::Frames(runs)) => {
-                for (owned, run) in runs.iter() {
-                    way.frames(&owned.chunk, run.clone());
+            Ok(Parcel { handed, missed }) => {
+                if missed > 0 {
+                    way.missed(missed);
                 }
+                deliver(way.as_mut(), &handed);
             }
-            Ok(Handed::Records(records)) => way.records(&records),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -268,6 +346,17 @@ fn serve(
     let mut outcome = way.finish();
     outcome.count.merge(&late);
     outcome
+}
+
+fn deliver(way: &mut dyn WayOut, handed: &Handed) {
+    match handed {
+        Handed::Frames(runs) => {
+            for (owned, run) in runs.iter() {
+                way.frames(&owned.chunk, run.clone());
+            }
+        }
+        Handed::Records(records) => way.records(records),
+    }
 }
 
 /// A chunk goes back to its worker once nobody reads it any more.

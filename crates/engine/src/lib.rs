@@ -25,6 +25,7 @@ mod stewarding;
 mod stop;
 mod stray;
 mod summary;
+mod vlans;
 mod worker;
 mod writer;
 

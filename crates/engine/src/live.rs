@@ -4,7 +4,7 @@
 //! them, closes its flows and hands everything over; then the files get their names, the summary
 //! last. What was received is in the outputs or in a counter.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -126,6 +126,7 @@ pub fn run(
 ) -> Result<Outcome, EngineError> {
     let plan = Plan::try_new(&live.config)?;
     let admission = plan::admission(&live.config)?;
+    let payloads = plan::payloads(&live.config)?;
     let interface = live
         .interface
         .as_deref()
@@ -155,7 +156,13 @@ pub fn run(
         ..start::wishes(&live.config, Arc::new(Wanted::default()))
     };
     let (lines, outlets) = start::connect(&wishes, &plan, &live.config);
-    let mut workers = start::workers(&plan, start::Takes::All, &admission, &desk, outlets)?;
+    let mut workers = start::workers(
+        &plan,
+        start::Takes::All,
+        (&admission, &payloads),
+        &desk,
+        outlets,
+    )?;
     workers.iter_mut().for_each(Worker::prefault);
     let opened = settings(live, &plan, interface.clone()).open()?;
     let rebinder = Rebinder::new(&opened.sources)?;
@@ -164,7 +171,19 @@ pub fn run(
     // A run that cannot start must not cost the files of the one before.
     let crashed = dir.keep_crashed()?;
     let deadline_of_sinks = Some(deadline.clone());
-    let mut sinks = start::sinks(&live.config, dir.clone(), &desk, false, deadline_of_sinks)?;
+    let ears: Vec<SocketAddr> = opened
+        .groups
+        .iter()
+        .map(|it| (live.address, it.port).into())
+        .collect();
+    let mut sinks = start::sinks(
+        &live.config,
+        dir.clone(),
+        &desk,
+        false,
+        deadline_of_sinks,
+        &ears,
+    )?;
     let (stewarding, stewarded) = steward(live, clock, &dir, &mut sinks)?;
     let expected = sinks.expected.clone();
     let board = sinks.board.clone();

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use vxscope_config::{Config, FlowScope as ConfigScope, PairTimeouts};
-use vxscope_flow::{Admission, FlowLimits, FlowScope, RingSizes, Timeout, Timeouts};
+use vxscope_flow::{Admission, FlowLimits, FlowScope, Payloads, RingSizes, Timeout, Timeouts};
 use vxscope_signals::{Book, BookLimits, Role, Roles};
 use vxscope_units::{BindTable, ByteSize};
 use vxscope_wire::{Options, Ports};
@@ -109,13 +109,34 @@ impl fmt::Display for Plan {
 /// [`EngineError::Sources`] if two of them contradict each other, which a configuration that was
 /// checked has not.
 pub(crate) fn admission(config: &Config) -> Result<Admission, EngineError> {
+    let table = listed(config)?;
+    Ok(Admission {
+        unknown: config.sources.unknown.with(&table),
+        table,
+    })
+}
+
+/// The sources that the configuration lists.
+///
+/// # Errors
+/// As [`admission`].
+pub(crate) fn listed(config: &Config) -> Result<Arc<BindTable>, EngineError> {
     let table = BindTable::try_new(config.sources.listed.clone());
     let table = table.map_err(|conflicts| EngineError::Sources {
         count: conflicts.len(),
     })?;
-    Ok(Admission {
-        unknown: config.sources.unknown.with(&table),
-        table: Arc::new(table),
+    Ok(Arc::new(table))
+}
+
+/// How much of each source's payload is kept.
+///
+/// # Errors
+/// As [`admission`].
+pub(crate) fn payloads(config: &Config) -> Result<Payloads, EngineError> {
+    Ok(Payloads {
+        listed: listed(config)?,
+        others: config.sources.payload.into(),
+        head_bytes: config.sources.payload_head,
     })
 }
 

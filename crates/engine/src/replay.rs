@@ -144,6 +144,7 @@ pub fn replay(
         &desk,
         !replay.extract.is_empty(),
         None,
+        &[],
     )?;
     let inputs = opened?;
     let dir = sinks.dir.clone();
@@ -154,7 +155,8 @@ pub fn replay(
     } else {
         Takes::Own
     };
-    let workers = start::workers(&plan, takes, &admission, &desk, outlets)?;
+    let payloads = plan::payloads(&replay.config)?;
+    let workers = start::workers(&plan, takes, (&admission, &payloads), &desk, outlets)?;
     let bytes_total = inputs.iter().map(Input::total_bytes).sum();
     let progress = |bytes, packets| {
         progress(Progress {

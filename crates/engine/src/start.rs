@@ -1,5 +1,6 @@
 //! What every run is made of before its first packet: sinks, lines, workers, threads.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
@@ -10,9 +11,9 @@ use vxscope_config::{Config, ExportKind, Way};
 use vxscope_export::stream::Haste;
 use vxscope_export::{
     CHUNK_BYTES, ConnLog, DecapWriter, EveLog, EveOptions, FrameChunk, GradeBook, OutputDir,
-    Overlap, VlanMode,
+    Overlap, Tags, VlanMode,
 };
-use vxscope_flow::{Admission, Flows, Fragments, Sources};
+use vxscope_flow::{Admission, Flows, Fragments, Payloads, Sources};
 use vxscope_wire::steer::Steering;
 
 use crate::accounting::Board;
@@ -23,6 +24,7 @@ use crate::handoff::{CHUNKS_PER_SINK, Handoff};
 use crate::outlet::{Outlet, Pace, Wanted, Wishes};
 use crate::plan::Plan;
 use crate::stop::Deadline;
+use crate::vlans::Vlans;
 use crate::worker::{Role, Worker};
 use crate::writer::{self, Line, Seats, Sinks};
 
@@ -52,20 +54,27 @@ pub(crate) fn folder(out: &Path) -> Result<OutputDir, EngineError> {
 }
 
 /// Opens the output files, after removing those of an earlier run.
-/// With a deadline they are those of a live run.
+/// With a deadline they are those of a live run, which listens on `ears`.
 pub(crate) fn sinks(
     config: &Config,
     dir: OutputDir,
     desk: &Arc<Desk>,
     extract: bool,
     deadline: Option<Arc<Deadline>>,
+    ears: &[SocketAddr],
 ) -> Result<Sinks, EngineError> {
+    // What cannot be gone on with must not cost the files of the run before.
+    let vlans = Vlans::open(config, &dir, deadline.is_some())?;
     dir.remove_stale()?;
     let export = &config.export;
     let mode = writer::vlan_mode(export.decap.vlan);
     let wants = |kind| export.kinds.contains(&Way::of(kind));
+    let tags = |mode| Tags {
+        mode,
+        book: vlans.book.clone(),
+    };
     let decap = wants(ExportKind::Decap)
-        .then(|| DecapWriter::create(&dir, mode))
+        .then(|| DecapWriter::create(&dir, tags(mode)))
         .transpose()?;
     let options = EveOptions {
         strict: export.eve.strict,
@@ -75,6 +84,14 @@ pub(crate) fn sinks(
         Some(_) => Haste::Live,
         None => Haste::Finite,
     };
+    let opening = exits::Opening {
+        config,
+        dir: &dir,
+        haste,
+        tags: tags(writer::vlan_mode(config.handoff.vlan)),
+        ears,
+    };
+    let exits = exits::open(&opening)?;
     Ok(Sinks {
         eve: wants(ExportKind::Eve)
             .then(|| EveLog::create(&dir, options))
@@ -83,7 +100,8 @@ pub(crate) fn sinks(
             .then(|| ConnLog::create(&dir))
             .transpose()?,
         overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
-        handoff: Handoff::start(exits::open(config, &dir, haste)?, deadline.clone(), &board)?,
+        handoff: Handoff::start(exits, deadline.clone(), &board)?,
+        vlans,
         expected: exits::expected(config),
         desk: desk.clone(),
         extract,
@@ -139,7 +157,7 @@ pub(crate) fn connect(wishes: &Wishes, plan: &Plan, config: &Config) -> (Vec<Lin
 pub(crate) fn workers(
     plan: &Plan,
     takes: Takes,
-    admission: &Admission,
+    (admission, payloads): (&Admission, &Payloads),
     desk: &Arc<Desk>,
     outlets: Vec<Outlet>,
 ) -> Result<Vec<Worker>, EngineError> {
@@ -147,6 +165,7 @@ pub(crate) fn workers(
     numbered
         .map(|(number, outlet)| {
             let mut worker = worker(plan, takes, number, desk, outlet)?;
+            worker.set_payloads(payloads.clone());
             worker.admit(admission.clone());
             Ok(worker)
         })

@@ -109,6 +109,11 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
             reader: it.name,
             count: it.count,
         }));
+        let details = outcome.details.iter().filter(|(_, count)| *count > 0);
+        let details: Reasons = details.copied().collect();
+        if !details.is_empty() {
+            summary.details.insert(outcome.name.clone(), details);
+        }
         check_offered(outcome, count.offered(), &statement, &mut unbalanced);
     }
     for (name, offered) in &left {
@@ -120,7 +125,8 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
     }
     let cut = cut(&statement, &summary, &left);
     summary.warnings.extend(cut.iter().cloned());
-    sink_errors.extend(written.extract_error.iter().map(ToString::to_string));
+    let others = [&written.extract_error, &written.vlan_error];
+    sink_errors.extend(others.into_iter().flatten().map(ToString::to_string));
     summary.warnings.extend(written.warning);
     summary.vlans = written.vlans.into_iter().map(VlanSummary::from).collect();
     let whole = written

@@ -11,7 +11,7 @@ use vxscope_account::{Frame, Ledger, Row, Statement};
 use vxscope_capture::udp::UdpBatch;
 use vxscope_flow::{
     Admission, CloseReason, Closing, FlowRecord, FlowSoFar, Flows, Fragments, Joined, Label,
-    Milestone, Packet, Prepared, Sources, StoredFrames, Verdict,
+    Milestone, Packet, Payloads, Prepared, Sources, StoredFrames, Verdict,
 };
 use vxscope_memory::prefetch_bytes;
 use vxscope_pcap::Record;
@@ -302,6 +302,11 @@ impl Worker {
         self.flows.prefault();
     }
 
+    /// How much of each source's payload is kept.
+    pub(crate) fn set_payloads(&mut self, payloads: Payloads) {
+        self.sources.set_payloads(payloads);
+    }
+
     /// Which sources are known from now on.
     pub(crate) fn admit(&mut self, admission: Admission) {
         self.follower.admit(admission.table.clone());
@@ -435,6 +440,7 @@ impl Worker {
             follower,
             outlet,
             clock,
+            sources,
             ..
         } = self;
         let pending = pass.pending.get(..pass.taken).unwrap_or_default();
@@ -451,7 +457,8 @@ impl Worker {
             while let Some(tick) = ticks.next_if(|tick| at_tick(tick.index) < one.packet.index) {
                 flows.tick(tick.second, at_tick(tick.index), &mut ends);
             }
-            observe(flows, &mut ends, one, frame);
+            let kept = sources.kept(one.packet.source, &one.packet.view, frame);
+            observe(flows, &mut ends, one, frame, kept);
         }
         for tick in ticks {
             flows.tick(tick.second, at_tick(tick.index), &mut ends);
@@ -483,11 +490,11 @@ impl Worker {
     }
 }
 
-/// Takes a frame into its flow, and counts and exports it.
+/// Takes a frame into its flow, counts it, and exports what is kept of it.
 #[inline(always)]
-fn observe(flows: &mut Flows, ends: &mut Ends<'_>, pending: &Pending, frame: &[u8]) {
+fn observe(flows: &mut Flows, ends: &mut Ends<'_>, pending: &Pending, frame: &[u8], kept: &[u8]) {
     let packet = &pending.packet;
-    let observed = flows.observe(&pending.prepared, packet, frame, ends);
+    let observed = flows.observe(&pending.prepared, packet, kept, ends);
     let counted = Frame {
         view: &packet.view,
         timestamp: packet.timestamp,
@@ -505,7 +512,7 @@ fn observe(flows: &mut Flows, ends: &mut Ends<'_>, pending: &Pending, frame: &[u
         packet.index / 2,
         packet.timestamp,
         packet.mirror,
-        frame,
+        kept,
         packet.view.original_len,
     );
 }

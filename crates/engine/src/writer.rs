@@ -22,6 +22,7 @@ use crate::follower::Desk;
 use crate::handoff::Handoff;
 use crate::outlet::{Delivery, Extraction, Item, position_after};
 use crate::stop::Deadline;
+use crate::vlans::Vlans;
 
 /// How old the newest line of a hidden file may be in a live run, in nanoseconds: what a crash
 /// takes along. A write of each file a second costs nothing.
@@ -43,6 +44,7 @@ pub(crate) struct Sinks {
     pub(crate) conn_log: Option<ConnLog>,
     pub(crate) overlap: Option<Overlap>,
     pub(crate) handoff: Handoff,
+    pub(crate) vlans: Vlans,
     /// What every sink is called and offered.
     pub(crate) expected: Vec<(String, Offered)>,
     /// Where facts are noted.
@@ -92,6 +94,7 @@ pub(crate) struct Written {
     pub(crate) warning: Option<String>,
     pub(crate) extracted: Vec<Extracted>,
     pub(crate) extract_error: Option<ExportError>,
+    pub(crate) vlan_error: Option<ExportError>,
 }
 
 /// Merges and writes until every worker has ended. Tells `closed` of each file as soon as it is
@@ -146,6 +149,7 @@ pub(crate) fn write(
             }
         }
         sinks.handoff.pass_on();
+        sinks.vlans.save();
         sinks.show();
     }
     sinks.finish(last_closed, written, closed)
@@ -286,11 +290,10 @@ impl Sinks {
         self.eve.map(EveLog::finish).map(&mut *closed);
         let conn_log = self.conn_log.map(|log| log.finish(last_closed));
         conn_log.map(&mut *closed);
-        if let Some(decap) = self.decap {
-            written.vlans = decap.mapping().collect();
-            closed(decap.finish());
-        }
+        self.decap.map(DecapWriter::finish).map(&mut *closed);
         self.handoff.finish(closed);
+        // Only now has everybody asked for ids.
+        (written.vlans, written.vlan_error) = self.vlans.finish();
         written.warning = self.overlap.and_then(|overlap| overlap.warning());
         if self.extract && written.extract_error.is_none() {
             let list = vxscope_export::write_extracted(&self.dir, &written.extracted);

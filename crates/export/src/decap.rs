@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use vxscope_pcap::{CAPTURED_BYTES_MAX, Precision, classic};
-use vxscope_units::{LinkType, MirrorSource};
+use vxscope_units::LinkType;
 
 use crate::chunk::FrameChunk;
 use crate::error::ExportError;
 use crate::file::OutputDir;
 use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
 use crate::tagged::{Packer, Packing};
-use crate::vlan::VlanMode;
+use crate::vlan::Tags;
 use crate::way_out::Offered;
 
 /// The sink's name in `--export` and in the summary.
@@ -34,12 +34,12 @@ impl DecapWriter {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(dir: &OutputDir, vlan: VlanMode) -> Result<Self, ExportError> {
+    pub fn create(dir: &OutputDir, tags: impl Into<Tags>) -> Result<Self, ExportError> {
         let mut file = dir.create_file("decap.pcap")?;
         file.write(&file_header())?;
         Ok(Self {
             sink: SinkFile::new(NAME, Offered::Frames, file),
-            packer: Packer::new(vlan),
+            packer: Packer::new(tags.into()),
         })
     }
 
@@ -74,11 +74,6 @@ impl DecapWriter {
     #[must_use]
     pub fn error(&self) -> Option<&ExportError> {
         self.sink.error()
-    }
-
-    /// VLAN ids and the sources they stand for ([`VlanMode::Map`]; otherwise empty), by id.
-    pub fn mapping(&self) -> impl Iterator<Item = (u16, MirrorSource)> {
-        self.packer.mapping()
     }
 
     /// Gives the file its name.
@@ -163,7 +158,6 @@ mod tests {
             assert!(pushed);
         }
         writer.write(&chunk, 0..chunk.len());
-        assert_eq!(writer.mapping().last(), Some((4_094, source(4_093))));
         let count = writer.finish().count;
         assert_eq!(
             (count.shed(Shed::VlanExhausted), count.written()),
@@ -180,7 +174,7 @@ mod tests {
             let sink = SinkFile::new("decap", Offered::Frames, file);
             let mut writer = DecapWriter {
                 sink,
-                packer: Packer::new(vlan),
+                packer: Packer::new(vlan.into()),
             };
             let chunk = chunk(1, 2_000, &[0; 1_000]);
             for _ in 0..3 {

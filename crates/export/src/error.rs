@@ -11,7 +11,7 @@ use thiserror::Error;
 pub enum ExportError {
     /// Another process writes its outputs there.
     #[error(
-        "{}: another vxscope writes there; give each run a folder of its own with --out",
+        "{}: another vxscope writes there; give each run, and each output, a folder of its own",
         path.display()
     )]
     InUse {

@@ -36,7 +36,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 const DIRECT_BYTES: usize = 64 << 10;
 
 /// Readable for the group (the analyst's tools), for nobody else: packets are private.
-const FILE_MODE: u32 = 0o640;
+pub(crate) const FILE_MODE: u32 = 0o640;
 
 /// Most crashes whose files are kept. A sensor that crashes again and again must not fill the
 /// disk; from then on what a crash leaves is removed by the next run.
@@ -265,7 +265,7 @@ impl Drop for OutputFile {
     }
 }
 
-fn temporary_name(name: &str) -> String {
+pub(crate) fn temporary_name(name: &str) -> String {
     format!(".{name}.tmp")
 }
 
@@ -284,7 +284,7 @@ fn is_extraction(name: &str) -> bool {
         .is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn remove_if_present(path: &Path) -> Result<(), ExportError> {
+pub(crate) fn remove_if_present(path: &Path) -> Result<(), ExportError> {
     match fs::remove_file(path) {
         Err(cause) if cause.kind() != ErrorKind::NotFound => {
             Err(ExportError::io("remove", path, cause))

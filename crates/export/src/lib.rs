@@ -3,7 +3,9 @@
 //! * [`OutputDir`], [`OutputFile`]: hidden while written, renamed when finished.
 //! * [`eve`], [`conn_log`]: one line per finished flow, for Suricata's and Zeek's readers.
 //! * [`FrameChunk`] → [`FrameMerge`] → [`DecapWriter`]: inner frames, copied once, in input order.
-//! * [`WayOut`]: a sink with a thread and a queue of its own; [`LineLog`], [`Ipfix`], [`stream`].
+//! * [`WayOut`]: a sink with a thread and a queue of its own; [`LineLog`], [`Ipfix`], [`stream`],
+//!   [`files`].
+//! * [`VlanBook`]: which source has which VLAN id, in all outputs and from run to run.
 //! * [`Merge`]: the flow records of several workers, in input order.
 //! * [`Overlap`]: says when `decap.pcap` mixes tenants.
 //! * [`summary`], [`extract`]: `summary.json`, `sources.json`, `extract.json` and its captures.
@@ -42,6 +44,7 @@ mod error;
 pub mod eve;
 pub mod extract;
 mod file;
+pub mod files;
 mod frame_merge;
 mod grade;
 mod ipfix;
@@ -60,7 +63,9 @@ mod tagged;
 mod testing;
 mod text;
 mod vlan;
+mod vlan_book;
 mod vpc_flow_logs;
+mod vxlan;
 mod way_out;
 
 pub use anomaly::{Anomaly, write_anomaly};
@@ -86,6 +91,8 @@ pub use summary::{
     MirrorSummary, QuarantineSummary, SourceSummary, Summary, write_quarantine, write_sources,
     write_summary,
 };
-pub use vlan::VlanMode;
+pub use vlan::{Tags, VlanMode};
+pub use vlan_book::VlanBook;
 pub use vpc_flow_logs::VPC_FLOW_LOGS;
+pub use vxlan::Vxlan;
 pub use way_out::{Offered, WayOut};

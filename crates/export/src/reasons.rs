@@ -19,6 +19,12 @@ impl Reasons {
             .fold(0, |sum, count| sum.saturating_add(*count))
     }
 
+    /// Whether nothing occurred.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds others' counts.
     pub fn merge(&mut self, other: &Self) {
         for (reason, count) in &other.0 {

@@ -32,6 +32,16 @@ reasons! {
         ReaderGone = "reader_gone",
         /// The run had to end before it was written.
         Deadline = "deadline",
+        /// The mirror cut it, and it was to go to a TAP (`handoff.truncated`).
+        Truncated = "truncated",
+        /// The interface or its network went away, or was set down.
+        NoInterface = "no_interface",
+        /// The network refused it.
+        SendError = "send_error",
+        /// Its source is not one of those that are sent on (`handoff.forward`).
+        NotSelected = "not_selected",
+        /// The other end's copy of the same packet was handed over (`handoff.duplicates`).
+        Duplicate = "duplicate",
     }
 }
 
@@ -123,6 +133,8 @@ pub struct SinkOutcome {
     pub count: SinkCount,
     /// The ledgers of its readers, for those that have several.
     pub readers: Vec<ReaderCount>,
+    /// What else it counted, by name: limits that it reached, files, interfaces made anew.
+    pub details: Vec<(&'static str, u64)>,
     /// Why its file is missing, if it is.
     pub error: Option<ExportError>,
 }
@@ -194,6 +206,7 @@ impl SinkFile {
             offered: self.offered,
             count: self.count,
             readers: Vec::new(),
+            details: Vec::new(),
             error: self.error,
         }
     }

@@ -35,6 +35,9 @@ pub struct Summary {
     /// The ledgers of single readers, for sinks that may have several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<ReaderSummary>,
+    /// What sinks counted beside their ledgers, by sink and name; what is 0 is left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, Reasons>,
     /// What was relevant in the traffic.
     pub signals: SignalSummary,
     /// Fragments that moved from worker to worker; absent if none did, as in every replay.
@@ -49,7 +52,8 @@ pub struct Summary {
     pub elapsed_seconds: f64,
     /// What the user should know before using the outputs, as whole sentences.
     pub warnings: Vec<String>,
-    /// Which VLAN id in `decap.pcap` stands for which source (`export.decap.vlan = "map"`).
+    /// Which VLAN id in the outputs stands for which source (`export.decap.vlan`, `handoff.vlan` =
+    /// "map").
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vlans: Vec<VlanSummary>,
 }

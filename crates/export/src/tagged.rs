@@ -1,13 +1,12 @@
-//! Frames as pcap records, with the VLAN tags that say whose they are.
+//! Frames with the VLAN tags that say whose they are, also as pcap records.
 
 use std::ops::Range;
 
 use vxscope_pcap::{Precision, classic};
-use vxscope_units::MirrorSource;
 
 use crate::chunk::{Frame, FrameChunk};
 use crate::sink::Shed;
-use crate::vlan::{Tagger, VlanMode};
+use crate::vlan::{Tag, Tagger, Tags, VlanMode};
 
 /// Destination and source MAC address; the tag goes behind them.
 const MAC_BYTES: usize = 12;
@@ -21,7 +20,36 @@ pub(crate) enum Packing<'a> {
     Refused(Shed),
 }
 
-/// Makes records of frames.
+/// A frame and its tag, not put together yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tagged<'a> {
+    pub(crate) frame: Frame<'a>,
+    addresses: &'a [u8],
+    tag: Tag,
+    rest: &'a [u8],
+}
+
+impl Tagged<'_> {
+    /// The bytes in order: addresses, tag, the rest.
+    pub(crate) fn parts(&self) -> [&[u8]; 3] {
+        [self.addresses, self.tag.as_bytes(), self.rest]
+    }
+
+    /// Captured bytes, the tag's among them. What is too long for the type is too long anyway.
+    pub(crate) fn captured_len(&self) -> u32 {
+        let bytes = self.frame.bytes.len() + self.tag.as_bytes().len();
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes on the wire: the frame would have been longer there, too.
+    pub(crate) fn original_len(&self) -> u32 {
+        let tag = self.tag.as_bytes().len();
+        let added = u32::try_from(tag).unwrap_or(u32::MAX);
+        self.frame.original_len.saturating_add(added)
+    }
+}
+
+/// Tags frames, and makes records of them.
 #[derive(Debug, Default)]
 pub(crate) struct Packer {
     tagger: Tagger,
@@ -29,9 +57,9 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    pub(crate) fn new(vlan: VlanMode) -> Self {
+    pub(crate) fn new(tags: Tags) -> Self {
         Self {
-            tagger: Tagger::new(vlan),
+            tagger: Tagger::new(tags),
             record: Vec::new(),
         }
     }
@@ -50,31 +78,48 @@ impl Packer {
         }
         for frame in chunk.frames(positions) {
             match self.tag(frame) {
-                Ok(()) => take(Packing::Records(&self.record, 1)),
+                Ok(tagged) => {
+                    let mut record = std::mem::take(&mut self.record);
+                    record.clear();
+                    push_record(&mut record, &tagged);
+                    take(Packing::Records(&record, 1));
+                    self.record = record;
+                }
                 Err(reason) => take(Packing::Refused(reason)),
             }
         }
     }
 
-    /// VLAN ids and the sources they stand for ([`VlanMode::Map`]; otherwise empty), by id.
-    pub(crate) fn mapping(&self) -> impl Iterator<Item = (u16, MirrorSource)> {
-        self.tagger.mapping()
+    /// The frame with its tag.
+    pub(crate) fn tag<'a>(&mut self, frame: Frame<'a>) -> Result<Tagged<'a>, Shed> {
+        let tag = match self.tagger.mode() {
+            VlanMode::None => Tag::None,
+            VlanMode::Map | VlanMode::QinQ if frame.bytes.len() < MAC_BYTES => {
+                return Err(Shed::TooShort);
+            }
+            VlanMode::Map | VlanMode::QinQ => {
+                let tag = self.tagger.tag(frame.source);
+                tag.ok_or(Shed::VlanExhausted)?
+            }
+        };
+        let place = MAC_BYTES.min(frame.bytes.len());
+        let (addresses, rest) = frame.bytes.split_at(place);
+        Ok(Tagged {
+            frame,
+            addresses,
+            tag,
+            rest,
+        })
     }
+}
 
-    fn tag(&mut self, frame: Frame<'_>) -> Result<(), Shed> {
-        let macs_and_rest = frame.bytes.split_at_checked(MAC_BYTES);
-        let (addresses, rest) = macs_and_rest.ok_or(Shed::TooShort)?;
-        let tag = self.tagger.tag(frame.source).ok_or(Shed::VlanExhausted)?;
-        let tag = tag.as_bytes();
-        let captured = u32::try_from(frame.bytes.len() + tag.len()).map_err(|_| Shed::TooLong)?;
-        // The frame would have been longer on the wire, too.
-        let added = captured.saturating_sub(u32::try_from(frame.bytes.len()).unwrap_or(captured));
-        let original = frame.original_len.saturating_add(added);
-        let header = classic::record_header(frame.timestamp, captured, original, Precision::Micros);
-        self.record.clear();
-        for part in [&header[..], addresses, tag, rest] {
-            self.record.extend_from_slice(part);
-        }
-        Ok(())
+/// The frame as a record of a little-endian microsecond pcap.
+pub(crate) fn push_record(out: &mut Vec<u8>, tagged: &Tagged<'_>) {
+    let time = tagged.frame.timestamp;
+    let (captured, original) = (tagged.captured_len(), tagged.original_len());
+    let header = classic::record_header(time, captured, original, Precision::Micros);
+    out.extend_from_slice(&header);
+    for part in tagged.parts() {
+        out.extend_from_slice(part);
     }
 }

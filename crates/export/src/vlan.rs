@@ -1,4 +1,4 @@
-//! Which VLAN tag tells the readers of `decap.pcap` whose frame it is.
+//! Which VLAN tag tells the readers of frames whose they are.
 //!
 //! Suricata, Zeek (with `vlan_fivetuple`) and Arkime have no VNI in their flow keys but do have
 //! the VLAN ids, so a tag is the one encoding that keeps overlapping tenants apart in all three.
@@ -7,20 +7,19 @@ use std::collections::HashMap;
 
 use vxscope_units::{MirrorSource, Vni};
 
-/// VLAN id 0 means "no VLAN" and 4095 is reserved (IEEE 802.1Q §9.6).
-const VLAN_IDS: std::ops::RangeInclusive<u16> = 1..=4094;
+use crate::vlan_book::VlanBook;
 
 const TPID_CUSTOMER: [u8; 2] = [0x81, 0x00];
 const TPID_SERVICE: [u8; 2] = [0x88, 0xa8];
 
-/// `export.decap.vlan`.
+/// `export.decap.vlan`, `handoff.vlan`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VlanMode {
     /// Frames as they were mirrored. Sources with overlapping addresses become one.
     #[default]
     None,
-    /// One 802.1Q tag, an id per mirror source in order of first appearance. Sources beyond
-    /// the 4,094 ids there are lose their frames to this sink (`vlan_exhausted`).
+    /// One 802.1Q tag, an id per mirror source: as listed, else in order of first appearance.
+    /// Sources beyond the 4,094 ids there are lose their frames to this sink (`vlan_exhausted`).
     Map,
     /// The whole VNI in two tags: 802.1ad with its upper 12 bits, then 802.1Q with the lower 12.
     /// Sources that share a VNI share the tags.
@@ -45,42 +44,55 @@ impl Tag {
     }
 }
 
+/// How an output tells sources apart: the mode, and the book that all outputs of a run share, so
+/// that one source has one id everywhere.
+#[derive(Clone, Debug, Default)]
+pub struct Tags {
+    /// How.
+    pub mode: VlanMode,
+    /// Who has which id ([`VlanMode::Map`]).
+    pub book: VlanBook,
+}
+
+/// With a book of its own.
+impl From<VlanMode> for Tags {
+    fn from(mode: VlanMode) -> Self {
+        Self {
+            mode,
+            book: VlanBook::default(),
+        }
+    }
+}
+
 /// Finds each source's tag.
 #[derive(Debug, Default)]
 pub(crate) struct Tagger {
-    mode: VlanMode,
+    tags: Tags,
+    /// What the book said, so that it is asked once for each source.
     ids: HashMap<MirrorSource, u16>,
-    /// Sources in the order of their ids, which start at 1.
-    sources: Vec<MirrorSource>,
     last: Option<(MirrorSource, u16)>,
 }
 
 impl Tagger {
-    pub(crate) fn new(mode: VlanMode) -> Self {
+    pub(crate) fn new(tags: Tags) -> Self {
         Self {
-            mode,
+            tags,
             ids: HashMap::new(),
-            sources: Vec::new(),
             last: None,
         }
     }
 
     pub(crate) fn mode(&self) -> VlanMode {
-        self.mode
+        self.tags.mode
     }
 
     /// `None` when a new source finds no free id.
     pub(crate) fn tag(&mut self, source: MirrorSource) -> Option<Tag> {
-        match self.mode {
+        match self.tags.mode {
             VlanMode::None => Some(Tag::None),
             VlanMode::Map => Some(Tag::Single(customer(self.id(source)?))),
             VlanMode::QinQ => Some(Tag::Double(double(source.vni))),
         }
-    }
-
-    /// The ids in use and their sources, by id.
-    pub(crate) fn mapping(&self) -> impl Iterator<Item = (u16, MirrorSource)> {
-        VLAN_IDS.zip(self.sources.iter().copied())
     }
 
     fn id(&mut self, source: MirrorSource) -> Option<u16> {
@@ -92,17 +104,13 @@ impl Tagger {
         }
         let id = match self.ids.get(&source) {
             Some(id) => *id,
-            None => self.assign(source)?,
+            None => {
+                let id = self.tags.book.id(source)?;
+                self.ids.insert(source, id);
+                id
+            }
         };
         self.last = Some((source, id));
-        Some(id)
-    }
-
-    fn assign(&mut self, source: MirrorSource) -> Option<u16> {
-        let mut free = VLAN_IDS.skip(self.sources.len());
-        let id = free.next()?;
-        self.sources.push(source);
-        self.ids.insert(source, id);
         Some(id)
     }
 }
@@ -131,7 +139,7 @@ fn double(vni: Vni) -> [u8; 8] {
 mod tests {
     use vxscope_units::Vni;
 
-    use super::{Tag, Tagger, VlanMode, double};
+    use super::{Tag, Tagger, Tags, VlanMode, double};
     use crate::testing::source;
 
     #[test]
@@ -148,28 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn ids_go_to_sources_as_they_come_and_stay_theirs() {
-        let mut tagger = Tagger::new(VlanMode::Map);
-        assert_eq!(tagger.tag(source(70)), Some(Tag::Single([0x81, 0, 0, 1])));
-        assert_eq!(tagger.tag(source(20)), Some(Tag::Single([0x81, 0, 0, 2])));
-        assert_eq!(tagger.tag(source(70)), Some(Tag::Single([0x81, 0, 0, 1])));
-        assert_eq!(
-            tagger.mapping().collect::<Vec<_>>(),
-            [(1, source(70)), (2, source(20))]
-        );
-    }
-
-    #[test]
-    fn there_are_4094_ids_and_not_one_more() {
-        let mut tagger = Tagger::new(VlanMode::Map);
-        for number in 0..4_094 {
-            assert!(tagger.tag(source(number)).is_some(), "{number}");
-        }
-        assert_eq!(tagger.tag(source(4_094)), None);
-        assert_eq!(
-            tagger.tag(source(4_093)),
-            Some(Tag::Single([0x81, 0, 0x0f, 0xfe]))
-        );
-        assert_eq!(tagger.mapping().count(), 4_094);
+    fn taggers_with_one_book_agree() {
+        let tags = Tags::from(VlanMode::Map);
+        let (mut one, mut other) = (Tagger::new(tags.clone()), Tagger::new(tags.clone()));
+        assert_eq!(one.tag(source(70)), Some(Tag::Single([0x81, 0, 0, 1])));
+        assert_eq!(other.tag(source(20)), Some(Tag::Single([0x81, 0, 0, 2])));
+        assert_eq!(other.tag(source(70)), Some(Tag::Single([0x81, 0, 0, 1])));
+        assert_eq!(one.tag(source(20)), Some(Tag::Single([0x81, 0, 0, 2])));
+        assert_eq!(tags.book.mapping(), [(1, source(70)), (2, source(20))]);
     }
 }

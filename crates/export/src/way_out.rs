@@ -44,6 +44,12 @@ pub trait WayOut: Send + fmt::Debug {
         let _ = now;
     }
 
+    /// So many frames or records of the input were not handed over before the next that is: the
+    /// queue was full. They are counted elsewhere; a sink that can tells its readers.
+    fn missed(&mut self, count: u64) {
+        let _ = count;
+    }
+
     /// The ledger so far.
     fn count(&self) -> SinkCount;
 

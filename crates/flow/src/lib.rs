@@ -31,4 +31,4 @@ pub use label::{ATTEMPT_PACKETS_MAX, FlowSoFar, LARGE_BYTES, Label, Milestone};
 pub use limit::{FlowLimits, FlowScope, Timeout, Timeouts, Untracked};
 pub use record::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
 pub use ring::{RingSizes, StoredFrame, Unstored};
-pub use source::{Admission, QUARANTINE_MAX, Sources, Verdict};
+pub use source::{Admission, Payloads, QUARANTINE_MAX, Sources, Verdict};

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use vxscope_units::{BindTable, MirrorSource, SourceId, Unknown};
+use vxscope_units::{BindTable, MirrorSource, Payload, SourceId, Unknown};
 use vxscope_wire::{Addresses, FrameView};
 
 use crate::interner::Interner;
@@ -29,6 +29,44 @@ impl Admission {
     }
 }
 
+/// How much of each source's payload is kept. Unlike an [`Admission`] it stays what it is for a
+/// whole run: nobody who replaces the bind table can make a sensor keep more.
+#[derive(Clone, Debug, Default)]
+pub struct Payloads {
+    /// The sources for which something else holds.
+    pub listed: Arc<BindTable>,
+    /// What holds for the others.
+    pub others: Payload,
+    /// Bytes that [`Payload::Head`] keeps.
+    pub head_bytes: u32,
+}
+
+/// All payload is kept.
+const WHOLE: u32 = u32::MAX;
+
+impl Payloads {
+    /// Bytes that are kept of a source's payload.
+    fn bytes_of(&self, source: MirrorSource) -> u32 {
+        let listed = self.listed.find(source).and_then(|it| it.payload);
+        self.bytes(listed.unwrap_or(self.others))
+    }
+
+    /// The least for any source: for the row that stands for many.
+    fn least(&self) -> u32 {
+        let listed = self.listed.bindings().iter().filter_map(|it| it.payload);
+        let all = listed.chain([self.others]).map(|it| self.bytes(it));
+        all.min().unwrap_or(WHOLE)
+    }
+
+    fn bytes(&self, payload: Payload) -> u32 {
+        match payload {
+            Payload::Full => WHOLE,
+            Payload::Head => self.head_bytes,
+            Payload::None => 0,
+        }
+    }
+}
+
 /// Where the frames of a source go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -46,6 +84,8 @@ struct SourceEntry {
     admitted: bool,
     /// MAC of the mirrored interface, learned from the first frame it sent under its own address.
     mac: Option<[u8; 6]>,
+    /// Bytes that are kept of each frame's payload.
+    payload_max: u32,
 }
 
 /// Rows of sources: at most `sources_max`, and one row that stands for all further ones. The
@@ -56,6 +96,9 @@ pub struct Sources {
     index: Interner,
     sources_max: u32,
     admission: Admission,
+    payloads: Payloads,
+    /// What the overflow row keeps of payloads.
+    payload_least: u32,
     quarantine: Interner,
     /// Sources seen lately, by a few bits of their names.
     recent: [Option<(MirrorSource, Verdict)>; RECENT],
@@ -71,6 +114,8 @@ impl Sources {
             index: Interner::new(sources_max, hash_seed),
             sources_max,
             admission: Admission::default(),
+            payloads: Payloads::default(),
+            payload_least: WHOLE,
             quarantine: Interner::new(QUARANTINE_MAX, hash_seed),
             recent: [None; RECENT],
         }
@@ -84,6 +129,28 @@ impl Sources {
         }
         self.recent = [None; RECENT];
         self.admission = admission;
+    }
+
+    /// How much of each source's payload is kept from now on: before the first frame comes.
+    pub fn set_payloads(&mut self, payloads: Payloads) {
+        for entry in &mut self.rows {
+            entry.payload_max = payloads.bytes_of(entry.source);
+        }
+        self.payload_least = payloads.least();
+        self.payloads = payloads;
+    }
+
+    /// What is kept of a frame, in rings and outputs alike.
+    #[inline]
+    #[must_use]
+    pub fn kept<'a>(&self, id: SourceId, view: &FrameView, frame: &'a [u8]) -> &'a [u8] {
+        let entry = self.rows.get(id.index());
+        let payload_max = entry.map_or(self.payload_least, |it| it.payload_max);
+        if payload_max == WHOLE {
+            return frame;
+        }
+        let end = view.headers_len(frame).saturating_add(payload_max as usize);
+        frame.get(..end).unwrap_or(frame)
     }
 
     /// What becomes of the frames of unknown sources.
@@ -127,6 +194,7 @@ impl Sources {
             source,
             admitted: true,
             mac: None,
+            payload_max: self.payloads.bytes_of(source),
         });
         SourceId::new(row)
     }

@@ -21,6 +21,25 @@ pub struct Binding {
     pub role: Option<String>,
     /// They should be heard in every run; one that is not is worth a warning.
     pub expected: bool,
+    /// The VLAN id that stands for them where sources are told apart by tags.
+    pub vlan: Option<u16>,
+    /// How much of their payload is kept; `None` for what holds for all.
+    pub payload: Option<Payload>,
+    /// Their frames are sent on to another sensor, where only some are.
+    pub forward: bool,
+}
+
+/// How much of a frame's payload is kept, in rings and outputs alike. Counters, flow records and
+/// signals are of the whole frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Payload {
+    /// All of it.
+    #[default]
+    Full,
+    /// Its first bytes.
+    Head,
+    /// Headers only.
+    None,
 }
 
 impl Binding {
@@ -34,6 +53,9 @@ impl Binding {
             eni: None,
             role: None,
             expected: false,
+            vlan: None,
+            payload: None,
+            forward: false,
         }
     }
 

@@ -18,7 +18,7 @@ mod served_port;
 mod source;
 mod timestamp;
 
-pub use bind::{BindTable, Binding, Conflict, ConflictKind, Unknown};
+pub use bind::{BindTable, Binding, Conflict, ConflictKind, Payload, Unknown};
 pub use byte_size::{ByteSize, ByteSizeError};
 pub use grade::{EvidenceClass, Grade};
 pub use link_type::LinkType;

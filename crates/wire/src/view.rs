@@ -42,6 +42,38 @@ pub struct FrameView {
     pub truncated: bool,
 }
 
+impl FrameView {
+    /// Bytes of headers at the beginning of the frame that this is the view of: what is left when
+    /// all payload is cut off. Believes no length that the sender could make larger than a header
+    /// is; of what is not understood only the link header counts.
+    #[must_use]
+    pub fn headers_len(&self, frame: &[u8]) -> usize {
+        let network = usize::from(self.network_offset);
+        let transport = usize::from(self.transport_offset);
+        match self.class {
+            Class::Ip | Class::Truncated if transport > 0 => {
+                transport + transport_header_len(self.tuple.protocol, frame.get(transport + 12))
+            }
+            // A later fragment: its address header, and in IPv6 the one that says so.
+            Class::Ip => match self.tuple.addresses {
+                Addresses::V4 { .. } => network + 20,
+                Addresses::V6 { .. } => network + 48,
+            },
+            Class::NonIp | Class::Malformed | Class::Truncated => network,
+        }
+    }
+}
+
+/// Bytes of a transport header; TCP has its length in the 13th.
+fn transport_header_len(number: u8, length: Option<&u8>) -> usize {
+    match number {
+        protocol::TCP => length.map_or(20, |byte| usize::from(byte >> 4) * 4).max(20),
+        protocol::SCTP => 12,
+        protocol::UDP | protocol::ICMP | protocol::ICMPV6 => 8,
+        _ => 0,
+    }
+}
+
 /// The view of no frame: cut off before its first byte.
 impl Default for FrameView {
     fn default() -> Self {

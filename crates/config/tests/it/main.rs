@@ -25,7 +25,7 @@ fn the_reference_is_the_default_and_explains_every_key() {
         .lines()
         .filter(|line| line.starts_with("# Allowed: "))
         .count();
-    assert_eq!((keys, allowed), (47, 47));
+    assert_eq!((keys, allowed), (62, 62));
     for line in [
         "[flow.timeouts]",
         "tcp.established = 600",

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use vxscope_config::{
-    Choice, Config, ExportKind, FlowScope, Role, Sources, Target, UnknownSources, VlanMode, Way,
+    Choice, Config, ExportKind, FlowScope, PayloadKept, Role, Sources, Target, UnknownSources,
+    VlanMode, Way,
 };
 use vxscope_units::{Binding, ByteSize, Prefix, Vni};
 
@@ -239,24 +240,33 @@ fn sources() -> impl Strategy<Value = Sources> {
         prop::option::of("eni-[0-9a-f]{17}"),
         prop::option::of(prop::sample::select(vec!["linux", "web-server", "printer"])),
         any::<bool>(),
+        prop::option::of(1..=4_094u16),
+        prop::option::of(prop::sample::select(PayloadKept::ALL)),
+        any::<bool>(),
     );
+    let kept = (prop::sample::select(PayloadKept::ALL), 1..=65_535u32);
     let listed = prop::collection::btree_map(any::<u32>(), one, 0..4);
-    (prop::sample::select(UnknownSources::ALL), listed).prop_map(|(unknown, listed)| {
-        let listed = listed
-            .into_iter()
-            .map(|(address, (vni, name, eni, role, expected))| {
-                let address = std::net::Ipv4Addr::from_bits(address).into();
-                Binding {
-                    prefix: Prefix::try_new(address, 32).expect("all bits count"),
-                    vni: vni.and_then(Vni::try_new),
-                    name,
-                    eni,
-                    role: role.map(ToOwned::to_owned),
-                    expected,
-                }
-            });
+    let all = (prop::sample::select(UnknownSources::ALL), kept, listed);
+    all.prop_map(|(unknown, (payload, payload_head), listed)| {
+        let listed = listed.into_iter().map(|(address, one)| {
+            let (vni, name, eni, role, expected, vlan, payload, forward) = one;
+            let address = std::net::Ipv4Addr::from_bits(address).into();
+            Binding {
+                prefix: Prefix::try_new(address, 32).expect("all bits count"),
+                vni: vni.and_then(Vni::try_new),
+                name,
+                eni,
+                role: role.map(ToOwned::to_owned),
+                expected,
+                vlan,
+                payload: payload.map(Into::into),
+                forward,
+            }
+        });
         Sources {
             unknown,
+            payload,
+            payload_head,
             listed: listed.collect(),
         }
     })

@@ -116,10 +116,10 @@ fn exit(name: &str, gate: &Arc<Gate>) -> Exit {
     Exit {
         name: name.to_owned(),
         offered: Offered::Frames,
-        way: Box::new(Gated {
+        lanes: vec![Box::new(Gated {
             gate: gate.clone(),
             count: SinkCount::default(),
-        }),
+        })],
     }
 }
 
@@ -175,6 +175,7 @@ impl WayOut for Gated {
             offered: Offered::Frames,
             count: self.count,
             readers: Vec::new(),
+            details: Vec::new(),
             error: None,
         }
     }

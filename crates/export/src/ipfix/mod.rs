@@ -148,6 +148,7 @@ impl WayOut for Ipfix {
             offered: Offered::Records,
             count: self.count,
             readers: Vec::new(),
+            details: Vec::new(),
             error: None,
         }
     }

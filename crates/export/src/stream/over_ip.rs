@@ -15,7 +15,7 @@ use crate::chunk::FrameChunk;
 use crate::error::ExportError;
 use crate::sink::{Shed, SinkCount, SinkOutcome};
 use crate::tagged::{Packer, Packing};
-use crate::vlan::VlanMode;
+use crate::vlan::Tags;
 use crate::way_out::{Offered, WayOut};
 
 /// Readers at once; more are turned away at once and counted.
@@ -83,7 +83,7 @@ impl PcapOverIp {
     /// Nobody can listen there.
     pub fn open(
         end: &OverIpEnd,
-        vlan: VlanMode,
+        tags: impl Into<Tags>,
         room: usize,
         haste: Haste,
     ) -> Result<Self, ExportError> {
@@ -110,7 +110,7 @@ impl PcapOverIp {
             end,
             haste,
             room,
-            packer: Packer::new(vlan),
+            packer: Packer::new(tags.into()),
             readers: Vec::new(),
             gone: Vec::new(),
             turned_away: 0,
@@ -280,6 +280,7 @@ impl WayOut for PcapOverIp {
             offered: Offered::Frames,
             count: self.count,
             readers: self.gone,
+            details: vec![("turned_away", self.turned_away)],
             error: None,
         }
     }

@@ -21,7 +21,7 @@ use crate::chunk::FrameChunk;
 use crate::error::ExportError;
 use crate::sink::{Shed, SinkCount, SinkOutcome};
 use crate::tagged::{Packer, Packing};
-use crate::vlan::VlanMode;
+use crate::vlan::Tags;
 use crate::way_out::{Offered, WayOut};
 
 /// Bytes that may wait in a FIFO of the kernel: the most that anybody may ask for.
@@ -60,7 +60,7 @@ impl PcapStream {
     /// there.
     pub fn open(
         target: &str,
-        vlan: VlanMode,
+        tags: impl Into<Tags>,
         room: usize,
         haste: Haste,
     ) -> Result<Self, ExportError> {
@@ -77,7 +77,7 @@ impl PcapStream {
             target,
             haste,
             room,
-            packer: Packer::new(vlan),
+            packer: Packer::new(tags.into()),
             reader: None,
             readers: Vec::new(),
             count: SinkCount::default(),
@@ -175,6 +175,7 @@ impl WayOut for PcapStream {
             offered: Offered::Frames,
             count: self.count,
             readers: self.readers,
+            details: Vec::new(),
             error: None,
         }
     }

@@ -26,6 +26,8 @@ pub struct InterfaceDescription<'a> {
     pub name: &'a str,
     /// For people; empty is left out.
     pub description: &'a str,
+    /// Anything else; empty is left out.
+    pub comment: &'a str,
 }
 
 /// One packet to write.
@@ -81,6 +83,9 @@ impl Writer {
         write_block(out, block::INTERFACE, |out| {
             out.extend([link0, link1, 0, 0]);
             out.extend(self.snap_len.to_le_bytes());
+            if !interface.comment.is_empty() {
+                write_option(out, option::COMMENT, text(interface.comment));
+            }
             write_option(out, option::INTERFACE_NAME, text(interface.name));
             if !interface.description.is_empty() {
                 write_option(

@@ -64,7 +64,7 @@ proptest! {
         for number in 0..interfaces {
             let name = format!("vni-{number}");
             let description = if number % 2 == 0 { "" } else { "ümläut" };
-            let interface = InterfaceDescription { name: &name, description };
+            let interface = InterfaceDescription { name: &name, description, comment: description };
             prop_assert_eq!(writer.interface(&mut file, &interface), number);
         }
         for (number, record) in (0u32..).zip(&mut records) {
@@ -169,6 +169,7 @@ fn our_interfaces_share_link_type_and_snap_length() {
             &InterfaceDescription {
                 name,
                 description: "",
+                comment: "",
             },
         );
         assert_eq!(file[start + 8..start + 16], [1, 0, 0, 0, 0, 0, 4, 0]);
@@ -186,6 +187,7 @@ fn texts_too_long_for_an_option_are_cut_between_characters() {
         &InterfaceDescription {
             name: &long,
             description: &long,
+            comment: &long,
         },
     );
     let packet = Packet {

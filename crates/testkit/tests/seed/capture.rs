@@ -65,6 +65,7 @@ fn written() -> Vec<u8> {
     let name = InterfaceDescription {
         name: "vni-7",
         description: "one",
+        comment: "",
     };
     let interface = writer.interface(&mut file, &name);
     for (second, data) in [(0, &b"first"[..]), (1, b"second one"), (2, b"")] {

@@ -101,14 +101,14 @@ fn check_capture(summary: &Value, sent: u64) {
 }
 
 /// A small disk in a mount namespace that a process of ours keeps.
-struct Disk {
+pub(crate) struct Disk {
     keeper: Child,
     path: PathBuf,
 }
 
 impl Disk {
     /// Mounted on `out` in `dir`. `None`, with a note, where nothing can be mounted.
-    fn mount(dir: &Path, size: &str) -> Option<Self> {
+    pub(crate) fn mount(dir: &Path, size: &str) -> Option<Self> {
         let path = dir.join("out");
         fs::create_dir(&path).expect("a folder of ours");
         let script = "mount -t tmpfs -o size=\"$2\" tmpfs \"$1\" && touch \"$1/.there\" && \
@@ -148,13 +148,13 @@ impl Disk {
     }
 
     /// The disk as it is seen from here.
-    fn out(&self) -> PathBuf {
+    pub(crate) fn out(&self) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.keeper.id()));
         root.join(self.path.strip_prefix("/").expect("a full path"))
     }
 
     /// The sensor, where the disk is mounted.
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new("nsenter");
         let keeper = self.keeper.id().to_string();
         command.args([

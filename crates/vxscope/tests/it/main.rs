@@ -1,6 +1,7 @@
 //! The binary from the outside: what is typed, what comes back, what the exit code is.
 
 mod api;
+mod captures;
 mod clock;
 mod disk;
 mod frozen;
@@ -18,6 +19,7 @@ mod sources;
 mod stop;
 mod streams;
 mod usage;
+mod vxlan;
 
 use std::path::Path;
 use std::process::{Command, Output};
