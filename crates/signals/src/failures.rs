@@ -12,7 +12,7 @@ const WINDOW: u32 = 300;
 
 /// Failures in one direction.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Failures {
+pub struct Failures {
     peers: Recent,
     ports: Recent,
     quiet_until: u32,
@@ -25,7 +25,8 @@ struct Recent(ArrayVec<(u32, u32), KEPT>);
 impl Failures {
     /// Notes a failure; whether there are now many, and nobody was told for a while. A protocol
     /// without ports has no `port`.
-    pub(crate) fn are_many(&mut self, peer: u64, port: Option<u64>, second: u64) -> bool {
+    #[must_use]
+    pub fn are_many(&mut self, peer: u64, port: Option<u64>, second: u64) -> bool {
         let second = u32::try_from(second).unwrap_or(u32::MAX);
         let peers = self.peers.note(peer, second);
         let ports = port.map_or(0, |port| self.ports.note(port, second));

@@ -34,10 +34,11 @@ mod told;
 
 pub use book::{Book, BookLimits};
 pub use fact::{Fact, FactKind};
+pub use failures::Failures;
 pub use judge::{Ruling, judge};
 pub use label::{category_of, label_of};
 pub use role::{Role, RoleId, Roles};
-pub use service::{Service, served};
+pub use service::{Service, served, service_port};
 pub use signals::signals;
 pub use state::{Events, SHARE_BYTES, STATE_BYTES, STATE_BYTES_MAX};
 pub use told::Told;

@@ -45,7 +45,7 @@ pub fn served(protocol: u8, port: u16) -> Service {
 /// The port that stands for a service: 0 for ports that are nobody's for long, and for protocols
 /// without ports.
 #[must_use]
-pub(crate) fn service_port(protocol: u8, port: u16) -> u16 {
+pub fn service_port(protocol: u8, port: u16) -> u16 {
     let has_ports = matches!(protocol, TCP | UDP | vxscope_wire::protocol::SCTP);
     if !has_ports || port >= DYNAMIC_PORT && known(protocol, port).is_none() {
         return 0;

@@ -4,12 +4,15 @@
 //! A day is drawn at a time, each source from a stream of its own, so that every policy meets the
 //! same days and a long trial needs no more memory than a short one.
 
+use std::sync::Arc;
+
 use vxscope_report::{EventKind, Protocol};
 use vxscope_sim::random::{Random, hash};
 use vxscope_units::EvidenceClass;
 
 use crate::draw;
 use crate::fleet::{Fleet, Role};
+use crate::recorded::Background;
 use crate::time::{self, DAY, HOUR};
 
 /// Deploying makes new edges this many times as usual.
@@ -97,6 +100,8 @@ pub struct Activity {
     day: u64,
     /// Events of later days that earlier ones led to.
     ahead: Vec<Event>,
+    /// What really happened, instead of anything drawn.
+    recorded: Option<Arc<Background>>,
 }
 
 impl Activity {
@@ -107,12 +112,28 @@ impl Activity {
             seed,
             day: 0,
             ahead: Vec::new(),
+            recorded: None,
+        }
+    }
+
+    /// From the first day of a recording, again and again.
+    #[must_use]
+    pub const fn recorded(background: Arc<Background>) -> Self {
+        Self {
+            seed: 0,
+            day: 0,
+            ahead: Vec::new(),
+            recorded: Some(background),
         }
     }
 
     /// The next day.
     #[must_use]
     pub fn next_day(&mut self, fleet: &Fleet) -> Day {
+        if let Some(background) = &self.recorded {
+            self.day += 1;
+            return background.day(self.day - 1);
+        }
         let span = Span {
             from: self.day * DAY,
             to: (self.day + 1) * DAY,

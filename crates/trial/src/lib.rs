@@ -18,6 +18,7 @@ pub mod fleet;
 pub mod interval;
 pub mod outcome;
 pub mod policies;
+pub mod recorded;
 pub mod score;
 pub mod summary;
 pub mod tally;

@@ -9,6 +9,7 @@ use crate::closed::Run;
 use crate::cost::Cost;
 use crate::outcome::Outcome;
 use crate::policies::DYNAMIC;
+use crate::recorded::Told;
 use crate::score::{Score, Seen};
 use crate::time::{HOUR, MINUTE};
 use crate::timeline::Timeline;
@@ -106,4 +107,7 @@ pub struct Trial {
     pub saving_ceiling: f64,
     /// The same where at most the allowed share of a group is lowered at once.
     pub saving_ceiling_groups: f64,
+    /// What was recorded, if the fleet is not a drawn one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background: Option<Told>,
 }

@@ -1,12 +1,16 @@
 //! The truth of a trial: a fleet, the attacks on it, and what they are measured by.
 
+use std::sync::Arc;
+
 use vxscope_policy::Importance;
 use vxscope_policy::money::PriceTable;
 use vxscope_units::EvidenceClass;
 
+use crate::activity::Activity;
 use crate::attack::{Attack, Mix, draw_attacks, draw_placebos};
 use crate::bound::Bounds;
 use crate::fleet::{Fleet, Spec};
+use crate::recorded::Background;
 use crate::tally::Trial;
 use crate::time::{self, HOUR};
 
@@ -34,6 +38,27 @@ pub struct Setup {
     pub bounds: Bounds,
     /// What everything costs.
     pub prices: PriceTable,
+    /// A fleet that really was, instead of one that is drawn.
+    pub real: Option<Real>,
+}
+
+/// Traffic that was recorded, and what its sources are.
+#[derive(Clone, Debug)]
+pub struct Real {
+    /// What was recorded.
+    pub background: Arc<Background>,
+    /// How much each source matters.
+    pub importance: Importance,
+    /// Whether one of standard importance may have no session at all for a while.
+    pub allow_off: bool,
+}
+
+impl Real {
+    /// Its sources, for a trial of so many days.
+    #[must_use]
+    pub fn fleet(&self, days: u32) -> Fleet {
+        self.background.fleet(self.importance, self.allow_off, days)
+    }
 }
 
 /// A fleet and what befalls it.
@@ -51,13 +76,18 @@ pub struct World {
     pub bounds: Bounds,
     /// What everything costs.
     pub prices: PriceTable,
+    /// What happens on the fleet, if it was recorded.
+    background: Option<Arc<Background>>,
 }
 
 impl World {
     /// Draws it.
     #[must_use]
     pub fn new(setup: &Setup) -> Self {
-        let fleet = Fleet::new(setup.spec.clone(), setup.sources, setup.days, setup.seed);
+        let fleet = match &setup.real {
+            Some(real) => real.fleet(setup.days),
+            None => Fleet::new(setup.spec.clone(), setup.sources, setup.days, setup.seed),
+        };
         let longest = std::array::from_fn(|importance| longest(&setup.bounds, importance));
         let mix = |per_source_month| Mix {
             per_source_month,
@@ -72,6 +102,16 @@ impl World {
             placebos,
             bounds: setup.bounds,
             prices: setup.prices.clone(),
+            background: setup.real.as_ref().map(|real| real.background.clone()),
+        }
+    }
+
+    /// What happens on the fleet, from the first day.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        match &self.background {
+            Some(background) => Activity::recorded(background.clone()),
+            None => Activity::new(self.seed),
         }
     }
 
@@ -87,6 +127,7 @@ impl World {
             attacks: [self.attacks.len(), self.placebos.len()],
             saving_ceiling: self.saving_ceiling(1.0),
             saving_ceiling_groups: self.saving_ceiling(group_lowered_max),
+            background: self.background.as_ref().map(|one| one.told()),
         }
     }
 
@@ -153,6 +194,7 @@ pub(crate) mod testing {
             seed,
             bounds: bounds(),
             prices: PriceTable::published().expect("well-formed"),
+            real: None,
         })
     }
 }

@@ -203,6 +203,18 @@ pub(crate) struct SimulateArguments {
     /// Another fleet than the standard one, in the format of docs/fleet.toml.
     #[arg(long, value_name = "FILE")]
     pub(crate) fleet: Option<PathBuf>,
+    /// A fleet that really was, and what happened there, instead of a drawn one; may be repeated.
+    ///
+    /// Captures (pcap, pcapng) of mirrored traffic, EVE flow records, or VPC flow logs as text.
+    /// What is shorter than --days is repeated in whole days. Attacks are drawn as always.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fleet", "sources"])]
+    pub(crate) background: Vec<PathBuf>,
+    /// How much every source of --background matters.
+    #[arg(long, value_name = "WHAT", value_parser = ["low", "standard", "critical"], default_value = "standard", requires = "background")]
+    pub(crate) importance: String,
+    /// Let sources of --background that are of standard importance have no session for a while.
+    #[arg(long, requires = "background")]
+    pub(crate) allow_off: bool,
 }
 
 #[derive(Debug, Args)]

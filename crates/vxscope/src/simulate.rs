@@ -1,18 +1,21 @@
 //! `vxscope simulate`: what mirror policies cost on a fleet, and which attacks they show.
 
+mod background;
 mod jobs;
 mod plots;
 mod table;
 
 use std::path::Path;
+use std::sync::Arc;
 
+use vxscope_policy::Importance;
 use vxscope_policy::money::PriceTable;
 use vxscope_policy::rules::{Limits, Rules};
 use vxscope_trial::adversary::check_formulas;
 use vxscope_trial::closed::{bounds_of, fleet_rules};
 use vxscope_trial::fleet::{STANDARD, Spec};
 use vxscope_trial::summary::Summary;
-use vxscope_trial::world::{Setup, World};
+use vxscope_trial::world::{Real, Setup, World};
 
 use crate::arguments::SimulateArguments;
 use crate::failure::Failure;
@@ -20,9 +23,13 @@ use crate::print;
 
 /// Runs every policy with every seed and prints what each came to.
 pub(crate) fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
-    let spec = fleet(arguments.fleet.as_deref())?;
+    let real = real(arguments)?;
+    let spec = match &real {
+        Some(real) => real.fleet(1).spec,
+        None => fleet(arguments.fleet.as_deref())?,
+    };
     let rules = fleet_rules(&spec, Limits::default());
-    let setup = setup(arguments, spec, &rules)?;
+    let setup = setup(arguments, spec, &rules, real)?;
     let seeds = jobs::run(&setup, &rules, arguments.seeds);
     let mut trial = World::new(&setup).trial(group_lowered_max(&rules));
     trial.seeds = seeds.len();
@@ -39,7 +46,24 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
     }
 }
 
-fn setup(arguments: &SimulateArguments, spec: Spec, rules: &Rules) -> Result<Setup, Failure> {
+/// What was recorded, if files are given.
+fn real(arguments: &SimulateArguments) -> Result<Option<Real>, Failure> {
+    if arguments.background.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Real {
+        background: Arc::new(background::read(&arguments.background)?),
+        importance: Importance::from_name(&arguments.importance).unwrap_or_default(),
+        allow_off: arguments.allow_off,
+    }))
+}
+
+fn setup(
+    arguments: &SimulateArguments,
+    spec: Spec,
+    rules: &Rules,
+    real: Option<Real>,
+) -> Result<Setup, Failure> {
     Ok(Setup {
         spec,
         sources: arguments.sources,
@@ -47,6 +71,7 @@ fn setup(arguments: &SimulateArguments, spec: Spec, rules: &Rules) -> Result<Set
         seed: arguments.seed,
         bounds: bounds_of(rules),
         prices: PriceTable::published().map_err(|errors| Failure::Failed(errors.join("\n")))?,
+        real,
     })
 }
 

@@ -36,7 +36,7 @@ const EDGES: &[(&str, &str)] = &[
         "testkit",
         "units wire pcap capture flow config control engine",
     ),
-    ("trial", "units report plot sim policy control"),
+    ("trial", "units report plot sim signals policy control"),
     (
         "vxscope",
         "units wire pcap report account export config api engine sim policy control steward trial",

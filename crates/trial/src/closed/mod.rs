@@ -17,7 +17,7 @@ use vxscope_policy::{
 use vxscope_sim::random::{Random, hash};
 use vxscope_units::{EvidenceClass, Grade, MirrorSource, Vni};
 
-use crate::activity::{Activity, Day};
+use crate::activity::Day;
 use crate::attack::{Attack, Kind, evidence_at};
 use crate::cost::{REGION, timestamp};
 use crate::fleet;
@@ -103,7 +103,7 @@ pub fn run(
     watch: &mut dyn Watch,
 ) -> (Timeline, Run) {
     let mut closed = Closed::new(world, rules, senses);
-    let mut activity = Activity::new(world.seed);
+    let mut activity = world.activity();
     let mut day = Day::default();
     let (mut events, mut contacts) = (0, 0);
     closed.come_and_go(0);

@@ -48,7 +48,7 @@ fn attacks_without_signs_change_nothing() {
 #[test]
 fn what_is_hidden_is_not_told() {
     let (world, _) = stage(60, 1, 5);
-    let mut day = Activity::new(5).next_day(&world.fleet);
+    let mut day = world.activity().next_day(&world.fleet);
     day.events.retain(|event| {
         world.fleet.sources[event.source as usize].alive.start == 0 && event.peer.is_none()
     });
@@ -89,6 +89,7 @@ fn stage(sources: u32, days: u32, seed: u64) -> (World, Rules) {
         seed,
         bounds: bounds_of(&rules),
         prices: vxscope_policy::money::PriceTable::published().expect("well-formed"),
+        real: None,
     });
     (world, rules)
 }

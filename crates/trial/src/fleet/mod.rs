@@ -54,7 +54,7 @@ pub struct Source {
     /// Mean bytes a second of a busy hour.
     pub bytes_per_second: f64,
     /// Bytes of a full mirror since the hour in which it was created, at each full hour.
-    bytes_until_hour: Vec<f64>,
+    pub(crate) bytes_until_hour: Vec<f64>,
 }
 
 /// A fleet over the whole time of a trial.

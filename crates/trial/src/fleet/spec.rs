@@ -23,7 +23,7 @@ pub struct Spec {
 }
 
 /// Where the fleet stands.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Availability zones.
@@ -35,7 +35,7 @@ pub struct Place {
 }
 
 /// When there is less to see, and when more.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calendar {
     /// Hour at which the night begins.
@@ -55,7 +55,7 @@ pub struct Calendar {
 }
 
 /// A kind of machine.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
     /// Its name.

@@ -11,6 +11,10 @@ use vxscope_trial::policies::{self, ALWAYS_ON, CLOSED, DYNAMIC, FIXED, MATCHED};
 use vxscope_trial::tally::Tally;
 use vxscope_trial::world::{Setup, World};
 
+use crate::progress::Progress;
+
+const BAR: &str = "{bar:40} {pos} of {len} {msg}";
+
 /// The tallies of every seed. With several seeds only the policy, what it is compared with and
 /// always-on are run.
 pub(super) fn run(setup: &Setup, rules: &Rules, seeds: u32) -> Vec<Vec<Tally>> {
@@ -18,7 +22,7 @@ pub(super) fn run(setup: &Setup, rules: &Rules, seeds: u32) -> Vec<Vec<Tally>> {
         return vec![one_seed(setup, rules)];
     }
     let all: Vec<u64> = (0..u64::from(seeds)).collect();
-    side_by_side(&all, |offset| {
+    side_by_side("seeds", &all, |offset| {
         let world = World::new(&Setup {
             seed: setup.seed + offset,
             ..setup.clone()
@@ -37,9 +41,11 @@ fn one_seed(setup: &Setup, rules: &Rules) -> Vec<Tally> {
     let world = World::new(setup);
     // The longest ones first.
     let names: Vec<&'static str> = CLOSED.into_iter().chain(FIXED).collect();
-    let mut tallies = side_by_side(&names, |name| tally(name, &world, rules));
+    let mut tallies = side_by_side("policies", &names, |name| tally(name, &world, rules));
     let budget = tallies[0].cost.usd;
-    tallies.extend(side_by_side(&MATCHED, |name| matched(name, &world, budget)));
+    tallies.extend(side_by_side("baselines of equal cost", &MATCHED, |name| {
+        matched(name, &world, budget)
+    }));
     tallies.sort_by_key(|tally| (tally.name != ALWAYS_ON, tally.name != DYNAMIC));
     tallies
 }
@@ -54,7 +60,9 @@ fn matched(name: &&'static str, world: &World, usd: f64) -> Tally {
 }
 
 /// Results in the order of the jobs.
-fn side_by_side<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
+fn side_by_side<J: Sync, R: Send>(what: &str, jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
+    let bar = Progress::new(BAR, Some(jobs.len() as u64));
+    bar.say(what.to_owned());
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -67,6 +75,7 @@ fn side_by_side<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> 
                     let result = work(job);
                     if let Ok(mut results) = results.lock() {
                         results.push((index, result));
+                        bar.set(results.len() as u64);
                     }
                 }
             });

@@ -22,6 +22,19 @@ pub(super) fn table(summary: &Summary) -> String {
         trial.attacks[0],
         trial.attacks[1],
     );
+    if let Some(told) = trial.background {
+        let days = match told.repeated_every_days {
+            1 => "every day".to_owned(),
+            days => format!("every {days} days"),
+        };
+        text.insert_str(
+            0,
+            &format!(
+                "background: {} conversations of {} sources over {:.1} h, again {days}\n",
+                told.conversations, told.sources, told.hours
+            ),
+        );
+    }
     let heads = [
         "policy",
         "usd",

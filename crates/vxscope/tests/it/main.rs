@@ -15,6 +15,7 @@ mod records;
 mod replay;
 mod run;
 mod sensor;
+mod simulate;
 mod sources;
 mod stop;
 mod streams;
