@@ -35,6 +35,12 @@ choice! {
 pub struct StaConf {
     /// `automations.vpc-mirroring-auto-handler.mirror_handling_mode`.
     pub mode: HandlingMode,
+    /// `….mirror_filter_tagname`: the tag of an instance whose value names its filter.
+    pub tag_key: Option<String>,
+    /// `….mirror_filter_indicator_tagname`: the tag of a sensor whose value is that key.
+    pub indicator_key: Option<String>,
+    /// `….role_tagname`: the tag that says what a machine is for.
+    pub role_key: Option<String>,
     /// All of it, as it was.
     whole: Map<String, Value>,
 }
@@ -42,12 +48,22 @@ pub struct StaConf {
 const AUTOMATIONS: &str = "automations";
 const HANDLER: &str = "vpc-mirroring-auto-handler";
 const MODE: &str = "mirror_handling_mode";
+const TAG: &str = "mirror_filter_tagname";
+const INDICATOR: &str = "mirror_filter_indicator_tagname";
+const ROLE: &str = "role_tagname";
+/// What we read of the handler.
+const KNOWN: [&str; 4] = [MODE, TAG, INDICATOR, ROLE];
+/// Characters of a tag's key at most (EC2).
+const KEY_MAX: usize = 128;
 
 impl Default for StaConf {
     /// As an empty file says.
     fn default() -> Self {
         Self {
             mode: HandlingMode::Manual,
+            tag_key: None,
+            indicator_key: None,
+            role_key: None,
             whole: Map::new(),
         }
     }
@@ -77,9 +93,19 @@ impl StaConf {
             }
         };
         let mut problems = Vec::new();
-        let mode = mode(&whole, &mut problems);
+        let handler = handler(&whole, &mut problems);
+        let mode = mode(handler, &mut problems);
+        let filter_key = tag_key(handler, TAG, &mut problems);
+        let indicator_key = tag_key(handler, INDICATOR, &mut problems);
+        let role_key = tag_key(handler, ROLE, &mut problems);
         if problems.is_empty() {
-            Ok(Self { mode, whole })
+            Ok(Self {
+                mode,
+                tag_key: filter_key,
+                indicator_key,
+                role_key,
+                whole,
+            })
         } else {
             Err(problems)
         }
@@ -99,12 +125,12 @@ impl StaConf {
     /// Paths of what we do not read, in the order of the file's keys.
     #[must_use]
     pub fn unknown(&self) -> Vec<String> {
-        let mut unknown = others(&self.whole, AUTOMATIONS, "");
+        let mut unknown = others(&self.whole, &[AUTOMATIONS], "");
         if let Some(automations) = object(&self.whole, AUTOMATIONS) {
-            unknown.extend(others(automations, HANDLER, "automations."));
+            unknown.extend(others(automations, &[HANDLER], "automations."));
             if let Some(handler) = object(automations, HANDLER) {
                 let path = format!("{AUTOMATIONS}.{HANDLER}.");
-                unknown.extend(others(handler, MODE, &path));
+                unknown.extend(others(handler, &KNOWN, &path));
             }
         }
         unknown
@@ -117,23 +143,29 @@ impl StaConf {
     }
 }
 
-fn mode(whole: &Map<String, Value>, problems: &mut Vec<Problem>) -> HandlingMode {
+/// The object that has our keys, if it is there.
+fn handler<'a>(
+    whole: &'a Map<String, Value>,
+    problems: &mut Vec<Problem>,
+) -> Option<&'a Map<String, Value>> {
     let mut path = String::new();
     let mut at = whole;
     for key in [AUTOMATIONS, HANDLER] {
         path.push_str(key);
-        match at.get(key) {
-            None => return HandlingMode::Manual,
-            Some(Value::Object(inner)) => at = inner,
-            Some(_) => {
+        match at.get(key)? {
+            Value::Object(inner) => at = inner,
+            _ => {
                 problems.push(problem(&path, "must be an object"));
-                return HandlingMode::Manual;
+                return None;
             }
         }
         path.push('.');
     }
-    path.push_str(MODE);
-    let Some(value) = at.get(MODE) else {
+    Some(at)
+}
+
+fn mode(handler: Option<&Map<String, Value>>, problems: &mut Vec<Problem>) -> HandlingMode {
+    let Some(value) = handler.and_then(|handler| handler.get(MODE)) else {
         return HandlingMode::Manual;
     };
     let known = value
@@ -141,17 +173,39 @@ fn mode(whole: &Map<String, Value>, problems: &mut Vec<Problem>) -> HandlingMode
         .and_then(<HandlingMode as crate::field::Choice>::from_name);
     known.unwrap_or_else(|| {
         let message = format!("{value} is neither \"MANUAL\" nor \"DYNAMIC\"");
-        problems.push(problem(&path, &message));
+        problems.push(problem(&path(MODE), &message));
         HandlingMode::Manual
     })
+}
+
+/// The key of a tag, or nothing where nothing is said.
+fn tag_key(
+    handler: Option<&Map<String, Value>>,
+    key: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<String> {
+    let value = handler?.get(key)?;
+    let text = value.as_str().filter(|text| {
+        let length = text.chars().count();
+        (1..=KEY_MAX).contains(&length) && !text.starts_with("aws:")
+    });
+    if text.is_none() {
+        let message = format!("{value} is no key of a tag: 1 to {KEY_MAX} characters, not `aws:…`");
+        problems.push(problem(&path(key), &message));
+    }
+    text.map(ToOwned::to_owned)
+}
+
+fn path(key: &str) -> String {
+    format!("{AUTOMATIONS}.{HANDLER}.{key}")
 }
 
 fn object<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Map<String, Value>> {
     map.get(key).and_then(Value::as_object)
 }
 
-fn others(map: &Map<String, Value>, known: &str, path: &str) -> Vec<String> {
-    let keys = map.keys().filter(|key| *key != known);
+fn others(map: &Map<String, Value>, known: &[&str], path: &str) -> Vec<String> {
+    let keys = map.keys().filter(|key| !known.contains(&key.as_str()));
     keys.map(|key| format!("{path}{key}")).collect()
 }
 
@@ -218,6 +272,29 @@ mod tests {
         assert_eq!(conf.unknown(), expected);
         let whole: Value = serde_json::from_str(text).unwrap();
         assert_eq!(conf.to_json(), whole);
+    }
+
+    #[test]
+    fn tags_have_the_names_that_the_file_gives_them() {
+        let text = |keys: &str| {
+            format!(r#"{{"automations": {{"vpc-mirroring-auto-handler": {{{keys}}}}}}}"#)
+        };
+        let all = r#""mirror_filter_tagname": "Mirror", "role_tagname": "app",
+            "mirror_filter_indicator_tagname": "look-for", "other": 1"#;
+        let conf = StaConf::parse(&text(all)).unwrap();
+        assert_eq!(conf.tag_key.as_deref(), Some("Mirror"));
+        assert_eq!(conf.indicator_key.as_deref(), Some("look-for"));
+        assert_eq!(conf.role_key.as_deref(), Some("app"));
+        assert_eq!(
+            conf.unknown(),
+            ["automations.vpc-mirroring-auto-handler.other"]
+        );
+        for wrong in ["7", "\"\"", "\"aws:name\"", "null"] {
+            let keys = format!(r#""mirror_filter_tagname": {wrong}, "role_tagname": []"#);
+            let problems = StaConf::parse(&text(&keys)).unwrap_err();
+            assert_eq!(problems.len(), 2, "{wrong}");
+        }
+        assert_eq!(StaConf::default().tag_key, None);
     }
 
     fn with(mode: &str) -> String {

@@ -12,6 +12,7 @@ use crate::filter::Filters;
 use crate::finding::{Finding, FindingKind};
 use crate::finish::{Finish, Placed};
 use crate::inventory::Inventory;
+use crate::lead::owned;
 use crate::memory::{Kept, Lingering, Memory};
 use crate::plan::{Plan, Slot, Source};
 use crate::selection::select;
@@ -70,6 +71,9 @@ impl Enroller {
     #[must_use]
     pub fn plan(&mut self, inventory: &Inventory, seen: &Seen, now: Timestamp) -> Plan {
         let now = now.as_nanos() / 1_000;
+        if let Some(hold) = &self.settings.hold {
+            return self.stopped(&hold.reason, inventory);
+        }
         let mut plan = Plan::default();
         let memory = self.memory.clone();
         let look = Look::new(&self.settings, inventory, &memory, seen);
@@ -123,6 +127,17 @@ impl Enroller {
         plan.findings.dedup();
         self.remember(kept, &plan, now);
         plan
+    }
+
+    /// Everything goes at once, and is remembered for when it comes back.
+    fn stopped(&self, reason: &str, inventory: &Inventory) -> Plan {
+        let sessions = owned(inventory, &self.settings.owner);
+        let on: BTreeSet<String> = sessions.map(|one| one.interface.clone()).collect();
+        Plan {
+            leaving: on.into_iter().collect(),
+            findings: vec![Finding::new(FindingKind::Held, "all", reason)],
+            ..Plan::default()
+        }
     }
 
     /// Leaves that this waiting time still allows.

@@ -95,6 +95,9 @@ findings! {
     /// It belongs to the sensor, or is a mirror target: mirroring it would mirror the mirror.
     OwnInterface = "own_interface", Note,
         "nothing: a target cannot be a source, and copies are not copied again";
+    /// Everything was stopped.
+    Held = "held", Blind,
+        "`release` ends it; until then nothing is mirrored";
     /// Its instance is stopped; what remains of a session is billed.
     Stopped = "stopped", Note,
         "its session is removed in time, or start the instance; `stopped = \"report\"` keeps sessions";

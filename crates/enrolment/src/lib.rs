@@ -3,6 +3,7 @@
 //! * [`inventory`]: instances, interfaces, targets, filters and sessions, as EC2 describes them.
 //! * [`Enroller`]: which interfaces are mirrored, through which filter, to which target, by their
 //!   tags; and of every other one that was asked for, why not.
+//! * [`lead`]: who acts, and who brings sources back when nobody does.
 //!
 //! Pure: the time is an argument, nothing is asked of anybody, and equal inventories give equal
 //! answers.
@@ -15,6 +16,7 @@ mod finding;
 mod finish;
 pub mod inventory;
 mod junction;
+pub mod lead;
 mod memory;
 mod plan;
 mod selection;

@@ -104,6 +104,31 @@ impl Default for Selection {
 }
 
 impl Selection {
+    /// Takes over the names that a `sta.conf` gives, where the operator gave none: what only root
+    /// writes goes before what lies in a bucket.
+    #[must_use]
+    pub fn named_by(
+        self,
+        tag_key: Option<String>,
+        indicator: Option<String>,
+        role_key: Option<String>,
+    ) -> Self {
+        let usual = Self::default();
+        let name = |mine: String, usual: String, theirs: Option<String>| {
+            if mine == usual {
+                theirs.unwrap_or(mine)
+            } else {
+                mine
+            }
+        };
+        Self {
+            tag_key: self.tag_key.or(tag_key),
+            indicator: name(self.indicator, usual.indicator, indicator),
+            role_key: name(self.role_key, usual.role_key, role_key),
+            ..self
+        }
+    }
+
     /// The key that a sensor on this instance looks for.
     #[must_use]
     pub fn key_for(&self, instance: Option<&str>, inventory: &Inventory) -> Option<String> {

@@ -8,6 +8,7 @@ use vxscope_policy::money::PriceTable;
 use vxscope_policy::rules::Rules;
 
 use crate::balance::Balance;
+use crate::lead::Hold;
 use crate::selection::Selection;
 use crate::target::Sensor;
 
@@ -57,6 +58,8 @@ pub struct Settings {
     /// Percent of all sources that may leave within one waiting time, but one always may: so that
     /// one wrong tag policy does not switch off a fleet. The rest waits longer.
     pub leave_percent: u32,
+    /// Somebody stopped everything: nothing is mirrored until it is gone.
+    pub hold: Option<Hold>,
     /// How long sensors know a source that is gone: twice the longest flow timeout.
     pub linger: Duration,
 }
@@ -79,6 +82,7 @@ impl Settings {
             usd_per_month_max: None,
             wait: Duration::from_secs(3_600),
             leave_percent: 25,
+            hold: None,
             linger: Duration::from_secs(7_200),
         }
     }

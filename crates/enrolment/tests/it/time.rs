@@ -1,5 +1,6 @@
 //! What reduces visibility waits; what does not is done at once.
 
+use vxscope_enrolment::lead::Hold;
 use vxscope_enrolment::{Enroller, FindingKind, Memory};
 
 use super::account::{Account, KEY, has, mirrored};
@@ -148,6 +149,31 @@ fn a_clock_that_goes_back_makes_nobody_leave() {
     assert_eq!(mirrored(&account.settle()), "eni-0");
     account.minutes(1);
     assert_eq!(account.settle().leaving, ["eni-0"]);
+}
+
+#[test]
+fn a_stop_removes_everything_at_once_and_a_release_brings_the_same_back() {
+    let mut account = fleet(30);
+    account.foreign("tms-theirs", "eni-0", 7, 7);
+    let before = account.settle().sources;
+    account.settings.hold = Some(Hold {
+        reason: "incident 7".to_owned(),
+        ..Hold::default()
+    });
+    let plan = account.settle();
+    assert_eq!((plan.leaving.len(), plan.sources.len()), (30, 0));
+    assert!(has(&plan, FindingKind::Held, "all"));
+    assert_eq!(account.inventory.sessions.len(), 1, "not ours");
+    account.minutes(1_000);
+    account.source("new", "f");
+    assert!(account.settle().sources.is_empty());
+    account.settings.hold = None;
+    let after = account.settle().sources;
+    assert_eq!(after.len(), 31);
+    assert!(
+        before.iter().all(|one| after.contains(one)),
+        "with the same networks"
+    );
 }
 
 fn fleet(sources: u32) -> Account {
