@@ -78,7 +78,7 @@ pub struct Decapsulated<'a> {
     pub depth: u8,
 }
 
-/// Opens a capture file's record, or a packet ring's frame: link layer, IP, UDP, tunnel.
+/// Opens a capture file's record: link layer, IP, UDP, tunnel.
 ///
 /// # Errors
 ///
@@ -168,6 +168,7 @@ pub fn decapsulate_datagram<'a>(
             source,
             payload,
             claimed_len: payload.len(),
+            checksum: 0,
         },
         options,
     )

@@ -1,7 +1,7 @@
 //! One datagram in, a borrowed frame view or a reason out.
 //!
-//! Two steps. [`decapsulate_record`] (a capture's record or a packet ring's frame) and
-//! [`decapsulate_datagram`] (a socket's payload) open the tunnel and name the mirror source;
+//! Two steps. [`decapsulate_record`] (a capture's record) and [`decapsulate_datagram`] (a socket's
+//! payload, or what [`open_packet`] finds in a packet ring's packet) open the tunnel and name the mirror source;
 //! [`parse_frame`] then reads the inner Ethernet frame. The first returns a frame or one
 //! [`Reject`]; the second never fails, its [`Class`] says how far it came. [`steer`] chooses the
 //! worker. Nothing allocates or panics, and the work per packet is bounded by [`DEPTH_MAX`],
@@ -53,6 +53,7 @@ pub use decapsulate::{
 };
 pub use frame::{IPV6_EXTENSIONS_MAX, VLAN_TAGS_MAX, oracle, parse_frame, read_frame};
 pub use link::ethernet;
+pub use outer::{Carried, checksum_holds, open_packet};
 pub use ports::Ports;
 pub use reject::Reject;
 pub use view::{Addresses, Class, Fragment, FrameView, TcpSegment, Tuple, flag, protocol};

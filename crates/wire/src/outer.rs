@@ -20,6 +20,83 @@ pub(crate) struct Datagram<'a> {
     pub(crate) payload: &'a [u8],
     /// Payload length by the IP and UDP headers, never less than what is there.
     pub(crate) claimed_len: usize,
+    /// As the header has it; 0 where there was none to read.
+    pub(crate) checksum: u16,
+}
+
+/// The UDP datagram in an IP packet, as a packet ring shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried<'a> {
+    /// What comes on its destination port.
+    pub tunnel: Tunnel,
+    /// Source of the IP packet.
+    pub source: IpAddr,
+    /// The UDP payload, as far as it is there.
+    pub payload: &'a [u8],
+    /// Bytes the payload had, by the headers.
+    pub original_len: u32,
+    /// Whether the sender took a checksum: AWS leaves it zero, which means none (RFC 768).
+    pub has_checksum: bool,
+}
+
+/// Opens an IP packet of either version that carries a datagram to one of the ports.
+///
+/// # Errors
+///
+/// The one [`Reject`] that says why it is none of ours.
+#[inline(always)]
+pub fn open_packet<'a>(packet: &'a [u8], options: &Options) -> Result<Carried<'a>, Reject> {
+    let ether_type = match packet.first().map(|first| first >> 4) {
+        Some(4) => ether::IPV4,
+        Some(6) => ether::IPV6,
+        Some(_) => return Err(Reject::OuterMalformed),
+        None => return Err(Reject::OuterTruncated),
+    };
+    let found = datagram(ether_type, packet, options)?;
+    Ok(Carried {
+        tunnel: found.tunnel,
+        source: found.source,
+        payload: found.payload,
+        original_len: u32::try_from(found.claimed_len).unwrap_or(u32::MAX),
+        has_checksum: found.checksum != 0,
+    })
+}
+
+/// Whether the checksum of a datagram that [`open_packet`] opened holds, where that can be told:
+/// one that is cut is taken at its word. The kernel does this for its sockets.
+#[must_use]
+pub fn checksum_holds(packet: &[u8], carried: &Carried<'_>) -> bool {
+    let length = carried.payload.len() + 8;
+    if carried.original_len as usize != carried.payload.len() {
+        return true;
+    }
+    let addresses = match packet.first().map(|first| first >> 4) {
+        Some(4) => packet.get(12..20),
+        _ => packet.get(8..40),
+    };
+    // The UDP header stands right before the payload.
+    let end = carried.payload.as_ptr_range().end.addr();
+    let end = end.checked_sub(packet.as_ptr().addr());
+    let segment = end.and_then(|end| packet.get(end.checked_sub(length)?..end));
+    let (Some(addresses), Some(segment)) = (addresses, segment) else {
+        return true;
+    };
+    let pseudo = u64::from(UDP) + length as u64;
+    let mut sum = pseudo + sum_words(addresses) + sum_words(segment);
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum == 0xffff
+}
+
+/// The sum of the 16-bit words, a last odd byte as the high half of one (RFC 1071).
+fn sum_words(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<2>();
+    let sum: u64 = words
+        .iter()
+        .map(|word| u64::from(u16::from_be_bytes(*word)))
+        .sum();
+    sum + rest.first().map_or(0, |last| u64::from(*last) << 8)
 }
 
 /// An IP packet's payload, all headers skipped.
@@ -92,6 +169,7 @@ fn udp<'a>(packet: Packet<'a>, options: &Options) -> Result<Datagram<'a>, Reject
         source: packet.source,
         payload,
         claimed_len,
+        checksum: u16::from_be_bytes([header[6], header[7]]),
     })
 }
 

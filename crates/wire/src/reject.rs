@@ -13,6 +13,9 @@ vxscope_units::reasons! {
         OuterMalformed = "outer_malformed",
         /// A fragment of an outer IP packet; AWS truncates and never fragments.
         OuterFragment = "outer_fragment",
+        /// The outer UDP checksum is wrong. Only a packet ring shows these: the kernel keeps them
+        /// from UDP sockets, and counts them as dropped.
+        OuterChecksum = "outer_checksum",
         /// Fewer bytes than a VXLAN header (RFC 7348 §5).
         VxlanTruncated = "vxlan_truncated",
         /// The I flag is unset, so the VNI means nothing (RFC 7348 §5).

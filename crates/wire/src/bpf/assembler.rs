@@ -27,6 +27,8 @@ pub(super) enum If {
     Equal(u32),
     AtLeast(u32),
     AnyBit(u32),
+    /// Equal to the index register.
+    EqualIndex,
     /// At least the index register.
     AtLeastIndex,
     /// Above the index register.
@@ -212,6 +214,7 @@ impl If {
             Self::Equal(k) => (JUMP_EQUAL, k),
             Self::AtLeast(k) => (JUMP_AT_LEAST, k),
             Self::AnyBit(k) => (JUMP_ANY_BIT, k),
+            Self::EqualIndex => (JUMP_EQUAL_INDEX, 0),
             Self::AtLeastIndex => (JUMP_AT_LEAST_INDEX, 0),
             Self::AboveIndex => (JUMP_GREATER_INDEX, 0),
         };

@@ -3,7 +3,8 @@
 //! `SO_ATTACH_REUSEPORT_CBPF` hands a group of sockets such a program; what it returns is the
 //! index of the socket, in the order in which they were bound. A program has an accumulator, an
 //! index register, 16 words of scratch memory and forward jumps only; it reads the packet from
-//! the first byte behind the UDP header on (measured, Linux 6.18). [`Program::run`] executes one
+//! the first byte behind the UDP header on (measured, Linux 6.18). `PACKET_FANOUT_CBPF` hands one
+//! to a group of packet rings; that one reads from the outer IP header on. [`Program::run`] executes one
 //! as the kernel would, so that the two implementations of [`steer`](crate::steer) are held
 //! against each other by tests.
 //!
@@ -18,16 +19,24 @@
 //! ```
 
 mod assembler;
+mod drop;
 mod header;
 mod opcode;
+mod packet;
+#[cfg(test)]
+mod packet_tests;
 mod run;
+mod selection;
 mod steering;
 #[cfg(test)]
 mod tests;
 
 use std::num::NonZeroU16;
 
-use crate::decapsulate::Tunnel;
+use crate::decapsulate::{Options, Tunnel};
+
+pub use drop::{DROP, ExtendedInstruction, PASS_ON, drop_selected};
+pub use selection::{Ancillary, OTHER_HOST, Selection};
 
 /// What the kernel accepts at most (`BPF_MAXINSNS`).
 pub const INSTRUCTIONS_MAX: usize = 4_096;
@@ -73,6 +82,30 @@ impl Program {
         Self(instructions)
     }
 
+    /// The program that chooses the worker of each packet of an interface: of the IP packet around
+    /// what [`Program::steering`] chooses by, from its first byte on. `options` say which ports
+    /// carry which tunnel.
+    ///
+    /// For every packet that [`open_packet`](crate::open_packet) opens it returns what that one
+    /// returns for the datagram inside; all others go to any worker. The caller sees to it that
+    /// only whole packets are looked at: it takes fragments for worker 0.
+    ///
+    /// # Panics
+    /// Never, as [`Program::steering`].
+    #[must_use]
+    pub fn steering_packets(seed: u32, workers: NonZeroU16, options: &Options) -> Self {
+        let instructions = packet::instructions(seed, workers, options);
+        assert!(instructions.len() <= INSTRUCTIONS_MAX);
+        Self(instructions)
+    }
+
+    /// The program that keeps the packets of an interface that are selected, whole, and refuses
+    /// all others. It reads the packet from the IP header on.
+    #[must_use]
+    pub fn selecting(selection: &Selection) -> Self {
+        Self(selection::instructions(selection))
+    }
+
     /// The instructions, at most [`INSTRUCTIONS_MAX`].
     #[must_use]
     pub fn instructions(&self) -> &[Instruction] {
@@ -84,5 +117,11 @@ impl Program {
     #[must_use]
     pub fn run(&self, payload: &[u8]) -> u32 {
         run::run(&self.0, payload)
+    }
+
+    /// As [`Program::run`], for [`Program::selecting`], which also asks the link layer.
+    #[must_use]
+    pub fn run_with(&self, packet: &[u8], ancillary: &Ancillary) -> u32 {
+        run::run_with(&self.0, packet, ancillary)
     }
 }

@@ -26,6 +26,7 @@ pub(super) const XOR_INDEX: u16 = 0xac;
 
 pub(super) const JUMP: u16 = 0x05;
 pub(super) const JUMP_EQUAL: u16 = 0x15;
+pub(super) const JUMP_EQUAL_INDEX: u16 = 0x1d;
 pub(super) const JUMP_GREATER_INDEX: u16 = 0x2d;
 pub(super) const JUMP_AT_LEAST: u16 = 0x35;
 pub(super) const JUMP_AT_LEAST_INDEX: u16 = 0x3d;
@@ -34,3 +35,10 @@ pub(super) const JUMP_ANY_BIT: u16 = 0x45;
 pub(super) const RETURN_CONSTANT: u16 = 0x06;
 pub(super) const RETURN: u16 = 0x16;
 pub(super) const COPY_TO_INDEX: u16 = 0x07;
+
+/// Where loads lead to what the kernel knows about a packet instead of its bytes (`SKF_AD_OFF`).
+pub(super) const ANCILLARY: u32 = 0xffff_f000;
+/// The type that the link layer announced (`SKF_AD_PROTOCOL`).
+pub(super) const ANCILLARY_ETHER_TYPE: u32 = ANCILLARY;
+/// Whom the link layer sent it to (`SKF_AD_PKTTYPE`).
+pub(super) const ANCILLARY_ADDRESSEE: u32 = ANCILLARY + 4;

@@ -1,7 +1,7 @@
 //! Executes a program the way the kernel does.
 
-use super::Instruction;
 use super::opcode::*;
+use super::{Ancillary, Instruction};
 
 /// Scratch cells a program has (`BPF_MEMWORDS`).
 const CELLS: usize = 16;
@@ -9,10 +9,15 @@ const CELLS: usize = 16;
 /// The value returned. 0 for a load beyond the packet, as in the kernel, and for what the kernel
 /// would not have accepted: an unknown instruction, a cell or a jump that does not exist.
 pub(super) fn run(program: &[Instruction], packet: &[u8]) -> u32 {
-    execute(program, packet).unwrap_or(0)
+    execute(program, packet, &Ancillary::default()).unwrap_or(0)
 }
 
-fn execute(program: &[Instruction], packet: &[u8]) -> Option<u32> {
+/// As [`run`], for a program that also asks what the link layer said.
+pub(super) fn run_with(program: &[Instruction], packet: &[u8], ancillary: &Ancillary) -> u32 {
+    execute(program, packet, ancillary).unwrap_or(0)
+}
+
+fn execute(program: &[Instruction], packet: &[u8], ancillary: &Ancillary) -> Option<u32> {
     let mut cells = [0_u32; CELLS];
     let (mut accumulator, mut index) = (0_u32, 0_u32);
     let mut rest = program;
@@ -21,6 +26,7 @@ fn execute(program: &[Instruction], packet: &[u8]) -> Option<u32> {
         let behind_index = u64::from(index) + u64::from(k);
         let condition = match code {
             JUMP_EQUAL => Some(accumulator == k),
+            JUMP_EQUAL_INDEX => Some(accumulator == index),
             JUMP_GREATER_INDEX => Some(accumulator > index),
             JUMP_AT_LEAST => Some(accumulator >= k),
             JUMP_AT_LEAST_INDEX => Some(accumulator >= index),
@@ -41,6 +47,8 @@ fn execute(program: &[Instruction], packet: &[u8]) -> Option<u32> {
             LOAD_CELL => accumulator = *cells.get(usize::try_from(k).ok()?)?,
             LOAD_CONSTANT => accumulator = k,
             LOAD_LENGTH => accumulator = u32::try_from(packet.len()).ok()?,
+            LOAD_WORD if k == ANCILLARY_ETHER_TYPE => accumulator = ancillary.ether_type.into(),
+            LOAD_WORD if k == ANCILLARY_ADDRESSEE => accumulator = ancillary.addressee.into(),
             LOAD_WORD => accumulator = u32::from_be_bytes(bytes(packet, k.into())?),
             LOAD_HALF => accumulator = u16::from_be_bytes(bytes(packet, k.into())?).into(),
             LOAD_BYTE => accumulator = u8::from_be_bytes(bytes(packet, k.into())?).into(),

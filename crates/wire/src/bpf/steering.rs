@@ -28,21 +28,21 @@ use crate::steer::{
 use crate::view::protocol;
 use crate::{ether, vxlan};
 
-const FRAGMENT_OFFSET: u32 = 0x1fff;
-const MORE_FRAGMENTS: u32 = 0x2000;
+pub(super) const FRAGMENT_OFFSET: u32 = 0x1fff;
+pub(super) const MORE_FRAGMENTS: u32 = 0x2000;
 /// IPv6: the offset without the flag.
-const FRAGMENT_OFFSET_V6: u32 = 0xfff8;
+pub(super) const FRAGMENT_OFFSET_V6: u32 = 0xfff8;
 const MORE_FRAGMENTS_V6: u32 = 1;
 
 /// Hop-by-hop, routing, destination options, mobility, HIP, Shim6: lengths in eight bytes.
 const EXTENSIONS: [u8; 6] = [0, 43, 60, 135, 139, 140];
-const FRAGMENT: u8 = 44;
+pub(super) const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 /// The types that announce a VLAN tag, as [`ether::is_vlan`] has them.
 const TAGS: [u32; 3] = [0x8100, 0x88a8, 0x9100];
 /// How many extension headers `outer` skips before UDP, and which but for the fragment header.
-const OUTER_EXTENSIONS_MAX: usize = 8;
-const OUTER_EXTENSIONS: [u8; 3] = [0, 43, 60];
+pub(super) const OUTER_EXTENSIONS_MAX: usize = 8;
+pub(super) const OUTER_EXTENSIONS: [u8; 3] = [0, 43, 60];
 
 pub(super) fn instructions(seed: u32, workers: NonZeroU16, tunnel: Tunnel) -> Vec<Instruction> {
     let mut code = Assembler::new();
@@ -55,7 +55,11 @@ pub(super) fn instructions(seed: u32, workers: NonZeroU16, tunnel: Tunnel) -> Ve
     code.store(PORTS);
     match tunnel {
         Tunnel::Vxlan => vxlan_datagram(&mut code, hash),
-        Tunnel::Geneve => geneve_datagram(&mut code),
+        Tunnel::Geneve => {
+            code.put(LOAD_LENGTH, 0);
+            code.store(END);
+            geneve(&mut code, None);
+        }
     }
     any_frame(&mut code, hash);
     code.place(hash);
@@ -73,7 +77,7 @@ fn vxlan_datagram(code: &mut Assembler, hash: Label) {
 }
 
 /// The three bytes of a VNI and one more, which is reserved.
-fn load_vni(code: &mut Assembler, at: At) {
+pub(super) fn load_vni(code: &mut Assembler, at: At) {
     code.load_word(at);
     code.put(SHIFT_RIGHT, 8);
     code.store(VNI);
@@ -81,7 +85,7 @@ fn load_vni(code: &mut Assembler, at: At) {
 
 /// What most mirrored traffic is. Falls through where it is not, having changed nothing that is
 /// not set again.
-fn common_shapes(code: &mut Assembler, frame: u32, hash: Label) {
+pub(super) fn common_shapes(code: &mut Assembler, frame: u32, hash: Label) {
     let (ipv4, ipv6, other) = (code.label(), code.label(), code.label());
     let packet = frame + offset(ether::HEADER_LEN);
     code.load_half(At::Fixed(packet - 2));
@@ -127,19 +131,22 @@ fn common_ports(code: &mut Assembler, at: u32, hash: Label, other: Label) {
     code.jump(hash);
 }
 
-/// GENEVE with an Ethernet frame, or with IP, UDP and VXLAN: sets `VNI`, `FRAME` and `END`.
-fn geneve_datagram(code: &mut Assembler) {
+/// GENEVE with an Ethernet frame, or with IP, UDP and VXLAN, at the start or where a cell says:
+/// sets `VNI`, `FRAME` and narrows `END`.
+pub(super) fn geneve(code: &mut Assembler, start: Option<Cell>) {
     let (ipv4, ipv6, udp, frame) = (code.label(), code.label(), code.label(), code.label());
-    code.put(LOAD_LENGTH, 0);
-    code.store(END);
-    load_vni(code, At::Fixed(4));
-    code.load_byte(At::Fixed(0));
+    let at = |offset| start.map_or(At::Fixed(offset), |start| At::Behind(start, offset));
+    load_vni(code, at(4));
+    code.load_byte(at(0));
     code.put(AND, 0x3f);
     code.put(SHIFT_LEFT, 2);
     code.put(ADD, 8);
+    if let Some(start) = start {
+        code.add_cell(start);
+    }
     code.store(HEADER);
     code.store(FRAME);
-    code.load_half(At::Fixed(2));
+    code.load_half(at(2));
     code.jump_if(If::Equal(ether::ETHERNET.into()), frame);
     code.jump_if(If::Equal(ether::IPV4.into()), ipv4);
     code.jump_if(If::Equal(ether::IPV6.into()), ipv6);
@@ -169,7 +176,7 @@ fn geneve_datagram(code: &mut Assembler) {
 }
 
 /// The extension headers between IPv6 and UDP of the packet around VXLAN.
-fn outer_extensions(code: &mut Assembler, udp: Label) {
+pub(super) fn outer_extensions(code: &mut Assembler, udp: Label) {
     for _ in 0..OUTER_EXTENSIONS_MAX {
         let (extension, fragment, skip) = (code.label(), code.label(), code.label());
         code.load_cell(PROTOCOL);
@@ -193,7 +200,7 @@ fn outer_extensions(code: &mut Assembler, udp: Label) {
 }
 
 /// The frame at `FRAME`: Ethernet, up to [`VLAN_TAGS_MAX`] tags, and what is behind them.
-fn any_frame(code: &mut Assembler, hash: Label) {
+pub(super) fn any_frame(code: &mut Assembler, hash: Label) {
     let (typed, ipv4, ipv6, transport) = (code.label(), code.label(), code.label(), code.label());
     code.load_cell(FRAME);
     code.store(HEADER);
@@ -332,7 +339,7 @@ fn fold(code: &mut Assembler, word: impl Fn(u32) -> At, cell: Cell) {
 }
 
 /// The hash of what the cells hold, and the worker from it.
-fn worker(code: &mut Assembler, seed: u32, workers: NonZeroU16) {
+pub(super) fn worker(code: &mut Assembler, seed: u32, workers: NonZeroU16) {
     code.load_cell(PORTS);
     code.put(SHIFT_RIGHT, 16);
     end(code, SOURCE, seed);
