@@ -1,8 +1,8 @@
 //! Where datagrams come from: files, streams and the network.
 //!
 //! An [`Input`] publishes immutable [`Block`]s; every worker walks every block with a [`Walk`] of
-//! its own, some records at a time. [`udp`] receives live; there the kernel shares the traffic
-//! between workers.
+//! its own, some records at a time. [`live`] receives from the network, through [`udp`] sockets or
+//! a packet [`ring`]; there the kernel shares the traffic between workers.
 //!
 //! ```
 //! use vxscope_capture::{Batch, Input};
@@ -26,6 +26,9 @@ mod batch;
 mod block;
 mod error;
 mod input;
+mod interface_drops;
+pub mod live;
+pub mod ring;
 mod stream;
 pub mod udp;
 mod walk;
@@ -34,6 +37,7 @@ pub use batch::{BATCH_RECORDS, Batch};
 pub use block::Block;
 pub use error::CaptureError;
 pub use input::{Input, open};
+pub use interface_drops::InterfaceDrops;
 pub use stream::BLOCK_BYTES;
 pub use vxscope_pcap::{PcapError, Record};
 pub use walk::{Records, Walk};

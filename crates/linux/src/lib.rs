@@ -1,8 +1,17 @@
-//! What we ask of the kernel: mapped files, UDP sockets.
+//! What we ask of the kernel: mapped files, UDP sockets, packet rings, programs on an interface.
 //!
 //! All `unsafe` of the input side is here, behind types that cannot be misused from safe code.
 
 mod mapped_file;
+mod option;
+mod program;
+pub mod ring;
+pub mod tap_drop;
 pub mod udp;
+mod wait;
+mod waker;
 
 pub use mapped_file::MappedFile;
+pub use program::Instruction;
+pub use wait::{WAIT_SOCKETS_MAX, settle, wait_readable};
+pub use waker::Waker;

@@ -6,6 +6,8 @@ use vxscope_linux::udp::DatagramBatch;
 use vxscope_units::Timestamp;
 use vxscope_wire::Tunnel;
 
+use crate::live::Arrival;
+
 /// Up to [`UdpBatch::CAPACITY`] datagrams that came for one kind of tunnel. Allocated once
 /// (about 300 KiB) and filled again and again by [`UdpSource::receive`](super::UdpSource::receive).
 #[derive(Debug)]
@@ -72,6 +74,19 @@ impl UdpBatch {
             source: datagram.source,
             payload: datagram.payload,
             original_len: datagram.original_len,
+        })
+    }
+}
+
+impl UdpBatch {
+    /// The datagrams, as any live input has them.
+    #[inline]
+    pub fn arrivals(&self) -> impl Iterator<Item = Arrival<'_>> {
+        let tunnel = self.tunnel;
+        self.datagrams().map(move |datagram| Arrival {
+            timestamp: datagram.timestamp,
+            bytes: datagram.payload.len() as u64,
+            opened: Ok((tunnel, datagram)),
         })
     }
 }

@@ -74,6 +74,12 @@ pub enum UdpError {
         /// What the kernel says.
         source: io::Error,
     },
+    /// A packet ring is of the interface it was opened on.
+    #[error("a packet ring cannot move to the interface \"{name}\" that there is now")]
+    RingStays {
+        /// As it was named.
+        name: String,
+    },
     /// The kernel does not take the steering program.
     #[error(
         "the kernel refuses the program that shares traffic between workers: {source}; it takes \

@@ -44,6 +44,7 @@ pub use error::{UdpError, UdpWarning};
 pub use holder::Holder;
 pub use interface::Interface;
 pub use rebind::Rebinder;
+pub(crate) use settings::instructions;
 pub use settings::{GROUPS_MAX, UdpGroup, UdpOpened, UdpSettings};
 pub use source::{POLL_LIMIT, UdpSource};
-pub use vxscope_linux::udp::Waker;
+pub use vxscope_linux::Waker;

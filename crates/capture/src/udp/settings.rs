@@ -4,7 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 
-use vxscope_linux::udp::{Instruction, UdpSocket, WAIT_SOCKETS_MAX};
+use vxscope_linux::udp::UdpSocket;
+use vxscope_linux::{Instruction, WAIT_SOCKETS_MAX};
 use vxscope_units::ByteSize;
 use vxscope_wire::Tunnel;
 use vxscope_wire::bpf::Program;
@@ -56,6 +57,14 @@ pub struct UdpOpened {
     pub warnings: Vec<UdpWarning>,
 }
 
+/// Ports that are held and not received from.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) groups: Vec<UdpGroup>,
+    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) warnings: Vec<UdpWarning>,
+}
+
 impl UdpSettings {
     /// Opens all sockets. They receive from the moment this returns.
     ///
@@ -92,6 +101,32 @@ impl UdpSettings {
         Ok(UdpOpened {
             sources,
             groups,
+            warnings,
+        })
+    }
+
+    /// Holds the ports with sockets that refuse everything: nobody else gets them, and the kernel
+    /// answers no datagram by saying that nobody listens.
+    ///
+    /// # Errors
+    /// The first [`UdpError`]; what was opened before is closed.
+    pub(crate) fn hold(&self) -> Result<Held, UdpError> {
+        let alone = Self {
+            workers: NonZeroU16::MIN,
+            receive_buffer: ByteSize::kib(0),
+            ..self.clone()
+        };
+        let mut warnings = Vec::new();
+        let address = alone.usable_address(&mut warnings)?;
+        let (mut groups, mut sockets) = (Vec::new(), Vec::new());
+        for group in &alone.groups {
+            let (bound, held) = alone.open_group(address, *group, &mut warnings)?;
+            groups.push(bound);
+            sockets.extend(held);
+        }
+        Ok(Held {
+            groups,
+            sockets,
             warnings,
         })
     }
@@ -172,18 +207,21 @@ impl UdpSettings {
 
     fn steer(&self, socket: &UdpSocket, tunnel: Tunnel) -> Result<(), UdpError> {
         let program = Program::steering(self.seed, self.workers, tunnel);
-        let instructions = program.instructions().iter();
-        let instructions: Vec<_> = instructions
-            .map(|it| Instruction {
-                code: it.code,
-                jt: it.jt,
-                jf: it.jf,
-                k: it.k,
-            })
-            .collect();
-        let steered = socket.steer(&instructions);
+        let steered = socket.steer(&instructions(&program));
         steered.map_err(|source| UdpError::Steering { source })
     }
+}
+
+/// A program as the kernel takes it.
+pub(crate) fn instructions(program: &Program) -> Vec<Instruction> {
+    let instructions = program.instructions().iter();
+    let kernels = instructions.map(|it| Instruction {
+        code: it.code,
+        jt: it.jt,
+        jf: it.jf,
+        k: it.k,
+    });
+    kernels.collect()
 }
 
 fn share(socket: &UdpSocket) -> Result<(), UdpError> {

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use vxscope_linux::udp::{UdpSocket, Waker, settle, wait_readable};
+use vxscope_linux::udp::UdpSocket;
+use vxscope_linux::{Waker, settle, wait_readable};
 use vxscope_wire::Tunnel;
 
 use super::batch::UdpBatch;

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use vxscope_capture::udp::UdpBatch;
+use vxscope_capture::live::Backend;
 use vxscope_units::ByteSize;
 
 use crate::mirror::{ENCODINGS, Flow, Random, Senders, balanced, vxlan};
-use crate::receiver::{EndOnDrop, Progress, Totals, receive_while, settings};
+use crate::receiver::{EndOnDrop, Progress, Totals, drain, open, receive_while, settings};
 
 const WORKERS: [u16; 3] = [1, 2, 4];
 
@@ -16,8 +16,12 @@ const SMALL: ByteSize = ByteSize::kib(16);
 
 #[test]
 fn nothing_is_dropped_below_capacity() {
+    check_nothing_is_dropped_below_capacity(Backend::Udp);
+}
+
+pub(crate) fn check_nothing_is_dropped_below_capacity(backend: Backend) {
     for workers in WORKERS {
-        let opened = settings(workers, ByteSize::mib(4)).open().unwrap();
+        let opened = open(&settings(workers, ByteSize::mib(4)), backend);
         let ports = [opened.groups[0].port, opened.groups[1].port];
         let totals = receive_while(
             opened,
@@ -33,8 +37,12 @@ fn nothing_is_dropped_below_capacity() {
 
 #[test]
 fn drops_are_counted_exactly_above_capacity() {
+    check_drops_are_counted_exactly_above_capacity(Backend::Udp);
+}
+
+pub(crate) fn check_drops_are_counted_exactly_above_capacity(backend: Backend) {
     for workers in WORKERS {
-        let opened = settings(workers, SMALL).open().unwrap();
+        let opened = open(&settings(workers, SMALL), backend);
         let ports = [opened.groups[0].port, opened.groups[1].port];
         let slow = |_, _, _: vxscope_capture::udp::UdpDatagram<'_>| {
             for _ in 0..200 {
@@ -50,17 +58,22 @@ fn drops_are_counted_exactly_above_capacity() {
 
 #[test]
 fn drops_at_the_end_of_a_burst_are_counted_without_another_datagram() {
+    check_drops_at_the_end_of_a_burst_are_counted_without_another_datagram(Backend::Udp);
+}
+
+pub(crate) fn check_drops_at_the_end_of_a_burst_are_counted_without_another_datagram(
+    backend: Backend,
+) {
     for workers in WORKERS {
-        let mut opened = settings(workers, SMALL).open().unwrap();
+        let mut opened = open(&settings(workers, SMALL), backend);
         let ports = [opened.groups[0].port, opened.groups[1].port];
-        let mut batch = UdpBatch::new();
         for burst in 1..=3 {
             fire(ports, 5_000, None);
             // The count is there before anything is read.
             let before = Totals::of(&mut opened.sources);
             assert!(before.dropped > 0);
             for source in &mut opened.sources {
-                while source.receive(&mut batch).unwrap() > 0 {}
+                drain(source);
             }
             let after = Totals::of(&mut opened.sources);
             assert_eq!((after.dropped, after.refused), (before.dropped, 0));
@@ -71,9 +84,10 @@ fn drops_at_the_end_of_a_burst_are_counted_without_another_datagram() {
 
 #[test]
 fn stopping_under_fire_hands_out_all_that_was_received() {
+    let backend = Backend::Udp;
     for round in 0..12 {
         let workers = WORKERS[round % 3];
-        let mut opened = settings(workers, ByteSize::mib(4)).open().unwrap();
+        let mut opened = open(&settings(workers, ByteSize::mib(4)), backend);
         let ports = [opened.groups[0].port, opened.groups[1].port];
         let (ceased, sent) = (AtomicBool::new(false), AtomicU64::new(0));
         thread::scope(|scope| {
@@ -87,13 +101,12 @@ fn stopping_under_fire_hands_out_all_that_was_received() {
                 thread::yield_now();
             }
             // Nothing has been read: all that arrived is queued when the stop begins.
-            let mut batch = UdpBatch::new();
             for source in &mut opened.sources {
                 source.stop().unwrap();
                 source.stop().unwrap();
-                while source.receive(&mut batch).unwrap() > 0 {}
+                drain(source);
                 // The fire goes on, and nothing comes through.
-                assert_eq!(source.receive(&mut batch).unwrap(), 0);
+                assert_eq!(source.receive().unwrap().len(), 0);
             }
         });
         let totals = Totals::of(&mut opened.sources);

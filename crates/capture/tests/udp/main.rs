@@ -12,4 +12,5 @@ mod error;
 mod mirror;
 mod namespace;
 mod receiver;
+mod ring;
 mod steering;

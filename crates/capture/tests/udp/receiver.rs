@@ -5,7 +5,8 @@ use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use vxscope_capture::udp::{UdpBatch, UdpDatagram, UdpGroup, UdpOpened, UdpSettings, UdpSource};
+use vxscope_capture::live::{self, Arrival, Backend, LiveBatch, LiveOpened, LiveSource};
+use vxscope_capture::udp::{Interface, UdpDatagram, UdpGroup, UdpSettings};
 use vxscope_units::ByteSize;
 use vxscope_wire::Tunnel;
 
@@ -24,6 +25,38 @@ pub(crate) fn settings(workers: u16, receive_buffer: ByteSize) -> UdpSettings {
     }
 }
 
+/// Opens it this way; a ring is the loopback interface's.
+pub(crate) fn open(settings: &UdpSettings, backend: Backend) -> LiveOpened {
+    let interface = match backend {
+        Backend::Udp => settings.interface.clone(),
+        Backend::PacketRing => Some(Interface::find("lo").unwrap()),
+    };
+    let settings = UdpSettings {
+        interface,
+        ..settings.clone()
+    };
+    live::open(&settings, Some(backend)).unwrap()
+}
+
+/// Shows each datagram of a batch.
+pub(crate) fn each<'b>(batch: &LiveBatch<'b>, mut observe: impl FnMut(Arrival<'b>)) {
+    match batch {
+        LiveBatch::Udp(batch) => batch.arrivals().for_each(&mut observe),
+        LiveBatch::Ring(batch) => batch.arrivals().for_each(&mut observe),
+    }
+}
+
+/// Reads everything that is there, and returns how much it was.
+pub(crate) fn drain(source: &mut LiveSource) -> usize {
+    let mut sum = 0;
+    loop {
+        match source.receive().unwrap().len() {
+            0 => return sum,
+            count => sum += count,
+        }
+    }
+}
+
 /// What the sockets of all workers say at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
@@ -33,7 +66,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    pub(crate) fn of(sources: &mut [UdpSource]) -> Self {
+    pub(crate) fn of(sources: &mut [LiveSource]) -> Self {
         let mut totals = Self::default();
         for source in sources {
             totals.received += source.received();
@@ -87,7 +120,7 @@ impl Drop for EndOnDrop<'_> {
 /// Receives with a thread per worker while `send` runs, which returns how much it sent; then
 /// stops. `observe` sees every datagram with its worker. Asserts the law before it returns.
 pub(crate) fn receive_while(
-    opened: UdpOpened,
+    opened: LiveOpened,
     observe: impl Fn(usize, Tunnel, UdpDatagram<'_>) + Sync,
     send: impl FnOnce(&Progress<'_>) -> u64,
 ) -> Totals {
@@ -102,17 +135,19 @@ pub(crate) fn receive_while(
             .map(|(worker, mut source)| {
                 scope.spawn(move || {
                     let _alarm = Alarm(failed);
-                    let mut batch = UdpBatch::new();
                     loop {
                         let stopping = stop.load(Ordering::Acquire);
                         if stopping {
                             source.stop().unwrap();
                         }
-                        let count = source.receive(&mut batch).unwrap();
-                        assert_eq!(count, batch.datagrams().count());
-                        for datagram in batch.datagrams() {
-                            observe(worker, batch.tunnel(), datagram);
-                        }
+                        let batch = source.receive().unwrap();
+                        let (count, mut seen) = (batch.len(), 0);
+                        each(&batch, |arrival| {
+                            let (tunnel, datagram) = arrival.opened.unwrap();
+                            observe(worker, tunnel, datagram);
+                            seen += 1;
+                        });
+                        assert_eq!(count, seen);
                         received.fetch_add(count as u64, Ordering::Release);
                         if count == 0 && stopping {
                             return source;

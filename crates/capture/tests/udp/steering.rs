@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use vxscope_capture::live::Backend;
 use vxscope_capture::udp::{UdpBatch, UdpDatagram, UdpGroup, UdpSettings};
 use vxscope_units::{ByteSize, Timestamp};
 use vxscope_wire::bpf::Program;
@@ -12,7 +13,7 @@ use vxscope_wire::steer::Steering;
 use vxscope_wire::{Options, Tunnel, decapsulate_datagram, parse_frame};
 
 use crate::mirror::{ENCODINGS, Encoding, Flow, Random, Senders, balanced, flow_number, vxlan};
-use crate::receiver::{EndOnDrop, SEED, receive_while, settings};
+use crate::receiver::{EndOnDrop, SEED, open, receive_while, settings};
 
 const FLOWS: u32 = 1_000;
 const WORKERS: u16 = 4;
@@ -28,9 +29,13 @@ enum Plan {
 
 #[test]
 fn no_flow_is_split_in_any_encoding_plan_direction_or_tunnel() {
+    check_no_flow_is_split(Backend::Udp);
+}
+
+pub(crate) fn check_no_flow_is_split(backend: Backend) {
     for encoding in ENCODINGS {
         for plan in [Plan::RandomHosts, Plan::OnePair, Plan::ManyClients] {
-            let workers = workers_of_flows(&encoding, plan);
+            let workers = workers_of_flows(&encoding, plan, backend);
             let mut load = [0_u32; WORKERS as usize];
             for worker in workers {
                 load[worker] += 1;
@@ -47,7 +52,7 @@ fn no_flow_is_split_in_any_encoding_plan_direction_or_tunnel() {
 #[test]
 fn the_kernel_runs_the_program_as_we_do() {
     // Frames that are cut, damaged or nothing at all: whatever the index, it is the program's.
-    let opened = settings(WORKERS, BUFFER).open().unwrap();
+    let opened = open(&settings(WORKERS, BUFFER), Backend::Udp);
     let ports = [opened.groups[0].port, opened.groups[1].port];
     let workers = NonZeroU16::new(WORKERS).unwrap();
     let programs = [Tunnel::Vxlan, Tunnel::Geneve]
@@ -131,8 +136,8 @@ fn no_flow_is_split_while_the_sockets_open() {
 }
 
 /// Sends both directions of each flow through both tunnels; where it arrived, flow by flow.
-fn workers_of_flows(encoding: &Encoding, plan: Plan) -> Vec<usize> {
-    let opened = settings(WORKERS, BUFFER).open().unwrap();
+fn workers_of_flows(encoding: &Encoding, plan: Plan, backend: Backend) -> Vec<usize> {
+    let opened = open(&settings(WORKERS, BUFFER), backend);
     let [vxlan_port, geneve_port] = [opened.groups[0].port, opened.groups[1].port];
     let steering = Steering::new(SEED, NonZeroU16::new(WORKERS).unwrap());
     let seen = Mutex::new(vec![Vec::new(); FLOWS as usize]);

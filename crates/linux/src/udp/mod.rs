@@ -7,14 +7,9 @@
 //! when nothing more follows, it never tells.
 
 mod batch;
-mod option;
 mod socket;
 #[cfg(test)]
 mod tests;
-mod wait;
-mod waker;
 
 pub use batch::{BATCH_DATAGRAMS, Datagram, DatagramBatch, SLOT_BYTES};
-pub use socket::{Instruction, UdpSocket};
-pub use wait::{WAIT_SOCKETS_MAX, settle, wait_readable};
-pub use waker::Waker;
+pub use socket::UdpSocket;

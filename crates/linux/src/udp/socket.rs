@@ -1,46 +1,15 @@
 //! One UDP socket.
 
 use std::io;
-use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use libc::{c_int, c_ushort};
+use libc::c_int;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::batch::DatagramBatch;
-use super::option;
-
-/// An instruction of classic BPF, laid out as the kernel's `struct sock_filter`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Instruction {
-    /// Operation, operand size and addressing mode.
-    pub code: u16,
-    /// Instructions to skip if a condition holds.
-    pub jt: u8,
-    /// Instructions to skip if it does not.
-    pub jf: u8,
-    /// Constant or offset.
-    pub k: u32,
-}
-
-const _: () = {
-    use libc::sock_filter as Kernel;
-    assert!(mem::size_of::<Instruction>() == mem::size_of::<Kernel>());
-    assert!(mem::align_of::<Instruction>() == mem::align_of::<Kernel>());
-    assert!(mem::offset_of!(Instruction, jt) == mem::offset_of!(Kernel, jt));
-    assert!(mem::offset_of!(Instruction, jf) == mem::offset_of!(Kernel, jf));
-    assert!(mem::offset_of!(Instruction, k) == mem::offset_of!(Kernel, k));
-};
-
-/// `BPF_RET | BPF_K`: what a filter returns is how many bytes to keep, so 0 keeps none.
-const REFUSE_ALL: [Instruction; 1] = [Instruction {
-    code: 0x06,
-    jt: 0,
-    jf: 0,
-    k: 0,
-}];
+use crate::option;
+use crate::program::{Instruction, REFUSE_ALL};
 
 /// A UDP socket. Calls never block.
 #[derive(Debug)]
@@ -156,7 +125,7 @@ impl UdpSocket {
     }
 
     /// Drops what arrives from now on, and counts it as dropped; what is queued stays. A delivery
-    /// under way may still be queued: see [`settle`](super::settle).
+    /// under way may still be queued: see [`settle`](crate::settle).
     ///
     /// # Errors
     /// What the kernel says.
@@ -194,15 +163,7 @@ impl UdpSocket {
     }
 
     fn attach(&self, name: c_int, program: &[Instruction]) -> io::Result<()> {
-        let len = c_ushort::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let program = libc::sock_fprog {
-            len,
-            filter: program.as_ptr().cast_mut().cast(),
-        };
-        let bytes = mem::size_of::<libc::sock_fprog>();
-        // SAFETY: the structure is readable and leads to `len` instructions, laid out as the
-        // kernel wants them (checked above), which it copies and does not write.
-        unsafe { option::set_raw(self.as_fd(), name, &raw const program, bytes) }
+        option::attach(self.as_fd(), libc::SOL_SOCKET, name, program)
     }
 }
 

@@ -7,10 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{
-    BATCH_DATAGRAMS, DatagramBatch, Instruction, SLOT_BYTES, UdpSocket, WAIT_SOCKETS_MAX, Waker,
-    settle, wait_readable,
-};
+use super::{BATCH_DATAGRAMS, DatagramBatch, SLOT_BYTES, UdpSocket};
+use crate::{Instruction, WAIT_SOCKETS_MAX, Waker, settle, wait_readable};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
-/// Ends the next [`wait_readable`](super::wait_readable), or the one under way, of whoever waits
+/// Ends the next [`wait_readable`](crate::wait_readable), or the one under way, of whoever waits
 /// with it. Every clone wakes the same thread.
 #[derive(Clone, Debug)]
 pub struct Waker(Arc<File>);
@@ -33,7 +33,7 @@ impl Waker {
     }
 
     /// Takes all wakes back.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let _ = (&*self.0).read(&mut [0; 8]);
     }
 }

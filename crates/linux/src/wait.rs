@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libc::{c_int, nfds_t};
 
-use super::{UdpSocket, Waker};
+use crate::waker::Waker;
 
 /// How many sockets one thread can wait for: two kinds of tunnel on four ports each.
 pub const WAIT_SOCKETS_MAX: usize = 8;
@@ -21,8 +21,8 @@ const SETTLE_SLEEP: Duration = Duration::from_millis(50);
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for more than [`WAIT_SOCKETS_MAX`] sockets, and whatever the
 /// kernel says.
-pub fn wait_readable<'s>(
-    sockets: impl IntoIterator<Item = &'s UdpSocket>,
+pub fn wait_readable<'s, S: AsFd + 's>(
+    sockets: impl IntoIterator<Item = &'s S>,
     waker: &Waker,
     limit: Duration,
 ) -> io::Result<bool> {
