@@ -5,6 +5,7 @@ use std::io;
 use thiserror::Error;
 use vxscope_api::ApiError;
 use vxscope_capture::CaptureError;
+use vxscope_capture::live::LiveError;
 use vxscope_capture::udp::UdpError;
 use vxscope_export::ExportError;
 
@@ -19,6 +20,9 @@ pub enum EngineError {
     /// The network cannot be listened to.
     #[error(transparent)]
     Network(#[from] UdpError),
+    /// The network cannot be received from.
+    #[error(transparent)]
+    Live(#[from] LiveError),
     /// The outputs cannot be written.
     #[error(transparent)]
     Output(#[from] ExportError),

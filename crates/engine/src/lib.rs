@@ -37,3 +37,4 @@ pub use plan::Plan;
 pub use replay::{Extract, Outcome, Progress, Replay, replay};
 pub use stewarding::{Mirrors, Order, Orders, Stewardship};
 pub use stop::Stop;
+pub use vxscope_capture::live::Backend;

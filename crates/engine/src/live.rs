@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use vxscope_account::Statement;
-use vxscope_capture::udp::{
-    Container, Interface, Rebinder, UdpError, UdpGroup, UdpOpened, UdpSettings, UdpSource,
-};
-use vxscope_config::Config;
+use vxscope_capture::InterfaceDrops;
+use vxscope_capture::live::{self as input, Backend, LiveError, LiveOpened, LiveSource};
+use vxscope_capture::udp::{Container, Interface, UdpGroup, UdpSettings};
+use vxscope_config::{Backend as Choice, Config};
 use vxscope_export::{OutputDir, SinkOutcome};
 use vxscope_flow::Admission;
-use vxscope_report::Report;
+use vxscope_report::{CaptureStatus, Report};
 use vxscope_steward::Notice;
 use vxscope_units::Unknown;
 use vxscope_wire::Tunnel;
@@ -73,6 +73,10 @@ pub struct Live {
 pub struct Started {
     /// What was reserved.
     pub plan: Plan,
+    /// How it receives.
+    pub backend: Backend,
+    /// Why it is not the packet ring, if that was tried.
+    pub declined: Option<String>,
     /// The first port for VXLAN.
     pub vxlan_port: Option<u16>,
     /// Where it listens: address, port, what comes there.
@@ -139,7 +143,11 @@ pub fn run(
     let interval = Duration::from_millis(live.config.report.interval_milliseconds.into());
     let pulse = Arc::new(Pulse::new(clock, plan.workers.get().into()));
     let desk = plan.desk(&live.config, plan.limits.hash_seed);
-    let mut account = Account::new(about(live, &plan, clock), desk.clone());
+    let drops = interface
+        .as_ref()
+        .map(|it| InterfaceDrops::watch(it.name()));
+    let about = about(live, &plan, clock, drops.clone());
+    let mut account = Account::new(about, desk.clone());
     let first = account.snapshot(clock.at(Duration::ZERO), Duration::ZERO, &[], false);
     let front = Arc::new(Front {
         pulse: pulse.clone(),
@@ -164,10 +172,18 @@ pub fn run(
         outlets,
     )?;
     workers.iter_mut().for_each(Worker::prefault);
-    let opened = settings(live, &plan, interface.clone()).open()?;
-    let rebinder = Rebinder::new(&opened.sources)?;
+    let opened = input::open(
+        &settings(live, &plan, interface.clone()),
+        backend(&live.config),
+    )?;
+    let rebinder = opened.rebinder()?;
     let mut presence = Presence::new(interface.as_ref().map(|it| (it, rebinder)));
     connect(&mut workers, &plan, &opened.sources);
+    account.receive_by(CaptureStatus {
+        backend: opened.backend.name().to_owned(),
+        declined: opened.declined.clone(),
+        interface_dropped: None,
+    });
     // A run that cannot start must not cost the files of the one before.
     let crashed = dir.keep_crashed()?;
     let deadline_of_sinks = Some(deadline.clone());
@@ -263,7 +279,8 @@ pub fn run(
         .into_iter()
         .filter(|(name, _)| closed.iter().all(|outcome| outcome.name != *name))
         .collect();
-    let (walked, kernel, error) = gather(served);
+    let (walked, mut kernel, error) = gather(served);
+    kernel.interface_dropped = drops.as_ref().and_then(InterfaceDrops::count);
     let finished = Finished {
         walked,
         written,
@@ -292,7 +309,7 @@ pub fn run(
 }
 
 /// What the workers report, what the kernel kept from them, and why one failed.
-fn gather(served: Vec<station::Served>) -> (Walked, Kernel, Option<UdpError>) {
+fn gather(served: Vec<station::Served>) -> (Walked, Kernel, Option<LiveError>) {
     let (mut kernel, mut reports, mut error) = (Kernel::default(), Vec::new(), None);
     for (report, result) in served {
         reports.push(report);
@@ -379,12 +396,23 @@ fn write_down(ended: Ended, dir: &OutputDir) -> Result<Outcome, EngineError> {
     Ok(outcome)
 }
 
-fn about(live: &Live, plan: &Plan, clock: LiveClock) -> About {
+fn about(live: &Live, plan: &Plan, clock: LiveClock, interface: Option<InterfaceDrops>) -> About {
     About {
         sensor: live.config.report.sensor.clone(),
         epoch: clock.at(Duration::ZERO),
         ring_bytes: plan.ring_bytes(),
         workers: plan.workers.get().into(),
+        capture: CaptureStatus::default(),
+        interface,
+    }
+}
+
+/// What was asked for; `None` is the best there is.
+fn backend(config: &Config) -> Option<Backend> {
+    match config.capture.backend {
+        Choice::Udp => Some(Backend::Udp),
+        Choice::PacketRing => Some(Backend::PacketRing),
+        Choice::Auto => None,
     }
 }
 
@@ -415,11 +443,11 @@ fn settings(live: &Live, plan: &Plan, interface: Option<Interface>) -> UdpSettin
 }
 
 /// Lets every worker send strays to every other.
-fn connect(workers: &mut [Worker], plan: &Plan, sources: &[UdpSource]) {
+fn connect(workers: &mut [Worker], plan: &Plan, sources: &[LiveSource]) {
     if plan.workers.get() < 2 {
         return;
     }
-    let wakers: Vec<_> = sources.iter().map(UdpSource::waker).collect();
+    let wakers: Vec<_> = sources.iter().map(LiveSource::waker).collect();
     let steering = Steering::new(plan.steering_seed, plan.workers);
     for (worker, strays) in workers.iter_mut().zip(stray::connect(steering, &wakers)) {
         worker.connect(strays);
@@ -447,7 +475,7 @@ fn doubts(admission: &Admission, plan: &Plan) -> Vec<String> {
     doubts
 }
 
-fn started(live: &Live, plan: Plan, opened: &UdpOpened, commands: Commands) -> Started {
+fn started(live: &Live, plan: Plan, opened: &LiveOpened, commands: Commands) -> Started {
     let line = |group: &UdpGroup| {
         let name = match group.tunnel {
             Tunnel::Vxlan => "VXLAN",
@@ -459,8 +487,11 @@ fn started(live: &Live, plan: Plan, opened: &UdpOpened, commands: Commands) -> S
     if let Some(container) = Container::detect().filter(|_| !live.address.is_loopback()) {
         warnings.extend(container.advice(&opened.warnings));
     }
+    warnings.extend(opened.ring_warnings.iter().map(ToString::to_string));
     Started {
         plan,
+        backend: opened.backend,
+        declined: opened.declined.clone(),
         vxlan_port: opened.groups.first().map(|group| group.port),
         listening: opened.groups.iter().map(line).collect(),
         answering: Vec::new(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use vxscope_capture::udp::{UdpBatch, UdpError, UdpSource};
+use vxscope_capture::live::{LiveError, LiveSource};
 
 use crate::accounting::Teller;
 use crate::clock::LiveClock;
@@ -17,12 +17,12 @@ use crate::worker::{Coming, Worker, WorkerReport};
 const STRAY_WAIT: Duration = Duration::from_millis(5);
 
 /// What a worker left, and what the kernel kept from it or why it failed.
-pub(crate) type Served = (WorkerReport, Result<Kernel, UdpError>);
+pub(crate) type Served = (WorkerReport, Result<Kernel, LiveError>);
 
 /// A worker, its sockets, and its lines to the rest.
 pub(crate) struct Station {
     pub(crate) worker: Worker,
-    pub(crate) source: UdpSource,
+    pub(crate) source: LiveSource,
     pub(crate) commands: Receiver<Command>,
     pub(crate) teller: Teller,
 }
@@ -43,14 +43,13 @@ impl Station {
         stop: &Stop,
         deadline: &Deadline,
         clock: LiveClock,
-    ) -> Result<Kernel, UdpError> {
+    ) -> Result<Kernel, LiveError> {
         let Self {
             worker,
             source,
             commands,
             teller,
         } = self;
-        let mut batch = UdpBatch::new();
         let (mut stopping, mut second_before) = (false, 0);
         let waker = source.waker();
         loop {
@@ -60,7 +59,8 @@ impl Station {
                 worker.end();
                 stopping = true;
             }
-            let received = source.receive(&mut batch)?;
+            let batch = source.receive()?;
+            let received = batch.len();
             // Before the batch, so that a datagram finds everything that was said before it was
             // sent.
             for command in commands.try_iter() {
@@ -71,9 +71,9 @@ impl Station {
             let elapsed = clock.elapsed();
             if stopping && deadline.is_cut() {
                 // As fast as they can be counted: a buffer's worth, because the sockets are shut.
-                worker.refuse_datagrams(&batch);
+                worker.refuse_batch(&batch);
             } else {
-                worker.handle_datagrams(&batch, clock.at(elapsed));
+                worker.handle_batch(&batch, clock.at(elapsed));
                 worker.wake_others();
             }
             let is_cut = stopping && deadline.is_cut();
@@ -97,6 +97,7 @@ impl Station {
         Ok(Kernel {
             dropped,
             refused: source.refused()?,
+            interface_dropped: None,
         })
     }
 }

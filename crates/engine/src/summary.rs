@@ -51,6 +51,8 @@ pub(crate) struct Kernel {
     pub(crate) dropped: u64,
     /// Refused before the sockets were open, or while they were being shut.
     pub(crate) refused: u64,
+    /// Dropped by the interface, if one was named.
+    pub(crate) interface_dropped: Option<u64>,
 }
 
 /// A run in numbers that nobody has written down yet.
@@ -94,6 +96,7 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
         .collect();
     let mut summary = summary(&statement, elapsed);
     summary.packets.kernel_dropped = kernel.dropped;
+    summary.packets.interface_dropped = kernel.interface_dropped;
     summary.input.error = walked.error.as_ref().map(input_error);
     let mut sink_errors = Vec::new();
     for outcome in &closed {
@@ -257,6 +260,7 @@ fn summary(statement: &Statement, elapsed: Duration) -> Summary {
             rejected: reasons::<Reject, _>(&statement.rejected),
             untracked: reasons::<Untracked, _>(&totals.untracked),
             kernel_dropped: 0,
+            interface_dropped: None,
         },
         rings: RingSummary {
             stored: totals.stored,

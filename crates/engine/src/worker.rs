@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use vxscope_account::{Frame, Ledger, Row, Statement};
-use vxscope_capture::udp::UdpBatch;
+use vxscope_capture::live::{Arrival, LiveBatch};
 use vxscope_flow::{
     Admission, CloseReason, Closing, FlowRecord, FlowSoFar, Flows, Fragments, Joined, Label,
     Milestone, Packet, Payloads, Prepared, Sources, StoredFrames, Verdict,
@@ -212,31 +212,29 @@ impl Worker {
         self.scratch = scratch;
     }
 
-    /// Handles what a socket received; `now` is the worker's clock, which never goes back.
+    /// Handles what was received; `now` is the worker's clock, which never goes back.
     ///
     /// The order of live outputs is that of handling: a datagram's index is the clock's
     /// nanosecond, so that all workers' indices can be compared whatever the wall clock does.
-    pub(crate) fn handle_datagrams(&mut self, batch: &UdpBatch, now: Timestamp) {
+    pub(crate) fn handle_batch(&mut self, batch: &LiveBatch<'_>, now: Timestamp) {
+        match batch {
+            LiveBatch::Udp(batch) => self.handle_arrivals(batch.arrivals(), now),
+            LiveBatch::Ring(batch) => self.handle_arrivals(batch.arrivals(), now),
+        }
+    }
+
+    fn handle_arrivals<'b>(&mut self, arrivals: impl Iterator<Item = Arrival<'b>>, now: Timestamp) {
         let mut ticks = self.begin(now);
         let mut frames = Frames::new();
-        for datagram in batch.datagrams() {
-            self.ledger.receive(datagram.payload.len() as u64);
-            let (tunnel, options) = (batch.tunnel(), &self.role.options);
-            let opened = decapsulate_datagram(tunnel, datagram.source, datagram.payload, options);
-            // What did not fit the receive slot is missing from the frame, not from its length.
-            let cut = datagram
-                .original_len
-                .saturating_sub(length(datagram.payload));
-            let opened = opened.map(|opened| Decapsulated {
-                original_len: opened.original_len.saturating_add(cut),
-                ..opened
-            });
-            let Some(source) = self.row(&opened, datagram.timestamp) else {
+        for arrival in arrivals {
+            self.ledger.receive(arrival.bytes);
+            let opened = open_arrival(&arrival, &self.role.options);
+            let Some(source) = self.row(&opened, arrival.timestamp) else {
                 continue;
             };
             let index = self.clock.next_index;
             self.clock.next_index += 1;
-            self.open(index, datagram.timestamp, source, opened, &mut frames);
+            self.open(index, arrival.timestamp, source, opened, &mut frames);
             if frames.is_full() {
                 self.touch(&frames, &ticks);
                 frames.clear();
@@ -268,10 +266,17 @@ impl Worker {
         self.outlet.end();
     }
 
-    /// Counts what a socket received and nobody has the time to open any more.
-    pub(crate) fn refuse_datagrams(&mut self, batch: &UdpBatch) {
-        for datagram in batch.datagrams() {
-            self.ledger.receive(datagram.payload.len() as u64);
+    /// Counts what was received and nobody has the time to open any more.
+    pub(crate) fn refuse_batch(&mut self, batch: &LiveBatch<'_>) {
+        match batch {
+            LiveBatch::Udp(batch) => self.refuse_arrivals(batch.arrivals()),
+            LiveBatch::Ring(batch) => self.refuse_arrivals(batch.arrivals()),
+        }
+    }
+
+    fn refuse_arrivals<'b>(&mut self, arrivals: impl Iterator<Item = Arrival<'b>>) {
+        for arrival in arrivals {
+            self.ledger.receive(arrival.bytes);
             self.ledger.reject(Reject::Deadline);
         }
     }
@@ -537,6 +542,20 @@ fn at_tick(index: u64) -> u64 {
 /// See [`at_tick`].
 fn at_packet(index: u64) -> u64 {
     index.saturating_mul(2).saturating_add(1)
+}
+
+/// The frame in what was received.
+#[inline(always)]
+fn open_arrival<'b>(arrival: &Arrival<'b>, options: &Options) -> Result<Decapsulated<'b>, Reject> {
+    let (tunnel, datagram) = arrival.opened?;
+    let opened = decapsulate_datagram(tunnel, datagram.source, datagram.payload, options)?;
+    // What did not fit the receive slot is missing from the frame, not from its length.
+    let there = length(datagram.payload);
+    let cut = datagram.original_len.saturating_sub(there);
+    Ok(Decapsulated {
+        original_len: opened.original_len.saturating_add(cut),
+        ..opened
+    })
 }
 
 /// A record as the frame of one source, held to the same least length as a mirrored one.

@@ -123,6 +123,10 @@ pub struct PacketSummary {
     pub untracked: Reasons,
     /// Lost before us, by the kernel's own count.
     pub kernel_dropped: u64,
+    /// Live, with a named interface: packets of any kind that it dropped before they reached a
+    /// socket or a ring.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface_dropped: Option<u64>,
 }
 
 /// Law: `decapsulated = stored + Σ unstored`.

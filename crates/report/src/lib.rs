@@ -14,8 +14,8 @@ pub use signals::{
 };
 
 pub use status::{
-    FlowStatus, FrameStatus, LATENCY_BOUNDS, Latency, PacketStatus, Reasons, RingStatus,
-    SignalStatus, SinkStatus, SourceStatus, State, Status, StrayStatus, WorkerStatus,
+    CaptureStatus, FlowStatus, FrameStatus, LATENCY_BOUNDS, Latency, PacketStatus, Reasons,
+    RingStatus, SignalStatus, SinkStatus, SourceStatus, State, Status, StrayStatus, WorkerStatus,
 };
 
 use std::net::IpAddr;

@@ -32,6 +32,9 @@ pub struct Status {
     pub time: u64,
     /// Since the sockets were opened, by the monotonic clock.
     pub elapsed_seconds: f64,
+    /// How it receives.
+    #[serde(default)]
+    pub capture: CaptureStatus,
     /// What became of datagrams.
     pub packets: PacketStatus,
     /// What became of frames on their way to the rings.
@@ -79,6 +82,20 @@ impl State {
             Self::Stopped => "stopped",
         }
     }
+}
+
+/// How a sensor receives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureStatus {
+    /// `udp` or `packet-ring`; empty until the input is open.
+    pub backend: String,
+    /// Why it is not the packet ring, if that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<String>,
+    /// Packets of any kind that the interface dropped before they reached a socket or a ring;
+    /// `None` without a named interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface_dropped: Option<u64>,
 }
 
 /// What became of datagrams: received = decapsulated + Σ rejected, decapsulated = tracked +

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use indicatif::{HumanCount, HumanDuration};
 use serde_json::Value;
 use vxscope_api::{Client, ClientError, Health};
-use vxscope_report::{Latency, SourceStatus, Status};
+use vxscope_report::{CaptureStatus, Latency, SourceStatus, Status};
 
 use crate::arguments::AskArguments;
 use crate::failure::Failure;
@@ -71,6 +71,7 @@ fn lines(status: &Status, health: &Health) -> Vec<(&'static str, String)> {
                 count(packets.kernel_dropped)
             ),
         ),
+        ("receive", receive(&status.capture)),
         ("rejected", reasons(&packets.rejected)),
         (
             "flows",
@@ -101,6 +102,18 @@ fn lines(status: &Status, health: &Health) -> Vec<(&'static str, String)> {
     lines.push(("latency", latency(&status.latency)));
     lines.push(("workers", workers(status, health)));
     lines
+}
+
+/// By which way, and why not by the better one.
+fn receive(capture: &CaptureStatus) -> String {
+    let mut text = capture.backend.clone();
+    if let Some(declined) = &capture.declined {
+        let _ = write!(text, "; no packet ring: {declined}");
+    }
+    if let Some(dropped) = capture.interface_dropped {
+        let _ = write!(text, "; {} dropped by the interface", HumanCount(dropped));
+    }
+    text
 }
 
 fn look_back(status: &Status) -> String {

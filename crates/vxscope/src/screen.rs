@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use console::Term;
 use indicatif::HumanCount;
-use vxscope_engine::{Live, Observer, Started, Status};
+use vxscope_engine::{Backend, Live, Observer, Started, Status};
 use vxscope_steward::{Decided, Notice};
 use vxscope_units::ByteSize;
 
@@ -135,8 +135,14 @@ fn banner(live: &Live, started: &Started) -> String {
         1 => "1 worker".to_owned(),
         _ => format!("{workers} workers, a flow stays on one: steered by the kernel"),
     };
-    line("receive", &format!("UDP sockets in batches, {steered}"));
-    let sockets = u64::from(workers) * ports as u64;
+    let (way, buffers) = match started.backend {
+        Backend::Udp => ("UDP sockets in batches", u64::from(workers) * ports as u64),
+        Backend::PacketRing => ("packet rings", u64::from(workers)),
+    };
+    line("receive", &format!("{way}, {steered}"));
+    if let Some(declined) = &started.declined {
+        line("", &format!("no packet ring: {declined}"));
+    }
     line(
         "memory",
         &format!(
@@ -147,7 +153,7 @@ fn banner(live: &Live, started: &Started) -> String {
         ),
     );
     let buffer = live.config.capture.receive_buffer;
-    line("", &format!("receive buffers {sockets} x {buffer}"));
+    line("", &format!("receive buffers {buffers} x {buffer}"));
     let kinds: Vec<String> = live
         .config
         .export

@@ -68,6 +68,13 @@ fn packets(text: &mut Text, status: &Status) {
         "Datagrams that found a receive buffer full.",
         packets.kernel_dropped,
     );
+    if let Some(dropped) = status.capture.interface_dropped {
+        text.counter(
+            "interface_dropped_packets",
+            "Packets of any kind that the interface dropped before any socket or ring.",
+            dropped,
+        );
+    }
     text.counter(
         "decapsulated_packets",
         "Frames that came out of datagrams.",

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use vxscope_account::{Counted, Counts, Row, Statement};
 use vxscope_api::Snapshot;
+use vxscope_capture::InterfaceDrops;
 use vxscope_export::{Offered, Shed, SinkCount};
 use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
 use vxscope_report::{
-    FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report, RingStatus, SCHEMA,
-    SignalStatus, SinkStatus, SourceReport, SourceStatus, State, Status, StrayStatus, WorkerStatus,
+    CaptureStatus, FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report, RingStatus,
+    SCHEMA, SignalStatus, SinkStatus, SourceReport, SourceStatus, State, Status, StrayStatus,
+    WorkerStatus,
 };
 use vxscope_signals::{Events, signals};
 use vxscope_units::{BindTable, MirrorSource, Timestamp};
@@ -31,6 +33,10 @@ pub(crate) struct About {
     pub(crate) epoch: Timestamp,
     pub(crate) ring_bytes: u64,
     pub(crate) workers: usize,
+    /// How it receives, once it does.
+    pub(crate) capture: CaptureStatus,
+    /// What the interface drops, if one is named.
+    pub(crate) interface: Option<InterfaceDrops>,
 }
 
 /// See the module.
@@ -123,6 +129,11 @@ impl Account {
     /// From now on the run is stopping.
     pub(super) fn stop(&mut self) {
         self.state = State::Stopping;
+    }
+
+    /// How the run receives.
+    pub(crate) fn receive_by(&mut self, capture: CaptureStatus) {
+        self.about.capture = capture;
     }
 
     /// The tick that all workers have told of.
@@ -273,6 +284,14 @@ impl Account {
             seq: self.seq.saturating_sub(1),
             time: micros(now),
             elapsed_seconds: elapsed.as_secs_f64(),
+            capture: CaptureStatus {
+                interface_dropped: self
+                    .about
+                    .interface
+                    .as_ref()
+                    .and_then(InterfaceDrops::count),
+                ..self.about.capture.clone()
+            },
             packets: PacketStatus {
                 received: merged.received,
                 received_bytes: merged.received_bytes,

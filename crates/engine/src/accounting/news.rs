@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use vxscope_account::{Row, Statement};
-use vxscope_capture::udp::{UdpBatch, UdpError, UdpSource};
+use vxscope_capture::live::{LiveBatch, LiveError, LiveSource};
 use vxscope_units::MirrorSource;
 
 use super::latency::Latencies;
@@ -98,11 +98,11 @@ pub(crate) fn connect(
 impl Teller {
     /// A batch is in the ledger. The kernel stamps by the wall clock, so that is read here.
     #[inline]
-    pub(crate) fn measure(&mut self, batch: &UdpBatch) {
-        let Some(oldest) = batch.datagrams().next() else {
+    pub(crate) fn measure(&mut self, batch: &LiveBatch<'_>) {
+        let Some(oldest) = batch.oldest() else {
             return;
         };
-        let nanos = clock::wall().nanos_since(oldest.timestamp);
+        let nanos = clock::wall().nanos_since(oldest);
         self.latencies.record(nanos, batch.len() as u64);
     }
 
@@ -115,8 +115,8 @@ impl Teller {
         &mut self,
         elapsed: Duration,
         worker: &mut Worker,
-        source: &mut UdpSource,
-    ) -> Result<(), UdpError> {
+        source: &mut LiveSource,
+    ) -> Result<(), LiveError> {
         self.pulse.beat(self.number, elapsed);
         if elapsed >= self.next {
             self.tick(elapsed, worker, source)?;
@@ -129,8 +129,8 @@ impl Teller {
         &mut self,
         elapsed: Duration,
         worker: &mut Worker,
-        source: &mut UdpSource,
-    ) -> Result<(), UdpError> {
+        source: &mut LiveSource,
+    ) -> Result<(), LiveError> {
         self.told = tick_at(elapsed, self.interval);
         let next = self.interval.as_nanos() * (u128::from(self.told) + 1);
         self.next = Duration::from_nanos(u64::try_from(next).unwrap_or(u64::MAX));

@@ -13,6 +13,7 @@ mod neighbour;
 mod plan;
 mod records;
 mod replay;
+mod ring;
 mod run;
 mod sensor;
 mod simulate;
