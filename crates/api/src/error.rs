@@ -57,15 +57,18 @@ pub enum ApiError {
         #[source]
         cause: io::Error,
     },
-    /// Others could ask, and nobody said that they may.
+    /// Others could ask, and nobody said that they may, or by what they prove it.
     #[error(
-        "{address}: can be reached from other machines, and whoever reaches it reads everything; \
-         use 127.0.0.1, or set api.exposed = true"
+        "{address}: can be reached from other machines; use 127.0.0.1, or set api.exposed = true \
+         and name a file of tokens with api.tokens"
     )]
     Exposed {
         /// Address and port.
         address: SocketAddr,
     },
+    /// There are no tokens.
+    #[error("{0}")]
+    Tokens(#[from] crate::token::TokenError),
     /// The runtime of the API cannot be made.
     #[error("the API cannot be served: {cause}")]
     Runtime {

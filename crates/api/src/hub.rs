@@ -4,18 +4,25 @@
 //! oldest report, which followers that were too slow find missing and counted.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::command::{Command, Done};
+use crate::decisions::{DecisionBook, Told};
+use crate::flow_search::FlowSearch;
+use crate::history::History;
+use crate::http::EVENT_CLIENTS_MAX;
 use crate::metrics::Format;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use vxscope_report::{MirrorStatus, Report, SourceStatus, Status};
+use vxscope_report::{
+    FlowPage, MirrorRow, MirrorStatus, Oversight, Report, SourceStatus, Status,
+};
 
 /// Reports kept for followers that are behind. One that is further behind misses the oldest; its
 /// next line says how many in `skipped`.
@@ -46,6 +53,11 @@ pub trait Sensor: Send + Sync + 'static {
     /// # Errors
     /// Why nobody knows, for people.
     fn mirrors(&self) -> Result<MirrorStatus, String>;
+
+    /// Flows that have ended, the latest first. Takes no longer than looking at all of them.
+    fn flows(&self, _search: &FlowSearch) -> FlowPage {
+        FlowPage::default()
+    }
 }
 
 /// Whether a sensor's workers work.
@@ -88,12 +100,28 @@ impl Hub {
     /// Makes this what everybody sees from now on, and tells followers of the report.
     pub fn publish(&self, snapshot: Snapshot) {
         let has_report = snapshot.report.is_some();
+        if has_report {
+            let (time, sources) = (snapshot.status.time, &snapshot.sources);
+            self.shared.history().record(time, sources);
+        }
         let shown = Arc::new(Shown::new(snapshot));
         self.shared.replace(shown.clone());
         if has_report {
             // Without followers nobody misses it.
             let _ = self.shared.reports.send(shown);
         }
+    }
+
+    /// Makes this what everybody sees of the mirrors from now on.
+    pub fn oversee(&self, oversight: Oversight) {
+        let overseen = Arc::new(Overseen::new(oversight));
+        let mut latest = lock(&self.shared.oversight);
+        *latest = overseen;
+    }
+
+    /// Something was decided about a mirror.
+    pub fn tell(&self, told: Told) {
+        self.shared.decisions.tell(told);
     }
 
     /// Ends the server: followers get what is in the backlog, and everybody is disconnected.
@@ -111,6 +139,11 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     /// Who reads a large request.
     pub(crate) large: Semaphore,
+    /// Who follows events over HTTP.
+    pub(crate) event_clients: Arc<Semaphore>,
+    pub(crate) decisions: DecisionBook,
+    history: Mutex<History>,
+    oversight: Mutex<Arc<Overseen>>,
 }
 
 impl fmt::Debug for Shared {
@@ -130,7 +163,26 @@ impl Shared {
             closed: watch::Sender::new(false),
             counters: Counters::default(),
             large: Semaphore::new(LARGE_REQUESTS_MAX),
+            event_clients: Arc::new(Semaphore::new(EVENT_CLIENTS_MAX)),
+            decisions: DecisionBook::new(),
+            history: Mutex::default(),
+            oversight: Mutex::new(Arc::new(Overseen::new(Oversight::default()))),
         }
+    }
+
+    pub(crate) fn sensor(&self) -> &dyn Sensor {
+        &*self.sensor
+    }
+
+    /// How much each source sent lately. Held for a moment, by the API's thread and the one that
+    /// publishes.
+    pub(crate) fn history(&self) -> MutexGuard<'_, History> {
+        lock(&self.history)
+    }
+
+    /// How the mirrors stand.
+    pub(crate) fn oversight(&self) -> Arc<Overseen> {
+        lock(&self.oversight).clone()
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -166,13 +218,11 @@ impl Shared {
     }
 
     fn replace(&self, shown: Arc<Shown>) {
-        let latest = self.latest.lock();
-        *latest.unwrap_or_else(PoisonError::into_inner) = shown;
+        *lock(&self.latest) = shown;
     }
 
     pub(crate) fn latest(&self) -> Arc<Shown> {
-        let latest = self.latest.lock();
-        latest.unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.latest).clone()
     }
 
     /// Every report from the next on.
@@ -192,6 +242,10 @@ impl Shared {
 pub(crate) struct Counters {
     pub(crate) control: Door,
     pub(crate) http: Door,
+    /// The listener for load balancers.
+    pub(crate) health: Door,
+    /// Requests over HTTP without the token or the scope that they need.
+    pub(crate) denied: AtomicU64,
     /// Reports that followers missed.
     pub(crate) skipped: AtomicU64,
 }
@@ -212,6 +266,39 @@ pub(crate) struct Door {
 /// One more, for a number that nobody needs in step with another.
 pub(crate) fn count(counter: &AtomicU64, more: u64) {
     counter.fetch_add(more, Ordering::Relaxed);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How the mirrors stand, and what that looks like without each of them.
+#[derive(Debug)]
+pub(crate) struct Overseen {
+    pub(crate) oversight: Oversight,
+    pub(crate) totals: Bytes,
+}
+
+impl Overseen {
+    /// Mirrors are put in order, so that one can be found.
+    fn new(mut oversight: Oversight) -> Self {
+        oversight.mirrors.sort_by_key(MirrorRow::key);
+        let mut totals = serde_json::json!(oversight);
+        if let serde_json::Value::Object(fields) = &mut totals {
+            fields.remove("mirrors");
+        }
+        Self {
+            oversight,
+            totals: json(&totals),
+        }
+    }
+
+    /// The mirror of a source, if somebody looks after it.
+    pub(crate) fn find(&self, source: (IpAddr, u32)) -> Option<&MirrorRow> {
+        let mirrors = &self.oversight.mirrors;
+        let place = mirrors.binary_search_by_key(&source, MirrorRow::key);
+        place.ok().and_then(|place| mirrors.get(place))
+    }
 }
 
 /// A snapshot, and what it looks like once somebody asked: made once for all who ask.
@@ -267,6 +354,6 @@ impl Shown {
 
 /// Our own words have string keys and finite numbers, so this does not fail; if it did, `null`
 /// says that nothing is known.
-fn json(value: &impl Serialize) -> Bytes {
+pub(crate) fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from)
 }

@@ -44,17 +44,24 @@
 mod client;
 mod command;
 mod control;
+mod decisions;
 mod error;
+mod flow_search;
+mod history;
 mod http;
 mod hub;
 mod metrics;
 mod server;
 mod socket;
+mod token;
 
 pub use client::{Client, ClientError, Followed, Reports};
 pub use command::{Alert, Bind, Command, Done, MirrorMode, MirrorOrder, Severity};
 pub use control::{CLIENTS_MAX, LARGE_REQUEST_BYTES, REQUEST_BYTES_MAX};
+pub use decisions::{DECISIONS_KEPT, Told};
 pub use error::ApiError;
-pub use http::HTTP_CLIENTS_MAX;
+pub use flow_search::{FLOWS_MAX, FlowSearch, FlowTerm};
+pub use http::{EVENT_CLIENTS_MAX, HEALTH_CLIENTS_MAX, HTTP_CLIENTS_MAX};
 pub use hub::{BACKLOG, HEARTBEAT_MAX, Health, Hub, Sensor, Snapshot};
-pub use server::{CLOSING_MAX, Server, Settings};
+pub use server::{CLOSING_MAX, Configured, Server, Settings};
+pub use token::{Scopes, TokenError, Tokens};

@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::error::ApiError;
-use crate::http::Site;
+use crate::http::{Entry, Site};
 use crate::hub::{Hub, Sensor, Shared};
 use crate::socket::{self, SocketFile};
+use crate::token::Tokens;
 use crate::{control, http};
 
 /// How long clients may take for what they are owed once the hub is closed; then they are cut
@@ -28,8 +29,14 @@ pub struct Settings {
     pub control: PathBuf,
     /// Address and port for HTTP, if any; port 0: one of the kernel's choice.
     pub http: Option<SocketAddr>,
-    /// Whether other machines may reach that address.
+    /// Whether other machines may reach that address; then there must be tokens.
     pub exposed: bool,
+    /// The file of tokens, if there is one.
+    pub tokens: Option<PathBuf>,
+    /// Address and port for the probes of load balancers alone.
+    pub health: Option<SocketAddr>,
+    /// The configuration in force and the rules of the policy, as they are shown.
+    pub shown: Configured,
     /// Mirror sources with metrics of their own, at most.
     pub metrics_sources_max: usize,
     /// In this time a client must send the request it began, or take a part of its answer.
@@ -44,10 +51,25 @@ impl Settings {
             control,
             http: None,
             exposed: false,
+            tokens: None,
+            health: None,
+            shown: Configured {
+                config: String::new(),
+                rules: String::new(),
+            },
             metrics_sources_max: 1_000,
             client_timeout: Duration::from_secs(10),
         }
     }
+}
+
+/// What the sensor was started with, as it is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configured {
+    /// The configuration, as TOML.
+    pub config: String,
+    /// The rules of the policy as TOML; empty if they are the defaults.
+    pub rules: String,
 }
 
 /// Open sockets; see [`Server::run`].
@@ -58,6 +80,7 @@ pub struct Server {
     file: SocketFile,
     control: UnixListener,
     http: Option<(TcpListener, SocketAddr)>,
+    health: Option<(TcpListener, SocketAddr)>,
 }
 
 impl Server {
@@ -78,13 +101,18 @@ impl Server {
             path: settings.control,
             cause,
         })?;
-        let listen = |address| {
-            let (listener, bound) = http::listen(address, settings.exposed)?;
+        let tokens = settings.tokens.as_deref().map(Tokens::read).transpose()?;
+        let may_be_reached = settings.exposed && tokens.is_some();
+        let listen = |address, may_be_reached| {
+            let (listener, bound) = http::listen(address, may_be_reached)?;
             let listener = TcpListener::from_std(listener);
             let listener = listener.map_err(|cause| ApiError::Listen { address, cause })?;
-            Ok((listener, bound))
+            Ok::<_, ApiError>((listener, bound))
         };
-        let http = settings.http.map(listen).transpose()?;
+        let http = settings.http.map(|it| listen(it, may_be_reached));
+        let http = http.transpose()?;
+        // It says one word, to everybody.
+        let health = settings.health.map(|it| listen(it, true)).transpose()?;
         let shared = Arc::new(Shared::new(sensor));
         let hub = Hub {
             shared: shared.clone(),
@@ -94,6 +122,8 @@ impl Server {
             client_timeout: settings.client_timeout,
             metrics_sources_max: settings.metrics_sources_max,
             exposed: settings.exposed,
+            tokens: tokens.map(Arc::new),
+            shown: Arc::new(settings.shown),
         };
         drop(inside);
         let server = Self {
@@ -102,6 +132,7 @@ impl Server {
             file,
             control,
             http,
+            health,
         };
         Ok((server, hub))
     }
@@ -112,6 +143,12 @@ impl Server {
         self.http.as_ref().map(|(_, address)| *address)
     }
 
+    /// Where it answers the probes of load balancers.
+    #[must_use]
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health.as_ref().map(|(_, address)| *address)
+    }
+
     /// Serves until the hub is closed. Takes the whole thread.
     pub fn run(self) {
         let Self {
@@ -120,25 +157,39 @@ impl Server {
             file,
             control,
             http,
+            health,
         } = self;
         let (mut clients, mut http_clients) = (JoinSet::new(), JoinSet::new());
+        let mut probes = JoinSet::new();
         runtime.block_on(async {
             let (shared, client_timeout) = (&site.shared, site.client_timeout);
             let serve_http = async {
                 match &http {
-                    Some((listener, _)) => http::accept(listener, &site, &mut http_clients).await,
+                    Some((listener, _)) => {
+                        http::accept(listener, &site, Entry::Api, &mut http_clients).await;
+                    }
+                    None => pending().await,
+                }
+            };
+            let serve_health = async {
+                match &health {
+                    Some((listener, _)) => {
+                        http::accept(listener, &site, Entry::Health, &mut probes).await;
+                    }
                     None => pending().await,
                 }
             };
             tokio::select! {
                 () = control::accept(&control, shared, client_timeout, &mut clients) => {}
                 () = serve_http => {}
+                () = serve_health => {}
                 () = shared.closed() => {}
             }
-            drop((file, control, http));
+            drop((file, control, http, health));
             let ended = async {
                 while clients.join_next().await.is_some() {}
                 while http_clients.join_next().await.is_some() {}
+                while probes.join_next().await.is_some() {}
             };
             let _ = timeout(CLOSING_MAX, ended).await;
         });

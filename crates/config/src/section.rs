@@ -579,9 +579,23 @@ section! {
     /// the kernel's choice.
     listen: Option<SocketAddr> = None, ["api" "listen"] ();
 
-    /// Whether api.listen may be an address that other machines reach. Whoever reaches it reads
-    /// everything it shows: there is no password.
+    /// Whether api.listen may be an address that other machines reach. Then api.tokens must name a
+    /// file, and something in front of it should speak TLS: tokens are sent as they are.
     exposed: bool = false, ["api" "exposed"] ();
+
+    /// A file of lines `NAME SCOPE[,SCOPE] TOKEN` that only its owner may read; scopes are
+    /// metadata, packets, control. With it every request over HTTP but probes needs a token.
+    /// Empty: none; then HTTP shows metadata without what is to come, no packets, and takes no
+    /// orders. `vxscope token` makes a line.
+    tokens: String = String::new(), ["api" "tokens"] 4_096;
+
+    /// Address and port of a listener that answers a load balancer's probe, /api/2.0/status, and
+    /// nothing else. Empty: none.
+    health_listen: Option<SocketAddr> = None, ["api" "health_listen"] ();
+
+    /// Flows that ended and can be searched over HTTP, about 300 bytes each; the oldest are
+    /// forgotten. 0: none.
+    flows_max: u32 = 16_384, ["api" "flows_max"] 0..=1_048_576;
 
     /// The control socket; empty: control.sock in the folder of the outputs.
     control_socket: String = String::new(), ["api" "control_socket"] 107;

@@ -10,6 +10,7 @@ mod clock;
 mod command;
 mod error;
 mod exits;
+mod flow_book;
 mod follower;
 mod handoff;
 mod live;

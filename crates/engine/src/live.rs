@@ -27,6 +27,7 @@ use crate::accounting::{self, About, Account, Pulse, Stage};
 use crate::clock::LiveClock;
 use crate::command::{Commands, Others};
 use crate::error::EngineError;
+use crate::flow_book::FlowBook;
 use crate::neighbour::Neighbours;
 use crate::outlet::{Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
@@ -152,6 +153,7 @@ pub fn run(
     let front = Arc::new(Front {
         pulse: pulse.clone(),
         desk: desk.clone(),
+        flows: Arc::new(FlowBook::new(live.config.api.flows_max)),
         commands: OnceLock::new(),
         orders: live.steward.as_ref().map(|it| it.orders.clone()),
     });
@@ -200,7 +202,8 @@ pub fn run(
         deadline_of_sinks,
         &ears,
     )?;
-    let (stewarding, stewarded) = steward(live, clock, &dir, &mut sinks)?;
+    sinks.book = Some(front.flows.clone());
+    let (stewarding, stewarded) = steward(live, &serving, clock, &dir, &mut sinks)?;
     let expected = sinks.expected.clone();
     let board = sinks.board.clone();
     let doubts = doubts(&admission, &plan);
@@ -509,6 +512,7 @@ struct Stewarded {
 /// Prepares who looks after the mirrors, if somebody does, and tells the writer whom to listen to.
 fn steward(
     live: &Live,
+    serving: &Serving,
     clock: LiveClock,
     dir: &OutputDir,
     sinks: &mut Sinks,
@@ -530,7 +534,8 @@ fn steward(
         notices,
     };
     let minutes = stewarding::Minutes::create(dir)?;
-    let stage = stewarding::Stage::new(stewardship, clock, exchange, minutes);
+    let overview = stewarding::Overview::new(serving.hub());
+    let stage = stewarding::Stage::new(stewardship, clock, exchange, minutes, overview);
     let stewarded = Stewarded {
         reports: Some(reports),
         notices: told,

@@ -7,12 +7,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use vxscope_api::{
-    self as api, Bind, Done, Hub, MirrorMode, MirrorOrder, Sensor, Server, Settings, Severity,
-    Snapshot,
+    self as api, Bind, Configured, Done, FlowSearch, Hub, MirrorMode, MirrorOrder, Sensor, Server,
+    Settings, Severity, Snapshot,
 };
 use vxscope_config::binding;
 use vxscope_policy::rules::Mode;
-use vxscope_report::MirrorStatus;
+use vxscope_report::{FlowPage, MirrorStatus};
 use vxscope_steward::Command;
 use vxscope_units::{BindTable, Binding, ConflictKind, MirrorSource, Vni};
 
@@ -20,6 +20,7 @@ use crate::accounting::Pulse;
 use crate::alert::Alert;
 use crate::command::Commands;
 use crate::error::EngineError;
+use crate::flow_book::FlowBook;
 use crate::follower::Desk;
 use crate::live::Live;
 use crate::start;
@@ -31,6 +32,8 @@ pub(crate) struct Front {
     pub(crate) pulse: Arc<Pulse>,
     /// Whose roles there are.
     pub(crate) desk: Arc<Desk>,
+    /// Flows that ended.
+    pub(crate) flows: Arc<FlowBook>,
     /// There once the workers are.
     pub(crate) commands: OnceLock<Commands>,
     /// To whoever looks after the mirrors.
@@ -70,6 +73,10 @@ impl Sensor for Front {
             Reply::Status(status) => Ok(*status),
             Reply::Done | Reply::Says(_) => Err("no status came".to_owned()),
         }
+    }
+
+    fn flows(&self, search: &FlowSearch) -> FlowPage {
+        self.flows.find(search)
     }
 }
 
@@ -164,6 +171,7 @@ pub(crate) struct Serving {
     hub: Hub,
     control: PathBuf,
     http: Option<SocketAddr>,
+    health: Option<SocketAddr>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -183,17 +191,24 @@ impl Serving {
             control: control.clone(),
             http: api.listen,
             exposed: api.exposed,
+            tokens: (!api.tokens.is_empty()).then(|| PathBuf::from(&api.tokens)),
+            health: api.health_listen,
+            shown: Configured {
+                config: live.config.to_toml(),
+                rules: live.steward.as_ref().map_or(String::new(), |it| it.text.clone()),
+            },
             metrics_sources_max: api.metrics_sources_max as usize,
             client_timeout: Duration::from_secs(api.client_timeout_seconds.into()),
         };
         let (server, hub) = Server::open(settings, sensor)?;
         hub.publish(first);
-        let http = server.http_address();
+        let (http, health) = (server.http_address(), server.health_address());
         let thread = start::detach("api", move || server.run())?;
         Ok(Self {
             hub,
             control,
             http,
+            health,
             thread: Some(thread),
         })
     }
@@ -207,7 +222,9 @@ impl Serving {
     pub(crate) fn answering(&self) -> Vec<String> {
         let control = format!("control socket {}", self.control.display());
         let http = self.http.iter().map(|http| format!("http://{http}"));
-        std::iter::once(control).chain(http).collect()
+        let health = self.health.iter();
+        let health = health.map(|health| format!("health for load balancers on {health}"));
+        std::iter::once(control).chain(health).chain(http).collect()
     }
 
     /// Publishes the last snapshot, and ends.

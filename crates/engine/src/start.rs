@@ -114,6 +114,7 @@ pub(crate) fn sinks(
         board,
         grade_changes: None,
         grades: GradeBook::default(),
+        book: None,
     })
 }
 

@@ -18,6 +18,7 @@ use vxscope_signals::{Fact, FactKind};
 use vxscope_units::{MirrorSource, Timestamp};
 
 use crate::accounting::{Board, Seat};
+use crate::flow_book::FlowBook;
 use crate::follower::Desk;
 use crate::handoff::Handoff;
 use crate::outlet::{Delivery, Extraction, Item, position_after};
@@ -62,6 +63,8 @@ pub(crate) struct Sinks {
     /// What somebody who looks after the mirrors tells, and what is known of it.
     pub(crate) grade_changes: Option<Receiver<GradeChange>>,
     pub(crate) grades: GradeBook,
+    /// Where flows that ended are remembered for whoever searches.
+    pub(crate) book: Option<Arc<FlowBook>>,
 }
 
 /// Where the writer's own sinks show what they have counted.
@@ -224,6 +227,7 @@ impl Sinks {
     }
 
     fn record(&mut self, record: &FlowRecord) {
+        self.book.iter().for_each(|book| book.push(record));
         self.handoff.record(record);
         if self.cut {
             self.eve

@@ -33,6 +33,11 @@ impl Reasons {
         }
     }
 
+    /// Each that occurred, in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.0.iter().map(|(reason, count)| (*reason, *count))
+    }
+
     /// How often `reason` occurred.
     #[must_use]
     pub fn get(&self, reason: &str) -> u64 {

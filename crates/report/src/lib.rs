@@ -7,6 +7,7 @@
 mod mirrors;
 mod signals;
 mod status;
+mod view;
 
 pub use mirrors::{MirrorState, MirrorStatus};
 pub use signals::{
@@ -17,6 +18,8 @@ pub use status::{
     CaptureStatus, FlowStatus, FrameStatus, LATENCY_BOUNDS, Latency, PacketStatus, Reasons,
     RingStatus, SignalStatus, SinkStatus, SourceStatus, State, Status, StrayStatus, WorkerStatus,
 };
+
+pub use view::{BlindWindow, FlowPage, FlowRow, MirrorRow, Oversight};
 
 use std::net::IpAddr;
 

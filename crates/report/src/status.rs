@@ -259,6 +259,9 @@ pub struct SourceStatus {
     /// Its name and signals.
     #[serde(flatten)]
     pub report: SourceReport,
+    /// What people call it, if the bind table says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Captured bytes.
     pub bytes: u64,
     /// Bytes by the inner IP headers.
@@ -312,6 +315,7 @@ mod tests {
                 eni: None,
                 signals: Signals::default(),
             },
+            name: None,
             bytes: 60,
             ip_bytes: 46,
             ingress_bytes: 60,

@@ -148,6 +148,42 @@ impl Notice {
         line
     }
 
+    /// The same for everybody: nothing in it says until when a source is lowered.
+    #[must_use]
+    pub fn to_public_json(&self) -> Value {
+        let mut line = self.to_json();
+        if let Value::Object(fields) = &mut line {
+            fields.remove("until");
+            fields.insert("sentence".to_owned(), json!(self.public_sentence()));
+        }
+        line
+    }
+
+    /// The sentence without until when.
+    #[must_use]
+    pub fn public_sentence(&self) -> String {
+        let sentence = self.sentence();
+        let ends = match &self.decided {
+            Decided::Granted(one) | Decided::Imagined(one) | Decided::Refused(one, _) => {
+                one.until.is_some()
+            }
+            Decided::Kept(_)
+            | Decided::Forced { .. }
+            | Decided::Effective(_)
+            | Decided::Alerted { .. } => false,
+        };
+        // It stands between the grade and the colon before the reasons; the time itself has
+        // colons, but no space after them.
+        match (ends, sentence.find(" for "), sentence.find(": ")) {
+            (true, Some(from), Some(to)) if from < to => {
+                let (head, reasons) = (sentence.get(..from), sentence.get(to..));
+                [head.unwrap_or_default(), reasons.unwrap_or_default()].concat()
+            }
+            (true, ..) => format!("{} goes from {} to {}", self.mirror, self.from, self.grade),
+            (false, ..) => sentence,
+        }
+    }
+
     /// The fields of a [`Decision`], for what the policy did not decide.
     fn plain(&self) -> Value {
         let lowers = self.grade < self.from;
@@ -211,5 +247,62 @@ fn told(refusal: Refusal) -> &'static str {
         Refusal::PinBudget => "alerts pin so many sources that pausing has stopped",
         Refusal::Demand => "the API could not keep up with more pauses",
         Refusal::Backlog => "the API could not bring everybody back in time",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vxscope_policy::{Cause, Importance, Numbers, SourceKey, Wish};
+    use vxscope_units::Vni;
+
+    #[test]
+    fn nothing_public_says_when_a_pause_ends() {
+        let mirror = MirrorSource {
+            address: [10, 0, 0, 7].into(),
+            vni: Vni::try_new(12).expect("small"),
+        };
+        let numbers = Numbers {
+            events: 2,
+            hours: 48.5,
+            rate_upper: 0.1,
+            blind_max: 4.0,
+            ..Numbers::NONE
+        };
+        for (cause, lasts) in [(Cause::Quiet, 7_200), (Cause::Quiet, 30), (Cause::Manual, 90)] {
+            let wish = Wish {
+                source: SourceKey::new(3),
+                at: Timestamp::new(1_000, 0),
+                from: Grade::Full,
+                grade: Grade::Off,
+                until: Some(Timestamp::new(1_000 + lasts, 0)),
+                importance: Importance::Low,
+                cause,
+                numbers,
+            };
+            let decision = Box::new(Decision::of_wish(&wish, mirror));
+            for decided in [
+                Decided::Granted(decision.clone()),
+                Decided::Imagined(decision.clone()),
+                Decided::Refused(decision.clone(), Refusal::Pinned),
+            ] {
+                let notice = Notice {
+                    at: wish.at,
+                    mirror,
+                    interface: "eni-1".to_owned(),
+                    from: wish.from,
+                    grade: wish.grade,
+                    decided,
+                };
+                let (whole, public) = (notice.to_json(), notice.to_public_json());
+                assert!(whole["until"].is_u64());
+                let text = public.to_string();
+                assert!(!text.contains("until"), "{text}");
+                assert!(!text.contains(" for "), "{text}");
+                let sentence = public["sentence"].as_str().unwrap();
+                let start = "10.0.0.7 vni 12 goes from full to off: ";
+                assert!(sentence.starts_with(start), "{sentence}");
+            }
+        }
     }
 }

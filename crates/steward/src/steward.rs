@@ -16,8 +16,8 @@ use vxscope_policy::{
     Decision, Decisions, Event, Intake, Kept, Missed, Observation, Observer, Policy, SensorKey,
     SourceKey, Wish,
 };
-use vxscope_report::{EventKind, Report};
-use vxscope_units::{Grade, MirrorSource, Timestamp};
+use vxscope_report::{BlindWindow, EventKind, MirrorRow, Report};
+use vxscope_units::{EvidenceClass, Grade, MirrorSource, Timestamp};
 
 use crate::mind::Mind;
 use crate::notice::{Decided, Notice};
@@ -518,6 +518,34 @@ impl Steward {
         self.roll.by_mirror()
     }
 
+    /// Every mirror that is looked after, as it stands by the gate's books. Since when and why is
+    /// for whoever followed the notices.
+    pub fn rows(&self, now: Timestamp) -> impl Iterator<Item = MirrorRow> + '_ {
+        self.roll.iter().map(move |(key, enrolled)| {
+            let row = row(key);
+            let (_, terms) = self.policy().rules().terms_of(&enrolled.facts());
+            let (bounds, guard) = (bounds_of(&terms), self.keeper.guard());
+            let due = guard.due_in(row).map(|due| nanos_of(due) + now.as_nanos());
+            let blind = EvidenceClass::ALL.into_iter().map(|class| BlindWindow {
+                class: class.name().to_owned(),
+                seconds: guard.blind(row, class).as_secs_f64(),
+                bound_seconds: bounds.of(class).as_secs_f64(),
+            });
+            MirrorRow {
+                outer_ip: enrolled.mirror.address,
+                vni: enrolled.mirror.vni.get(),
+                interface: enrolled.interface.clone(),
+                grade: self.grade(enrolled.mirror).name().to_owned(),
+                since: 0,
+                pinned: guard.is_pinned(row),
+                reason: String::new(),
+                sentence: String::new(),
+                until: due.map(|nanos| nanos / 1_000),
+                blind: blind.collect(),
+            }
+        })
+    }
+
     fn decide(&mut self, now: Timestamp) {
         if self.held {
             // Nobody knows for how long, so the policy looks again and again.
@@ -620,6 +648,10 @@ fn keeper_mode(mode: Mode) -> keeper::Mode {
         Mode::Dynamic => keeper::Mode::Dynamic,
         Mode::Manual | Mode::Shadow => keeper::Mode::Manual,
     }
+}
+
+fn nanos_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2)
 }
 
 fn row(key: SourceKey) -> Row {

@@ -58,6 +58,9 @@ pub(crate) struct DemoArguments {
     /// How long traffic is sent.
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=25))]
     pub(crate) seconds: u64,
+    /// Address and port of a web page to look at meanwhile; 127.0.0.1:0 lets the kernel choose.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) api: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]
@@ -71,7 +74,8 @@ pub(crate) struct RunArguments {
     /// Folder for the outputs; made if it is not there.
     #[arg(long, value_name = "DIR", default_value = "vxscope-out")]
     pub(crate) out: PathBuf,
-    /// Address and port for HTTP: /metrics, /healthz, /api/; loopback, unless api.exposed is set.
+    /// Address and port for HTTP: the page, /metrics, /healthz, /api/; loopback, unless
+    /// api.exposed is set.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) api: Option<SocketAddr>,
     #[command(flatten)]

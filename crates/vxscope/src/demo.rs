@@ -46,7 +46,8 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
         file: None,
         problems,
     })?;
-    config.report.sensor = "demo".to_owned();
+    "demo".clone_into(&mut config.report.sensor);
+    config.api.listen = arguments.api;
     let mirrors = Mirrors::default();
     let live = Live {
         steward: Some(steward::stewardship(mirrors.clone())?),
@@ -97,7 +98,9 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
 
 /// Known sources with names, and everybody else in quarantine.
 fn configuration() -> String {
-    let mut text = String::from("sources.unknown = \"quarantine\"\n");
+    // Short enough that flows end while somebody looks.
+    let mut text =
+        String::from("sources.unknown = \"quarantine\"\nflow.timeouts.tcp.closed = 3\n");
     let made = CAST.iter().filter(|it| it.name != FORGER);
     let made = made.map(|it| (it.name, it.address, it.vni));
     let recorded = TENANTS

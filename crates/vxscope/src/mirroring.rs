@@ -66,6 +66,7 @@ impl Mirroring {
             setup,
             mirrors,
             orders: self.orders.clone(),
+            text: self.rules.text.clone().unwrap_or_default(),
         })
     }
 

@@ -27,7 +27,7 @@ const EDGES: &[(&str, &str)] = &[
     ("account", "units wire flow"),
     ("signals", "units wire flow account report"),
     ("export", "units wire flow pcap"),
-    ("api", "report"),
+    ("api", "units report"),
     (
         "engine",
         "units wire memory report policy steward flow account signals pcap capture export config api",

@@ -1,8 +1,14 @@
-//! HTTP/1.1: metrics, health, and the same answers as on the control socket.
+//! HTTP/1.1: the page, metrics, health, and what the page and programs ask for.
 //!
 //! Connections are tasks on the thread of the API. Each has a time for its request's head, a
 //! longest life, and a place among at most [`HTTP_CLIENTS_MAX`].
 
+mod access;
+mod body;
+mod events;
+mod listing;
+mod page;
+mod query;
 mod route;
 
 use std::convert::Infallible;
@@ -17,13 +23,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::error::ApiError;
-use crate::hub::{Shared, count};
+use crate::hub::{Door, Shared, count};
+use crate::server::Configured;
+use crate::token::Tokens;
+pub use events::EVENT_CLIENTS_MAX;
 
 /// Connections at once. A further one is answered with 503 and closed; counted as refused.
 pub const HTTP_CLIENTS_MAX: usize = 256;
+/// Connections of load balancers at once; a further one is answered with 503 and closed.
+pub const HEALTH_CLIENTS_MAX: usize = 64;
 /// Longest life of a connection; clients open another. So one that takes nothing of a long
 /// answer keeps its place no longer than that.
 const CONNECTION_MAX: Duration = Duration::from_secs(60);
@@ -44,14 +55,42 @@ pub(crate) struct Site {
     pub(crate) metrics_sources_max: usize,
     /// Whether other machines may ask, under whatever name they know this one by.
     pub(crate) exposed: bool,
+    /// Who may; without them nobody proves anything.
+    pub(crate) tokens: Option<Arc<Tokens>>,
+    pub(crate) shown: Arc<Configured>,
+}
+
+/// Through which listener somebody comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Everything there is.
+    Api,
+    /// Whether the workers work, and nothing else.
+    Health,
+}
+
+impl Entry {
+    const fn clients_max(self) -> usize {
+        match self {
+            Self::Api => HTTP_CLIENTS_MAX,
+            Self::Health => HEALTH_CLIENTS_MAX,
+        }
+    }
+
+    const fn door(self, shared: &Shared) -> &Door {
+        match self {
+            Self::Api => &shared.counters.http,
+            Self::Health => &shared.counters.health,
+        }
+    }
 }
 
 /// Listens, and says where: the kernel may have chosen the port.
 pub(crate) fn listen(
     address: SocketAddr,
-    exposed: bool,
+    may_be_reached: bool,
 ) -> Result<(StdListener, SocketAddr), ApiError> {
-    if !exposed && !address.ip().is_loopback() {
+    if !may_be_reached && !address.ip().is_loopback() {
         return Err(ApiError::Exposed { address });
     }
     let listen = || {
@@ -64,8 +103,13 @@ pub(crate) fn listen(
 }
 
 /// Serves every client in a task of its own. Does not end.
-pub(crate) async fn accept(listener: &TcpListener, site: &Site, clients: &mut JoinSet<()>) {
-    let door = &site.shared.counters.http;
+pub(crate) async fn accept(
+    listener: &TcpListener,
+    site: &Site,
+    entry: Entry,
+    clients: &mut JoinSet<()>,
+) {
+    let door = entry.door(&site.shared);
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -77,7 +121,7 @@ pub(crate) async fn accept(listener: &TcpListener, site: &Site, clients: &mut Jo
             },
             Some(_) = clients.join_next() => continue,
         };
-        if clients.len() >= HTTP_CLIENTS_MAX {
+        if clients.len() >= entry.clients_max() {
             count(&door.refused, 1);
             // What does not fit an empty buffer is not waited for.
             let _ = stream.try_write(FULL);
@@ -86,20 +130,25 @@ pub(crate) async fn accept(listener: &TcpListener, site: &Site, clients: &mut Jo
         let site = site.clone();
         count(&door.clients, 1);
         clients.spawn(async move {
-            serve(stream, &site).await;
-            let door = &site.shared.counters.http;
+            serve(stream, &site, entry).await;
+            let door = entry.door(&site.shared);
             door.clients.fetch_sub(1, Ordering::Relaxed);
         });
     }
 }
 
-async fn serve(stream: TcpStream, site: &Site) {
+async fn serve(stream: TcpStream, site: &Site, entry: Entry) {
     // An answer that waits for an acknowledgement is late; without this it is only that.
     let _ = stream.set_nodelay(true);
-    let door = &site.shared.counters.http;
+    let door = entry.door(&site.shared);
+    let ends = Instant::now() + CONNECTION_MAX;
     let answer = service_fn(async |request| {
         count(&door.requests, 1);
-        Ok::<_, Infallible>(route::answer(&request, site))
+        let answer = match entry {
+            Entry::Api => route::answer(request, site, ends).await,
+            Entry::Health => route::probe_alone(&request, site),
+        };
+        Ok::<_, Infallible>(answer)
     });
     let connection = Builder::new()
         .timer(TokioTimer::new())
@@ -110,7 +159,7 @@ async fn serve(stream: TcpStream, site: &Site) {
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         result = connection.as_mut() => Some(result),
-        () = sleep(CONNECTION_MAX) => None,
+        () = sleep_until(ends) => None,
         () = site.shared.closed() => None,
     };
     let is_stalled = match ended {

@@ -1,33 +1,118 @@
-//! Which path has which answer.
+//! Which path has which answer, and what it takes to get it.
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::time::{Instant, timeout};
 use vxscope_report::State;
 
-use super::Site;
+use super::access::{self, Need};
+use super::body::Answer;
+use super::query::Query;
+use super::{Site, events, listing, page};
+use crate::command::{Command, MirrorOrder};
+use crate::hub::json;
 use crate::metrics::{self, Format};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
-const PATHS: &str = "/metrics\n/healthz\n/readyz\n/api/2.0/status\n/api/v1/status\n\
-    /api/v1/sources\n/api/v1/health\n";
+const TOML: &str = "application/toml";
+const EVENTS: &str = "text/event-stream";
+/// Longest order.
+const ORDER_BYTES_MAX: usize = 4 << 10;
+/// What everything that can be asked looks like.
+const OPENAPI: &str = include_str!("../../openapi.json");
 
-/// The answer to a request, whose body nobody reads.
-pub(super) fn answer<B>(request: &Request<B>, site: &Site) -> Response<Full<Bytes>> {
-    if !site.exposed && !is_local(request) {
+/// The answer to a request.
+pub(super) async fn answer(
+    request: Request<Incoming>,
+    site: &Site,
+    ends: Instant,
+) -> Response<Answer> {
+    if !site.exposed && !is_local(&request) {
         let message = "asked by a name that is not this host's; use 127.0.0.1 or localhost";
         return refusal(StatusCode::MISDIRECTED_REQUEST, message);
     }
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut refused = refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
-        let allowed = HeaderValue::from_static("GET, HEAD");
+    let Some(need) = need(request.uri().path()) else {
+        return refusal(
+            StatusCode::NOT_FOUND,
+            "no such path; /api/v1/openapi.json lists them",
+        );
+    };
+    let (allowed, may) = match need {
+        Need::Control => ("POST", request.method() == Method::POST),
+        Need::Nothing | Need::Metadata | Need::Packets => (
+            "GET, HEAD",
+            [Method::GET, Method::HEAD].contains(request.method()),
+        ),
+    };
+    if !may {
+        let message = format!("only {allowed}");
+        let mut refused = refusal(StatusCode::METHOD_NOT_ALLOWED, &message);
+        let allowed = HeaderValue::from_static(allowed);
         refused.headers_mut().insert(header::ALLOW, allowed);
         return refused;
     }
+    match access::check(&request, site, need) {
+        Ok(_) if need == Need::Control => order(request, site).await,
+        Ok(access) => get(&request, site, access, ends),
+        Err((status, message)) => {
+            let mut refused = refusal(status, message);
+            if status == StatusCode::UNAUTHORIZED {
+                let scheme = HeaderValue::from_static("Bearer realm=\"vxscope\"");
+                let headers = refused.headers_mut();
+                headers.insert(header::WWW_AUTHENTICATE, scheme);
+            }
+            refused
+        }
+    }
+}
+
+/// What a path needs; `None` if there is no such path.
+fn need(path: &str) -> Option<Need> {
+    let need = match path {
+        "/healthz" | "/readyz" | "/api/2.0/status" | "/api/v1/openapi.json" => Need::Nothing,
+        "/metrics"
+        | "/api/v1/status"
+        | "/api/v1/health"
+        | "/api/v1/sources"
+        | "/api/v1/mirrors"
+        | "/api/v1/decisions"
+        | "/api/v1/flows"
+        | "/api/v1/pins"
+        | "/api/v1/policy"
+        | "/api/v1/config"
+        | "/api/v1/events" => Need::Metadata,
+        "/api/v1/orders" => Need::Control,
+        path => page::file(path).map(|_| Need::Nothing)?,
+    };
+    Some(need)
+}
+
+fn get<B>(
+    request: &Request<B>,
+    site: &Site,
+    access: access::Access,
+    ends: Instant,
+) -> Response<Answer> {
+    let (path, query) = (request.uri().path(), request.uri().query());
     let shared = &site.shared;
-    match request.uri().path() {
+    let listed = match path {
+        "/api/v1/sources" => listing::sources(shared, query, access),
+        "/api/v1/decisions" => listing::decisions(shared, query, access),
+        "/api/v1/flows" => listing::flows(shared, query),
+        _ if path.starts_with("/api/v1/") => {
+            Query::parse(query, &[]).map(|_| Bytes::new())
+        }
+        _ => Ok(Bytes::new()),
+    };
+    let listed = match listed {
+        Ok(listed) => listed,
+        Err(message) => return refusal(StatusCode::BAD_REQUEST, &message),
+    };
+    match path {
         "/metrics" => {
             let format = format(request);
             let text = metrics::text(shared, format, site.metrics_sources_max);
@@ -38,17 +123,70 @@ pub(super) fn answer<B>(request: &Request<B>, site: &Site) -> Response<Full<Byte
             let is_running = shared.latest().snapshot.status.state == State::Running;
             probe(is_running && shared.health().healthy, "not receiving\n")
         }
-        // What load balancers of this trade ask for: overload and trouble elsewhere do not
-        // change it.
-        "/api/2.0/status" => match shared.health().healthy {
-            true => response(StatusCode::OK, TEXT, "ok"),
-            false => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "stalled"),
-        },
+        "/api/2.0/status" => balancer(site),
         "/api/v1/status" => response(StatusCode::OK, JSON, shared.latest().status()),
-        "/api/v1/sources" => response(StatusCode::OK, JSON, shared.latest().sources()),
         "/api/v1/health" => response(StatusCode::OK, JSON, shared.health().json()),
-        "/" => response(StatusCode::OK, TEXT, PATHS),
-        _ => refusal(StatusCode::NOT_FOUND, "no such path; / lists them"),
+        "/api/v1/mirrors" => response(StatusCode::OK, JSON, listing::oversight(shared)),
+        "/api/v1/pins" => response(StatusCode::OK, JSON, listing::pins(shared)),
+        "/api/v1/policy" => response(StatusCode::OK, TOML, site.shown.rules.clone()),
+        "/api/v1/config" => response(StatusCode::OK, TOML, site.shown.config.clone()),
+        "/api/v1/openapi.json" => response(StatusCode::OK, JSON, OPENAPI),
+        "/api/v1/events" if request.method() == Method::GET => {
+            match events::follow(shared, access, ends) {
+                Some(parts) => answered(StatusCode::OK, EVENTS, Answer::Parts(parts)),
+                None => refusal(StatusCode::SERVICE_UNAVAILABLE, "too many follow; try later"),
+            }
+        }
+        path => match page::file(path) {
+            Some((kind, text)) => {
+                let mut page = response(StatusCode::OK, kind, text);
+                let policy = HeaderValue::from_static(page::POLICY);
+                let headers = page.headers_mut();
+                headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+                let none = HeaderValue::from_static("no-referrer");
+                headers.insert(header::REFERRER_POLICY, none);
+                page
+            }
+            None => response(StatusCode::OK, JSON, listed),
+        },
+    }
+}
+
+/// What load balancers of this trade ask for: overload and trouble elsewhere do not change it.
+fn balancer(site: &Site) -> Response<Answer> {
+    match site.shared.health().healthy {
+        true => response(StatusCode::OK, TEXT, "ok"),
+        false => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "stalled"),
+    }
+}
+
+/// All that the listener for load balancers says.
+pub(super) fn probe_alone<B>(request: &Request<B>, site: &Site) -> Response<Answer> {
+    match request.uri().path() {
+        "/api/2.0/status" => balancer(site),
+        _ => refusal(StatusCode::NOT_FOUND, "here is /api/2.0/status alone"),
+    }
+}
+
+/// Reads an order about mirrors and passes it on.
+async fn order(request: Request<Incoming>, site: &Site) -> Response<Answer> {
+    let body = Limited::new(request.into_body(), ORDER_BYTES_MAX).collect();
+    let body = match timeout(site.client_timeout, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) => {
+            return refusal(StatusCode::PAYLOAD_TOO_LARGE, "an order is 4 KiB at most");
+        }
+        Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "the order did not come"),
+    };
+    let order: MirrorOrder = match serde_json::from_slice(&body) {
+        Ok(order) => order,
+        Err(error) => {
+            return refusal(StatusCode::BAD_REQUEST, &format!("not an order: {error}"));
+        }
+    };
+    match site.shared.command(Command::Mirrors(order)).await {
+        Ok(done) => response(StatusCode::OK, JSON, done),
+        Err(message) => refusal(StatusCode::CONFLICT, &message),
     }
 }
 
@@ -78,24 +216,28 @@ fn format<B>(request: &Request<B>) -> Format {
     }
 }
 
-fn probe(good: bool, complaint: &'static str) -> Response<Full<Bytes>> {
+fn probe(good: bool, complaint: &'static str) -> Response<Answer> {
     match good {
         true => response(StatusCode::OK, TEXT, "ok\n"),
         false => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, complaint),
     }
 }
 
-fn refusal(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
-    let answer = serde_json::json!({"error": {"message": message}});
-    response(status, JSON, format!("{answer}\n"))
+fn refusal(status: StatusCode, message: &str) -> Response<Answer> {
+    let answer = json(&serde_json::json!({"error": {"message": message}}));
+    response(status, JSON, answer)
 }
 
 fn response(
     status: StatusCode,
     content_type: &'static str,
     body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+) -> Response<Answer> {
+    answered(status, content_type, Answer::Whole(Full::new(body.into())))
+}
+
+fn answered(status: StatusCode, content_type: &'static str, body: Answer) -> Response<Answer> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     for (name, value) in [
         (header::CONTENT_TYPE, content_type),

@@ -34,7 +34,11 @@ fn now(text: &mut Text, shared: &Shared) {
         health.heartbeat_seconds,
     );
     let counters = &shared.counters;
-    let doors = [("control", &counters.control), ("http", &counters.http)];
+    let doors = [
+        ("control", &counters.control),
+        ("http", &counters.http),
+        ("health", &counters.health),
+    ];
     let mut door = |name, help, is_counter: bool, of: fn(&Door) -> &AtomicU64| {
         text.family(name, help, is_counter);
         for (listener, door) in doors {
@@ -56,6 +60,11 @@ fn now(text: &mut Text, shared: &Shared) {
         "Clients disconnected because they did not get on.",
         true,
         |it| &it.stalled,
+    );
+    text.counter(
+        "api_denied_requests",
+        "Requests without the token or the scope that they need.",
+        counters.denied.load(Ordering::Relaxed),
     );
     text.counter(
         "reports_skipped",

@@ -193,6 +193,7 @@ fn the_busiest_sources_have_metrics_and_the_rest_are_counted() {
                     ..Signals::default()
                 },
             },
+            name: None,
             bytes: 0,
             ip_bytes: 0,
             ingress_bytes: 0,

@@ -16,7 +16,7 @@ use vxscope_report::{
     WorkerStatus,
 };
 use vxscope_signals::{Events, signals};
-use vxscope_units::{BindTable, MirrorSource, Timestamp};
+use vxscope_units::{BindTable, Binding, MirrorSource, Timestamp};
 use vxscope_wire::Reject;
 
 use super::latency::Latencies;
@@ -227,8 +227,7 @@ impl Account {
             if let Some(row) = self.merged.rows.get(source) {
                 let events = book.events(*source).without_lists();
                 let binding = self.table.find(*source);
-                let eni = binding.and_then(|binding| binding.eni.clone());
-                let shown = Arc::new(source_status(*source, eni, row, events));
+                let shown = Arc::new(source_status(*source, binding, row, events));
                 if self.sources.insert(*source, shown).is_none() {
                     self.desk.see(*source);
                 }
@@ -394,7 +393,7 @@ fn reasons<R: Counted, const N: usize>(counts: &Counts<N>) -> Reasons {
 
 fn source_status(
     source: MirrorSource,
-    eni: Option<String>,
+    binding: Option<&Binding>,
     row: &Row,
     events: Events,
 ) -> SourceStatus {
@@ -402,9 +401,10 @@ fn source_status(
         report: SourceReport {
             outer_ip: source.address,
             vni: source.vni.get(),
-            eni,
+            eni: binding.and_then(|binding| binding.eni.clone()),
             signals: signals(row, events),
         },
+        name: binding.and_then(|binding| binding.name.clone()),
         bytes: row.bytes,
         ip_bytes: row.ip_bytes,
         ingress_bytes: row.cells.crossed(Crossing::Ingress),

@@ -95,6 +95,12 @@ impl Minutes {
     ) -> (MirrorSummary, Option<String>) {
         let result = self.file.take().map(OutputFile::finish);
         self.look_at(result);
+        let summary = self.summary(embedded, now);
+        (summary, self.error.map(|error| error.to_string()))
+    }
+
+    /// How everything stands.
+    pub(super) fn summary(&self, embedded: &Embedded, now: Timestamp) -> MirrorSummary {
         let steward = embedded.steward();
         let mode = steward.policy().rules().mode;
         let guard = steward.keeper().guard();
@@ -109,14 +115,17 @@ impl Minutes {
             let blind = self.book.blind(class, now);
             (class.name(), blind.as_secs_f64())
         });
-        let reasons = |counts: BTreeMap<&'static str, u64>| counts.into_iter().collect::<Reasons>();
-        let summary = MirrorSummary {
+        let reasons = |counts: &BTreeMap<&'static str, u64>| {
+            let counts = counts.iter();
+            counts.map(|(name, count)| (*name, *count)).collect::<Reasons>()
+        };
+        MirrorSummary {
             mode: mode.name(),
             sources: steward.sources(),
             lowered: lowered.into(),
-            granted: reasons(self.granted),
-            refused: reasons(self.refused),
-            forced: reasons(self.forced),
+            granted: reasons(&self.granted),
+            refused: reasons(&self.refused),
+            forced: reasons(&self.forced),
             calls: calls
                 .into_iter()
                 .map(|action| (action, embedded.api().tally(action).done))
@@ -126,7 +135,6 @@ impl Minutes {
             spent_usd: (spent.low.dollars(), spent.high.dollars()),
             saved_usd: (saved.low.dollars(), saved.high.dollars()),
             decisions_forgotten: self.forgotten + steward.notices_forgotten(),
-        };
-        (summary, self.error.map(|error| error.to_string()))
+        }
     }
 }

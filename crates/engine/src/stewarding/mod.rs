@@ -7,6 +7,7 @@
 mod minutes;
 mod mirrors;
 mod orders;
+mod overview;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub(crate) use minutes::Minutes;
 pub use mirrors::Mirrors;
 pub(crate) use orders::Reply;
 pub use orders::{Order, Orders};
+pub(crate) use overview::Overview;
 
 /// How often decisions are made and answers read.
 const TICK: Duration = Duration::from_millis(50);
@@ -42,6 +44,8 @@ pub struct Stewardship {
     pub mirrors: Mirrors,
     /// What the operator says.
     pub orders: Orders,
+    /// The rules as they were read, for whoever asks; empty: the defaults.
+    pub text: String,
 }
 
 /// What goes from one stage to another.
@@ -65,6 +69,7 @@ pub(crate) struct Stage {
     clock: LiveClock,
     exchange: Exchange,
     minutes: Minutes,
+    overview: Overview,
 }
 
 impl Stage {
@@ -73,11 +78,13 @@ impl Stage {
         clock: LiveClock,
         exchange: Exchange,
         minutes: Minutes,
+        overview: Overview,
     ) -> Self {
         let Stewardship {
             setup,
             mirrors,
             orders,
+            text: _,
         } = stewardship;
         Self {
             configured: setup.rules.clone(),
@@ -88,6 +95,7 @@ impl Stage {
             clock,
             exchange,
             minutes,
+            overview,
         }
     }
 
@@ -115,6 +123,10 @@ impl Stage {
                 self.pass_on(notice);
             }
             self.minutes.flush();
+            if self.overview.is_due(now) {
+                let summary = self.minutes.summary(&self.embedded, now);
+                self.overview.show(&summary, &self.embedded, now);
+            }
         }
         let now = self.clock.at(self.clock.elapsed());
         self.minutes.finish(&self.embedded, now)
@@ -197,6 +209,7 @@ impl Stage {
 
     fn pass_on(&mut self, notice: Notice) {
         self.minutes.write(&notice);
+        self.overview.note(&notice);
         if let Decided::Effective(reason) = notice.decided
             && !(notice.from == Grade::Off && reason == "enrolled")
         {

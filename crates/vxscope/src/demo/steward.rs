@@ -39,6 +39,7 @@ pub(super) fn stewardship(mirrors: Mirrors) -> Result<Stewardship, Failure> {
         setup,
         mirrors,
         orders: Orders::default(),
+        text: String::new(),
     })
 }
 
