@@ -70,7 +70,10 @@ impl Wanted {
                 .interface
                 .as_ref()
                 .is_none_or(|it| *it == one.told.interface)
-            && self.outcome.as_ref().is_none_or(|it| it == one.told.outcome)
+            && self
+                .outcome
+                .as_ref()
+                .is_none_or(|it| it == one.told.outcome)
     }
 }
 
@@ -142,7 +145,10 @@ mod tests {
             ..Wanted::default()
         };
         let found = book.find(&of_one).1;
-        assert_eq!(found.iter().map(|one| one.seq).collect::<Vec<_>>(), [18, 16, 14]);
+        assert_eq!(
+            found.iter().map(|one| one.seq).collect::<Vec<_>>(),
+            [18, 16, 14]
+        );
         let other = Wanted {
             outcome: Some("kept".to_owned()),
             limit: 9,

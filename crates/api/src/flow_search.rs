@@ -125,7 +125,14 @@ mod tests {
 
     #[test]
     fn others_are_named() {
-        for word in ["10.0.0.5/8", "65536", "vni:", "flow:x", "1:short", "\"><script>"] {
+        for word in [
+            "10.0.0.5/8",
+            "65536",
+            "vni:",
+            "flow:x",
+            "1:short",
+            "\"><script>",
+        ] {
             let error = FlowSearch::parse(word).unwrap_err();
             assert!(error.contains("not an address"), "{word}: {error}");
         }

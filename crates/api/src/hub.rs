@@ -20,9 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use vxscope_report::{
-    FlowPage, MirrorRow, MirrorStatus, Oversight, Report, SourceStatus, Status,
-};
+use vxscope_report::{FlowPage, MirrorRow, MirrorStatus, Oversight, Report, SourceStatus, Status};
 
 /// Reports kept for followers that are behind. One that is further behind misses the oldest; its
 /// next line says how many in `skipped`.

@@ -212,7 +212,13 @@ mod tests {
         assert!(ops.metadata && ops.control && !ops.packets);
         assert!(tokens.scopes(format!("{ONE}x").as_bytes()).unwrap().packets);
         let long = "x".repeat(10_000);
-        for other in ["", "ops", &ONE[1..], "0123456789ABCDEF0123456789ABCDEF", &long] {
+        for other in [
+            "",
+            "ops",
+            &ONE[1..],
+            "0123456789ABCDEF0123456789ABCDEF",
+            &long,
+        ] {
             assert!(tokens.scopes(other.as_bytes()).is_none(), "{other}");
         }
         assert!(tokens.scopes(format!("{ONE}\0").as_bytes()).is_none());

@@ -46,7 +46,7 @@ pub(crate) const RELATIONS: &[Relation] = &[
         broken: memory,
     },
     Relation {
-        keys: &["api.listen", "api.exposed"],
+        keys: &["api.listen", "api.exposed", "api.tokens"],
         broken: exposed,
     },
 ];
@@ -126,11 +126,12 @@ fn part(bytes: u64, share: f64) -> u64 {
 /// What is shown to everybody is shown on purpose.
 fn exposed(config: &Config) -> Option<String> {
     let address = config.api.listen.filter(|it| !it.ip().is_loopback())?;
+    let api = &config.api;
     let message = || {
         format!(
-            "{address} can be reached from other machines, and whoever reaches it reads \
-             everything; use 127.0.0.1, or set api.exposed = true"
+            "{address} can be reached from other machines; use 127.0.0.1, or set \
+             api.exposed = true and name a file of tokens with api.tokens"
         )
     };
-    (!config.api.exposed).then(message)
+    (!api.exposed || api.tokens.is_empty()).then(message)
 }

@@ -195,7 +195,10 @@ impl Serving {
             health: api.health_listen,
             shown: Configured {
                 config: live.config.to_toml(),
-                rules: live.steward.as_ref().map_or(String::new(), |it| it.text.clone()),
+                rules: live
+                    .steward
+                    .as_ref()
+                    .map_or(String::new(), |it| it.text.clone()),
             },
             metrics_sources_max: api.metrics_sources_max as usize,
             client_timeout: Duration::from_secs(api.client_timeout_seconds.into()),

@@ -269,7 +269,11 @@ mod tests {
             blind_max: 4.0,
             ..Numbers::NONE
         };
-        for (cause, lasts) in [(Cause::Quiet, 7_200), (Cause::Quiet, 30), (Cause::Manual, 90)] {
+        for (cause, lasts) in [
+            (Cause::Quiet, 7_200),
+            (Cause::Quiet, 30),
+            (Cause::Manual, 90),
+        ] {
             let wish = Wish {
                 source: SourceKey::new(3),
                 at: Timestamp::new(1_000, 0),

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Mirrors(MirrorsArguments),
     /// Plan what to mirror: strategies over an inventory, with coverage, cost, filters and advice.
     Plan(PlanArguments),
+    /// Make a token for HTTP: a line for the file that api.tokens names.
+    Token(TokenArguments),
     /// Check a configuration file and print every problem, or explain every key.
     CheckConfig(CheckConfigArguments),
 }
@@ -276,6 +278,16 @@ pub(crate) struct PlanArguments {
     /// Print the prices that ship, as a file to start from, and nothing else.
     #[arg(long, exclusive = true)]
     pub(crate) print_prices: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArguments {
+    /// Who will use it.
+    #[arg(value_name = "NAME", value_parser = crate::token::name)]
+    pub(crate) name: String,
+    /// What it opens; may be repeated or separated by commas.
+    #[arg(long, value_name = "SCOPE", value_delimiter = ',', default_value = "metadata", value_parser = ["metadata", "packets", "control"])]
+    pub(crate) scopes: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,7 @@ mod screen;
 mod signal;
 mod simulate;
 mod table;
+mod token;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Sources(arguments) => ask::sources(&arguments),
         Command::Mirrors(arguments) => mirrors::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::CheckConfig(arguments) => configuration::check(&arguments),
     };
     match result {

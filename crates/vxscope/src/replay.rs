@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use vxscope_api::ApiError;
 use vxscope_config::{Config, Way};
 use vxscope_engine::{EngineError, Outcome, Replay};
 
@@ -70,7 +71,9 @@ pub(crate) fn conclude(outcome: Outcome) -> Result<(), Failure> {
 /// What is asked for is wrong, or could not be done.
 pub(crate) fn failure(error: &EngineError) -> Failure {
     match error {
-        EngineError::NoInput | EngineError::Ports { .. } => Failure::Usage(error.to_string()),
+        EngineError::NoInput
+        | EngineError::Ports { .. }
+        | EngineError::Api(ApiError::Tokens(_)) => Failure::Usage(error.to_string()),
         _ => Failure::Failed(error.to_string()),
     }
 }

@@ -15,6 +15,7 @@ const EDGES: &[(&str, &str)] = &[
     ("wire", "units"),
     ("pcap", "units"),
     ("report", ""),
+    ("coverage", "units"),
     ("plot", ""),
     ("policy", "units report"),
     ("control", "units"),

@@ -1,4 +1,4 @@
-//! Python packages that read our formats, in an environment of their own under the target folder.
+//! Python packages that read our formats, ask our API and drive a browser, in an environment of their own under the target folder.
 
 use crate::Result;
 use crate::step::Outcome;
@@ -11,12 +11,14 @@ use std::process::Command;
 pub(crate) const VARIABLE: &str = "VXSCOPE_READERS";
 
 /// The packages, each at the version whose answers we know.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 7] = [
     "duckdb==1.4.1",
     "flowlogs-reader==5.0.1",
     "jsonschema==4.26.0",
     "ocsf-json-schema==1.2.0",
     "parsezeeklogs==3.0.1",
+    "schemathesis==4.32.5",
+    "selenium==4.51.0",
 ];
 
 /// Makes the packages present; where that cannot be done, CI fails and others skip.

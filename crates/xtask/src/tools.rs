@@ -29,6 +29,10 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("faketime", "faketime"),
     tool("python3", "python3-venv"),
     tool("nsenter", "util-linux"),
+    tool("chromium", "chromium"),
+    tool("chromedriver", "chromium-driver"),
+    tool("promtool", "prometheus"),
+    tool("tmux", "tmux"),
 ];
 
 /// What the lab runs: the programs of the tenants, and what builds and records the network.

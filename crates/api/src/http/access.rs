@@ -13,8 +13,6 @@ pub(super) enum Need {
     Nothing,
     /// Counters, sources, flows, decisions.
     Metadata,
-    /// Packets.
-    Packets,
     /// Commands.
     Control,
 }
@@ -44,7 +42,7 @@ pub(super) fn check<B>(
     let Some(tokens) = &site.tokens else {
         return match need {
             Need::Nothing | Need::Metadata => Ok(Access { future: false }),
-            Need::Packets | Need::Control => Err((
+            Need::Control => Err((
                 StatusCode::FORBIDDEN,
                 "this takes a token, and the sensor has none; see api.tokens, or ask on the \
                  control socket",
@@ -64,7 +62,6 @@ pub(super) fn check<B>(
     let may = match need {
         Need::Nothing => true,
         Need::Metadata => scopes.metadata,
-        Need::Packets => scopes.packets,
         Need::Control => scopes.control,
     };
     if !may {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 use vxscope_report::{MirrorRow, SourceStatus};
+use vxscope_units::Vni;
 
 use super::access::Access;
 use super::query::Query;
@@ -48,7 +49,14 @@ pub(super) fn sources(
     let limit = query.limit(SOURCES_USUAL, SOURCES_MAX)?;
     let offset: usize = query.get("offset")?.unwrap_or(0);
     let order = query.choice("sort", &ORDERS)?.unwrap_or("rate");
-    let grades = ["full", "truncated", "essential", "sentinel", "off", "lowered"];
+    let grades = [
+        "full",
+        "truncated",
+        "essential",
+        "sentinel",
+        "off",
+        "lowered",
+    ];
     let grade = query.choice("grade", &grades)?;
     let search = query.text("search").map(str::to_ascii_lowercase);
 
@@ -61,7 +69,9 @@ pub(super) fn sources(
         .iter()
         .map(|source| (&**source, mirror(source)))
         .filter(|(source, mirror)| {
-            search.as_deref().is_none_or(|it| answers(source, *mirror, it))
+            search
+                .as_deref()
+                .is_none_or(|it| answers(source, *mirror, it))
                 && grade.is_none_or(|it| has_grade(*mirror, it))
         })
         .collect();
@@ -90,7 +100,9 @@ pub(super) fn sources(
             mirror: mirror.map(|mirror| visible(mirror, access)),
         })
         .collect();
-    Ok(bytes(&json!({"total": total, "offset": offset, "sources": page})))
+    Ok(bytes(
+        &json!({"total": total, "offset": offset, "sources": page}),
+    ))
 }
 
 fn answers(source: &SourceStatus, mirror: Option<&MirrorRow>, search: &str) -> bool {
@@ -152,7 +164,7 @@ pub(super) fn decisions(
     ];
     let wanted = Wanted {
         address: query.get::<IpAddr>("source")?,
-        vni: query.get("vni")?,
+        vni: query.get("vni")?.map(network).transpose()?,
         interface: query.text("interface").map(str::to_owned),
         outcome: query.choice("outcome", &outcomes)?.map(str::to_owned),
         before: query.get("before")?,
@@ -167,6 +179,11 @@ pub(super) fn decisions(
     Ok(bytes(
         &json!({"total": total, "decisions": listed, "next": next}),
     ))
+}
+
+fn network(vni: u32) -> Result<u32, String> {
+    let known = Vni::try_new(vni).map(Vni::get);
+    known.ok_or_else(|| format!("vni={vni}: has 24 bits at most"))
 }
 
 /// Sources that somebody or something keeps full.

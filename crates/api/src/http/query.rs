@@ -77,7 +77,11 @@ impl<'a> Query<'a> {
     ///
     /// # Errors
     /// It is another.
-    pub(super) fn choice<'c>(&self, name: &str, words: &[&'c str]) -> Result<Option<&'c str>, String> {
+    pub(super) fn choice<'c>(
+        &self,
+        name: &str,
+        words: &[&'c str],
+    ) -> Result<Option<&'c str>, String> {
         let found = self.0.iter().find(|(there, _)| there == name);
         let Some((_, value)) = found else {
             return Ok(None);

@@ -43,7 +43,7 @@ pub(super) async fn answer(
     };
     let (allowed, may) = match need {
         Need::Control => ("POST", request.method() == Method::POST),
-        Need::Nothing | Need::Metadata | Need::Packets => (
+        Need::Nothing | Need::Metadata => (
             "GET, HEAD",
             [Method::GET, Method::HEAD].contains(request.method()),
         ),
@@ -74,17 +74,9 @@ pub(super) async fn answer(
 fn need(path: &str) -> Option<Need> {
     let need = match path {
         "/healthz" | "/readyz" | "/api/2.0/status" | "/api/v1/openapi.json" => Need::Nothing,
-        "/metrics"
-        | "/api/v1/status"
-        | "/api/v1/health"
-        | "/api/v1/sources"
-        | "/api/v1/mirrors"
-        | "/api/v1/decisions"
-        | "/api/v1/flows"
-        | "/api/v1/pins"
-        | "/api/v1/policy"
-        | "/api/v1/config"
-        | "/api/v1/events" => Need::Metadata,
+        "/metrics" | "/api/v1/status" | "/api/v1/health" | "/api/v1/sources"
+        | "/api/v1/mirrors" | "/api/v1/decisions" | "/api/v1/flows" | "/api/v1/pins"
+        | "/api/v1/policy" | "/api/v1/config" | "/api/v1/events" => Need::Metadata,
         "/api/v1/orders" => Need::Control,
         path => page::file(path).map(|_| Need::Nothing)?,
     };
@@ -103,9 +95,7 @@ fn get<B>(
         "/api/v1/sources" => listing::sources(shared, query, access),
         "/api/v1/decisions" => listing::decisions(shared, query, access),
         "/api/v1/flows" => listing::flows(shared, query),
-        _ if path.starts_with("/api/v1/") => {
-            Query::parse(query, &[]).map(|_| Bytes::new())
-        }
+        _ if path.starts_with("/api/v1/") => Query::parse(query, &[]).map(|_| Bytes::new()),
         _ => Ok(Bytes::new()),
     };
     let listed = match listed {
@@ -134,7 +124,10 @@ fn get<B>(
         "/api/v1/events" if request.method() == Method::GET => {
             match events::follow(shared, access, ends) {
                 Some(parts) => answered(StatusCode::OK, EVENTS, Answer::Parts(parts)),
-                None => refusal(StatusCode::SERVICE_UNAVAILABLE, "too many follow; try later"),
+                None => refusal(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "too many follow; try later",
+                ),
             }
         }
         path => match page::file(path) {

@@ -1,6 +1,7 @@
 //! Metrics in the text formats of Prometheus and OpenMetrics.
 
 mod ledger;
+mod mirror;
 mod source;
 mod text;
 
@@ -22,6 +23,7 @@ pub(crate) fn text(shared: &Shared, format: Format, sources_max: usize) -> Bytes
         source::write(&mut text, &shown.snapshot.sources, sources_max);
         text.into_bytes()
     }));
+    mirror::write(&mut text, &shared.oversight().oversight);
     now(&mut text, shared);
     text.finish()
 }

@@ -18,7 +18,9 @@ fn every_path_has_its_answer() {
     let served = Served::new(LONG);
     served.report(3, 4);
     for (path, status, content_type, part) in [
-        ("/", 200, "text/plain", "/metrics\n"),
+        ("/", 200, "text/html", "/page.js"),
+        ("/page.js", 200, "text/javascript", "/api/v1/events"),
+        ("/page.css", 200, "text/css", "prefers-color-scheme"),
         ("/healthz", 200, "text/plain", "ok\n"),
         ("/readyz", 200, "text/plain", "ok\n"),
         (
@@ -28,7 +30,34 @@ fn every_path_has_its_answer() {
             "vxscope_received_packets_total 0\n",
         ),
         ("/api/v1/status", 200, "application/json", "\"seq\":3"),
-        ("/api/v1/sources", 200, "application/json", "[]"),
+        ("/api/v1/sources", 200, "application/json", "\"sources\":[]"),
+        ("/api/v1/mirrors", 200, "application/json", "\"mode\":\"\""),
+        ("/api/v1/decisions", 200, "application/json", "\"total\":0"),
+        ("/api/v1/flows", 200, "application/json", "\"flows\":[]"),
+        (
+            "/api/v1/flows?search=x",
+            400,
+            "application/json",
+            "not an address",
+        ),
+        (
+            "/api/v1/sources?limit=0",
+            400,
+            "application/json",
+            "from 1 to",
+        ),
+        (
+            "/api/v1/status?a=1",
+            400,
+            "application/json",
+            "no such parameter",
+        ),
+        (
+            "/api/v1/openapi.json",
+            200,
+            "application/json",
+            "\"/api/v1/flows\"",
+        ),
         (
             "/api/v1/health",
             200,
@@ -223,7 +252,14 @@ fn the_busiest_sources_have_metrics_and_the_rest_are_counted() {
     assert!(metrics.contains("vxscope_sources 3\n"));
     assert!(metrics.contains("vxscope_sources_omitted 1\n"));
     let listed: Value = serde_json::from_str(&served.get("/api/v1/sources").body).unwrap();
-    assert_eq!(listed.as_array().unwrap().len(), 3);
+    assert_eq!(listed["total"], 3);
+    assert_eq!(listed["sources"].as_array().unwrap().len(), 3);
+    let one = served.get("/api/v1/sources?search=eni-0123&limit=1");
+    let one: Value = serde_json::from_str(&one.body).unwrap();
+    assert_eq!(
+        (&one["total"], &one["sources"][0]["vni"]),
+        (&1.into(), &7.into())
+    );
 }
 
 #[test]
@@ -254,7 +290,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let mut lines = self.head.lines();
         let value = lines.find_map(|line| line.strip_prefix(&format!("{name}: ")));
         value.unwrap_or_default()
@@ -267,7 +303,7 @@ impl Served {
     }
 
     /// One request on a connection of its own.
-    fn exchange(&self, request: &str) -> Answer {
+    pub(crate) fn exchange(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(self.http).expect("somebody who listens");
         let request = request.replacen("\r\n", "\r\nconnection: close\r\n", 1);
         // The server may refuse before it has read everything.

@@ -1,9 +1,14 @@
 //! A server with nobody behind it but the test.
 
+mod access;
 mod control;
+mod events;
 mod http;
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,29 +52,50 @@ struct Served {
     sensor: Arc<Resting>,
     path: PathBuf,
     http: SocketAddr,
+    health: SocketAddr,
     thread: Option<JoinHandle<()>>,
     _dir: tempfile::TempDir,
 }
 
 impl Served {
     fn new(client_timeout: Duration) -> Self {
+        Self::with(client_timeout, None)
+    }
+
+    /// With these lines as tokens.
+    fn with(client_timeout: Duration, tokens: Option<&str>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("control.sock");
+        let tokens = tokens.map(|text| {
+            let path = dir.path().join("tokens");
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .mode(0o600)
+                .open(&path);
+            let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+            written.expect("a file");
+            path
+        });
         let settings = Settings {
             client_timeout,
             http: Some(([127, 0, 0, 1], 0).into()),
+            health: Some(([127, 0, 0, 1], 0).into()),
+            tokens,
             metrics_sources_max: 2,
             ..Settings::new(path.clone())
         };
         let sensor = Arc::new(Resting::default());
         let (server, hub) = Server::open(settings, sensor.clone()).expect("a socket");
         let http = server.http_address().expect("a listener for HTTP");
+        let health = server.health_address().expect("a listener for probes");
         let thread = thread::Builder::new().spawn(move || server.run());
         Self {
             hub,
             sensor,
             path,
             http,
+            health,
             thread: Some(thread.expect("a thread")),
             _dir: dir,
         }

@@ -231,7 +231,7 @@ fn an_address_or_a_path_needs_no_quotes_in_an_assignment() {
 fn keys_that_contradict_each_other_are_refused() {
     check(
         "api.listen = '0.0.0.0:9477'",
-        "line 1: api.listen: 0.0.0.0:9477 can be reached from other machines, and whoever reaches it reads everything; use 127.0.0.1, or set api.exposed = true",
+        "line 1: api.listen: 0.0.0.0:9477 can be reached from other machines; use 127.0.0.1, or set api.exposed = true and name a file of tokens with api.tokens",
     );
     check(
         "decapsulation.geneve_ports = [4789]",

@@ -216,6 +216,7 @@ fn config() -> impl Strategy<Value = Config> {
             // A scope id is not part of an address that one can write.
             config.api.listen = Some((api.1.ip(), api.1.port()).into());
             (config.api.exposed, config.report.interval_milliseconds) = (true, api.2);
+            "tokens".clone_into(&mut config.api.tokens);
             config.signals.roles = roles();
             config
         })

@@ -117,7 +117,9 @@ impl Minutes {
         });
         let reasons = |counts: &BTreeMap<&'static str, u64>| {
             let counts = counts.iter();
-            counts.map(|(name, count)| (*name, *count)).collect::<Reasons>()
+            counts
+                .map(|(name, count)| (*name, *count))
+                .collect::<Reasons>()
         };
         MirrorSummary {
             mode: mode.name(),

@@ -105,7 +105,9 @@ impl Overview {
         });
         let names = |counts: &Counts| -> Reasons {
             let counts = counts.iter();
-            counts.map(|(name, count)| (name.to_owned(), count)).collect()
+            counts
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect()
         };
         self.hub.oversee(Oversight {
             mode: summary.mode.to_owned(),

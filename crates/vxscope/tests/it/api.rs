@@ -244,10 +244,20 @@ fn an_address_that_others_reach_is_refused_unless_it_is_meant() {
     let dir = folder();
     let complaint = vxscope(dir.path(), &["run", "--api", "0.0.0.0:0"]).fails(2);
     assert!(complaint.contains("api.exposed"), "{complaint}");
-    let sensor = fast(
-        dir.path(),
-        &["--api", "0.0.0.0:0", "--set", "api.exposed=true"],
-    );
+    let exposed = ["run", "--api", "0.0.0.0:0", "--set", "api.exposed=true"];
+    let complaint = vxscope(dir.path(), &exposed).fails(2);
+    assert!(complaint.contains("api.tokens"), "{complaint}");
+    let token = "0123456789abcdef0123456789abcdef";
+    let tokens = dir.path().join("tokens");
+    std::fs::write(&tokens, format!("ops metadata {token}\n")).unwrap();
+    let tokens = format!("api.tokens={}", tokens.display());
+    let with_tokens = [&exposed[..], &["--set", &tokens]].concat();
+    let complaint = vxscope(dir.path(), &with_tokens).fails(2);
+    assert!(complaint.contains("chmod 600"), "{complaint}");
+    assert!(!complaint.contains(token), "{complaint}");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(dir.path().join("tokens"), mode).unwrap();
+    let sensor = fast(dir.path(), with_tokens.get(1..).unwrap_or_default());
     sensor.stop();
 }
 
@@ -318,7 +328,7 @@ fn check_sequence(followed: &[Followed]) {
     }
 }
 
-fn get(address: &str, path: &str) -> String {
+pub(crate) fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("somebody who listens");
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream

@@ -169,6 +169,11 @@ pub(crate) fn free_port() -> u16 {
     socket.local_addr().expect("an address").port()
 }
 
+pub(crate) fn free_tcp_port() -> u16 {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket on loopback");
+    socket.local_addr().expect("an address").port()
+}
+
 pub(crate) fn sent(truth: &Value) -> u64 {
     truth["sent"].as_u64().expect("as the test arranged it")
 }

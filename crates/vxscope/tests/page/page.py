@@ -39,7 +39,10 @@ def size(driver, width, height, mobile=False):
 
 
 def shown(driver, selector):
-    return [one for one in driver.find_elements(By.CSS_SELECTOR, selector) if one.is_displayed()]
+    """Elements that are there to be seen; asked at one instant, because the page changes."""
+    return driver.execute_script(
+        "return [...document.querySelectorAll(arguments[0])].filter((one) => one.getClientRects().length)",
+        selector)
 
 
 def picture(driver, folder, name):

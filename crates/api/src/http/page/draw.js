@@ -24,6 +24,29 @@ function fill(element, properties, children) {
   return element;
 }
 
+/**
+ * Shows items as elements that stay the same ones as long as their keys do, so that neither a
+ * click nor the focus is lost when numbers change. `make` gets the item; the element has it as
+ * `item`.
+ */
+export function renew(container, items, keyOf, make) {
+  const old = new Map([...container.children].map((element) => [element.dataset.key, element]));
+  container.replaceChildren(...items.map((item) => {
+    const made = make(item);
+    const key = String(keyOf(item));
+    const there = old.get(key);
+    if (!there) {
+      made.dataset.key = key;
+      made.item = item;
+      return made;
+    }
+    there.className = made.className;
+    there.item = item;
+    if (there.innerHTML !== made.innerHTML) there.replaceChildren(...made.childNodes);
+    return there;
+  }));
+}
+
 const COUNT = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 export const count = (number) => COUNT.format(number ?? 0);

@@ -1,6 +1,6 @@
 // Asks the sensor, and shows what it says. Follows events as long as the page is looked at.
 
-import { bar, clock, count, dollars, el, si, spark, span, timeline } from "/draw.js";
+import { bar, clock, count, dollars, el, renew, si, spark, span, timeline } from "/draw.js";
 
 const $ = (id) => document.getElementById(id);
 const GRADES = ["full", "truncated", "essential", "sentinel", "off"];
@@ -174,6 +174,8 @@ function filterGrade(grade) {
 const nameOf = (source) => source.name ?? source.eni ?? source.mirror?.interface ?? source.outer_ip;
 const interfaceOf = (source) => source.eni ?? source.mirror?.interface;
 
+const keyOf = (source) => `${source.outer_ip},${source.vni}`;
+
 async function showSources() {
   const form = new FormData($("sources-form"));
   const query = new URLSearchParams({ limit: PAGE, offset: view.offset, sort: form.get("sort") });
@@ -182,7 +184,7 @@ async function showSources() {
   const page = await ask(`/api/v1/sources?${query}`);
   view.total = page.total;
   const spans = form.get("span");
-  $("cards").replaceChildren(...page.sources.map((source) => card(source, spans)));
+  renew($("cards"), page.sources, keyOf, (source) => card(source, spans));
   if (page.sources.length === 0) $("cards").append(el("p", { class: "dim" }, "No source answers to this."));
   const last = Math.min(view.offset + PAGE, page.total);
   $("sources-count").textContent = page.total > PAGE ? `${count(view.offset + 1)}–${count(last)} of ${count(page.total)}` : count(page.total);
@@ -193,7 +195,7 @@ async function showSources() {
 function card(source, spans) {
   const grade = source.mirror?.grade ?? "full";
   const why = grade === "full" ? "" : source.mirror.sentence;
-  return el("button", { class: `card ${grade}`, type: "button", onclick: () => openSource(source), "data-source": nameOf(source), title: interfaceOf(source) },
+  return el("button", { class: `card ${grade}`, type: "button", onclick: (event) => openSource(event.currentTarget.item), "data-source": nameOf(source), title: interfaceOf(source) },
     el("div", { class: "top" }, el("span", { class: "name" }, nameOf(source)), el("span", { class: "rate" }, si(source.rate, "B/s"))),
     el("div", { class: "sub" }, el("span", {}, `${source.outer_ip} · vni ${source.vni}`), el("span", { class: "chip" }, grade === "off" ? "off (paused)" : grade)),
     spark(source.series[spans], 0, `Bytes a second of ${nameOf(source)}`),
@@ -262,7 +264,7 @@ function showDecisions() {
   const { decisions } = view;
   const told = decisions.filter((one) => one.outcome !== "effective");
   $("timeline").replaceChildren(told.length ? timeline(told, openByDecision) : el("p", { class: "dim" }, "Nothing has been decided."));
-  $("decision-list").replaceChildren(...decisions.slice(0, 200).map((one) => decisionItem(one, true)));
+  renew($("decision-list"), decisions.slice(0, 200), (one) => one.seq, (one) => decisionItem(one, true));
   $("decisions-older").disabled = view.next === null;
 }
 
