@@ -219,8 +219,8 @@ impl Book {
         if !is_there {
             return span(Sight::NotSeen, "", "sensor_down", 0);
         }
-        let grades = track.grades.iter().rev();
-        let grade = grades.skip_while(|(at, ..)| *at > from).next();
+        let mut grades = track.grades.iter().rev();
+        let grade = grades.find(|(at, ..)| *at <= from);
         let (grade, reason) = grade.map_or(("full", ""), |(_, grade, reason)| (grade, reason));
         let losses = self.losses.iter();
         let lost: u64 = losses

@@ -68,8 +68,8 @@ fn one_that_reads_nothing_delays_nobody() {
 const REQUEST: &[u8] = b"GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 fn follow(served: &Served) -> impl Iterator<Item = String> + use<> {
-    let mut stream = TcpStream::connect(served.http).unwrap();
-    stream.write_all(REQUEST).unwrap();
+    let mut stream = TcpStream::connect(served.http).expect("somebody who listens");
+    stream.write_all(REQUEST).expect("somebody who reads");
     BufReader::new(stream).lines().map_while(Result::ok)
 }
 

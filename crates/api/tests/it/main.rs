@@ -70,7 +70,7 @@ impl Served {
             let path = dir.path().join("tokens");
             let file = OpenOptions::new()
                 .write(true)
-                .create(true)
+                .create_new(true)
                 .mode(0o600)
                 .open(&path);
             let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
