@@ -344,6 +344,12 @@ impl Keeper {
         &self.reconciler
     }
 
+    /// What the journal says.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     /// What the journal says, as the shortest journal that says it: instead of a long one.
     #[must_use]
     pub fn compacted(&self) -> Vec<Record> {

@@ -1,9 +1,7 @@
 //! What the remote store knows of sources that are lowered, so that anybody can bring them back.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use vxscope_control::journal::{Hidden, Memory, Pending, Saved};
+use vxscope_control::journal::{Entry, Hidden, Memory, Pending, Saved};
 use vxscope_units::{EvidenceClass, Grade};
 
 /// Version of the format.
@@ -27,6 +25,10 @@ pub struct Breadcrumbs {
 pub struct Breadcrumb {
     /// How to make its session again.
     pub saved: Saved,
+    /// What it may have been lowered to, by name; full if it is being brought back.
+    pub grade: String,
+    /// Since when each class of evidence is hidden.
+    pub hidden: Hidden,
     /// When it must be back, µs since 1970.
     pub due: u64,
     /// A creation whose end nobody noted: to be repeated with the same token.
@@ -47,6 +49,8 @@ impl Breadcrumbs {
             let saved = entry.saved.clone()?;
             let hidden = entry.hidden.0.iter().any(Option::is_some);
             (hidden || entry.grade < Grade::Full || entry.pending.is_some()).then(|| Breadcrumb {
+                grade: entry.grade.name().to_owned(),
+                hidden: entry.hidden,
                 due: due(entry.hidden, bounds(interface)).unwrap_or(now),
                 pending: entry.pending.clone(),
                 saved,
@@ -60,14 +64,23 @@ impl Breadcrumbs {
         }
     }
 
-    /// By interface.
+    /// What a successor's journal begins with: bounds go on where they were.
     #[must_use]
-    pub fn by_interface(&self) -> BTreeMap<&str, &Breadcrumb> {
-        let pairs = self
-            .sources
-            .iter()
-            .map(|one| (one.saved.interface.as_str(), one));
-        pairs.collect()
+    pub fn memory(&self) -> Memory {
+        let entry = |crumb: &Breadcrumb| Entry {
+            saved: Some(crumb.saved.clone()),
+            // A name that nobody knows is of a later version: back to full.
+            grade: Grade::from_name(&crumb.grade).unwrap_or_default(),
+            hidden: crumb.hidden,
+            pending: crumb.pending.clone(),
+            ..Entry::default()
+        };
+        let pairs = self.sources.iter();
+        let pairs = pairs.map(|one| (one.saved.interface.clone(), entry(one)));
+        Memory {
+            entries: pairs.collect(),
+            ..Memory::default()
+        }
     }
 }
 

@@ -109,6 +109,22 @@ pub enum Answer {
     Unknown,
 }
 
+/// What a controller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Everything, under this fencing number.
+    Acts(u64),
+    /// Nobody knows whether it still holds the lease, because the store does not answer: it brings
+    /// back what it lowered, and lowers, moves and removes nothing. Two that raise do no harm.
+    Raises,
+    /// Nothing: somebody else acts, or may soon.
+    Watches,
+}
+
+/// How long a holder that cannot reach the store brings back what it lowered. By then all are
+/// back while EC2 takes calls, and it must not go on against a successor that it cannot see.
+pub const RAISE_MAX: Duration = Duration::from_secs(300);
+
 /// See the module. Times are of a clock that does not jump.
 #[derive(Clone, Debug)]
 pub struct Lease {
@@ -154,6 +170,23 @@ impl Lease {
     pub fn fence(&self, now: Timestamp) -> Option<u64> {
         let held = self.held.as_ref().filter(|_| !self.released)?;
         (now < held.until).then_some(held.fence)
+    }
+
+    /// What may be done now.
+    #[must_use]
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        if let Some(fence) = self.fence(now) {
+            return Standing::Acts(fence);
+        }
+        let raises = self.held.as_ref().is_some_and(|held| {
+            let until = plus(held.until, RAISE_MAX);
+            !self.released && now < until
+        });
+        if raises {
+            Standing::Raises
+        } else {
+            Standing::Watches
+        }
     }
 
     /// Who acted when the store was last read.
@@ -315,6 +348,8 @@ mod tests {
             }
         }
         assert!((150..175).contains(&taken.unwrap()), "{taken:?}");
+        assert_eq!(one.standing(at(200)), Standing::Raises);
+        assert_eq!(one.standing(at(600)), Standing::Watches);
         assert_eq!(two.fence(at(299)), Some(2));
         // It comes back and watches.
         for second in 300..400 {

@@ -16,8 +16,8 @@ use super::breadcrumb::{Breadcrumb, Breadcrumbs};
 /// Without a sign of life for so long everything comes back: an upgrade takes less.
 pub const HEARTBEAT_MAX: Duration = Duration::from_secs(300);
 
-/// Of a controller that lives the reaper takes nothing before this much over its time: the
-/// controller itself is faster.
+/// Of a controller that was there within this time the reaper takes nothing before this much over
+/// its time: the controller itself is faster.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// What the reaper is to do.
@@ -49,7 +49,12 @@ pub fn reap(crumbs: &Breadcrumbs, sessions: &[Session], owner: &Owner, now: u64)
         ..Reap::default()
     };
     for crumb in crumbs {
-        let grace = u64::try_from(GRACE.as_micros()).unwrap_or(u64::MAX);
+        let grace = if silent <= GRACE {
+            GRACE
+        } else {
+            Duration::ZERO
+        };
+        let grace = u64::try_from(grace.as_micros()).unwrap_or(u64::MAX);
         if alive && now < crumb.due.saturating_add(grace) {
             reap.waiting += 1;
             continue;
@@ -106,7 +111,7 @@ mod tests {
     fn who_is_overdue_comes_back_and_nobody_before() {
         let crumbs = crumbs(10 * MINUTE);
         let at = |minutes: u64| reap(&crumbs, &[], &owner(), minutes * MINUTE);
-        assert_eq!((at(12).calls.len(), at(12).waiting), (0, 2));
+        assert_eq!((at(12).calls.len(), at(12).waiting), (0, 2), "{:?}", at(12));
         let beats = Breadcrumbs {
             beat: 70 * MINUTE,
             ..crumbs.clone()
