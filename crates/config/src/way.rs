@@ -33,6 +33,8 @@ choice! {
         Pcap = "pcap",
         /// The same as pcapng, which tells sources apart.
         Pcapng = "pcapng",
+        /// Frames to an interface that the sensor makes.
+        Tap = "tap",
         /// Frames as VXLAN to another sensor.
         Vxlan = "vxlan",
     }
@@ -63,6 +65,7 @@ impl ExportKind {
             Self::PcapStream => Target::Needed("PATH|-"),
             Self::PcapOverIp => Target::Needed("ADDRESS:PORT|connect:HOST:PORT"),
             Self::Pcap | Self::Pcapng => Target::Needed("DIR"),
+            Self::Tap => Target::Needed("NAME"),
             Self::Vxlan => Target::Needed("HOST:PORT"),
         }
     }
@@ -76,6 +79,7 @@ impl ExportKind {
             | Self::PcapOverIp
             | Self::Pcap
             | Self::Pcapng
+            | Self::Tap
             | Self::Vxlan => true,
             Self::Eve
             | Self::ConnLog

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use vxscope_config::{Config, ExportKind, Forward, Split, Way};
+use vxscope_config::{Config, ExportKind, Forward, Split, TruncatedFrames, Way};
 use vxscope_export::files::{CaptureFiles, FileFormat, FileSettings};
 use vxscope_export::stream::{Haste, OverIpEnd, PcapOverIp, PcapStream};
 use vxscope_export::{
-    CONN_JSON, Ipfix, LineLog, NETFLOW_EVE, OCSF, Offered, OutputDir, Tags, VPC_FLOW_LOGS, Vxlan,
-    WayOut,
+    CONN_JSON, Ipfix, LineLog, NETFLOW_EVE, OCSF, Offered, OutputDir, Tags, Tap, TapSettings,
+    Truncated, VPC_FLOW_LOGS, Vxlan, WayOut,
 };
 
 use crate::error::EngineError;
@@ -61,11 +61,11 @@ pub(crate) struct Opening<'a> {
     pub(crate) ears: &'a [SocketAddr],
 }
 
-/// Opens every way out that has a thread of its own.
-pub(crate) fn open(opening: &Opening<'_>) -> Result<Vec<Exit>, EngineError> {
-    let mut exits = Vec::new();
+/// Opens every way out that has a thread of its own. Also says what is less than was asked for.
+pub(crate) fn open(opening: &Opening<'_>) -> Result<(Vec<Exit>, Vec<String>), EngineError> {
+    let (mut exits, mut warnings) = (Vec::new(), Vec::new());
     for way in &opening.config.export.kinds {
-        let lanes = opening.lanes(way)?;
+        let lanes = opening.lanes(way, &mut warnings)?;
         if !lanes.is_empty() {
             exits.push(Exit {
                 name: way.to_string(),
@@ -74,12 +74,16 @@ pub(crate) fn open(opening: &Opening<'_>) -> Result<Vec<Exit>, EngineError> {
             });
         }
     }
-    Ok(exits)
+    Ok((exits, warnings))
 }
 
 impl Opening<'_> {
     /// The threads' parts of a sink; none if the writer itself keeps it.
-    fn lanes(&self, way: &Way) -> Result<Vec<Box<dyn WayOut>>, EngineError> {
+    fn lanes(
+        &self,
+        way: &Way,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<Box<dyn WayOut>>, EngineError> {
         let target = way.target.as_deref().unwrap_or_default();
         let (config, tags) = (self.config, self.tags.clone());
         let room = config.handoff.reader_buffer.as_usize();
@@ -98,6 +102,7 @@ impl Opening<'_> {
             }
             ExportKind::Pcap => one(self.files(target, FileFormat::Pcap)?),
             ExportKind::Pcapng => one(self.files(target, FileFormat::Pcapng)?),
+            ExportKind::Tap => self.tap(target, warnings)?,
             ExportKind::Vxlan => {
                 let marked = match config.handoff.forward {
                     Forward::All => None,
@@ -106,6 +111,29 @@ impl Opening<'_> {
                 one(Vxlan::open(target, marked, self.ears)?)
             }
         })
+    }
+
+    /// One part for each worker.
+    fn tap(
+        &self,
+        name: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<Box<dyn WayOut>>, EngineError> {
+        let handoff = &self.config.handoff;
+        let settings = TapSettings {
+            mtu: handoff.tap.mtu,
+            lanes: self.config.workers.get().into(),
+            truncated: match handoff.truncated {
+                TruncatedFrames::Drop => Truncated::Drop,
+                TruncatedFrames::Pass => Truncated::Pass,
+                TruncatedFrames::OwnTap => Truncated::OwnTap,
+            },
+            haste: self.haste,
+        };
+        let lanes = Tap::open(name, &self.tags, &settings)?;
+        warnings.extend(lanes.first().into_iter().flat_map(Tap::warnings).cloned());
+        let boxed = |lane| -> Box<dyn WayOut> { Box::new(lane) };
+        Ok(lanes.into_iter().map(boxed).collect())
     }
 
     fn files(&self, folder: &str, format: FileFormat) -> Result<CaptureFiles, EngineError> {

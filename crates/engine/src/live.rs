@@ -221,6 +221,7 @@ pub fn run(
     let _ = front.commands.set(commands.clone());
     let mut started = started(live, plan, &opened, commands.clone());
     started.warnings.extend(doubts);
+    started.warnings.append(&mut sinks.warnings);
     if !crashed.is_empty() {
         let (names, out) = (crashed.join(", "), live.out.display());
         let warning =

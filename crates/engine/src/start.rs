@@ -91,7 +91,7 @@ pub(crate) fn sinks(
         tags: tags(writer::vlan_mode(config.handoff.vlan)),
         ears,
     };
-    let exits = exits::open(&opening)?;
+    let (exits, warnings) = exits::open(&opening)?;
     Ok(Sinks {
         eve: wants(ExportKind::Eve)
             .then(|| EveLog::create(&dir, options))
@@ -102,6 +102,7 @@ pub(crate) fn sinks(
         overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
         handoff: Handoff::start(exits, deadline.clone(), &board)?,
         vlans,
+        warnings,
         expected: exits::expected(config),
         desk: desk.clone(),
         extract,

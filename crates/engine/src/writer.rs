@@ -46,6 +46,8 @@ pub(crate) struct Sinks {
     pub(crate) overlap: Option<Overlap>,
     pub(crate) handoff: Handoff,
     pub(crate) vlans: Vlans,
+    /// What is less than was asked for, for people.
+    pub(crate) warnings: Vec<String>,
     /// What every sink is called and offered.
     pub(crate) expected: Vec<(String, Offered)>,
     /// Where facts are noted.

@@ -28,6 +28,14 @@ pub enum ExportError {
         /// What the operating system said.
         cause: io::Error,
     },
+    /// No TAP interface of a name can be had.
+    #[error("cannot make the interface {name}: {cause}; {}", interface_advice(.cause))]
+    Interface {
+        /// Its name.
+        name: String,
+        /// What the operating system said.
+        cause: io::Error,
+    },
     /// The operating system refused an operation on a file or folder.
     #[error("cannot {action} {}: {cause}; {}", .path.display(), advice(.cause))]
     Io {
@@ -41,6 +49,13 @@ pub enum ExportError {
 }
 
 impl ExportError {
+    pub(crate) fn interface(name: &str, cause: io::Error) -> Self {
+        Self::Interface {
+            name: name.to_owned(),
+            cause,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, cause: io::Error) -> Self {
         Self::Io {
             action,
@@ -65,5 +80,20 @@ fn advice(cause: &io::Error) -> &'static str {
             "a folder is where the file should be; move it, or choose another folder with --out"
         }
         _ => "check that disk, or choose another folder with --out",
+    }
+}
+
+fn interface_advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        ErrorKind::PermissionDenied => {
+            "give the sensor CAP_NET_ADMIN, or make it beforehand: \
+             ip tuntap add NAME mode tap multi_queue user USER"
+        }
+        ErrorKind::NotFound => "load the kernel module tun, and let the sensor see /dev/net/tun",
+        ErrorKind::InvalidInput => {
+            "choose a short name that no other interface has; one that was made beforehand for \
+             several workers needs multi_queue"
+        }
+        _ => "choose a name that nobody else uses",
     }
 }

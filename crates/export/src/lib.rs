@@ -59,6 +59,7 @@ mod sink;
 pub mod stream;
 pub mod summary;
 mod tagged;
+mod tap;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -91,6 +92,7 @@ pub use summary::{
     MirrorSummary, QuarantineSummary, SourceSummary, Summary, write_quarantine, write_sources,
     write_summary,
 };
+pub use tap::{Tap, TapSettings, Truncated};
 pub use vlan::{Tags, VlanMode};
 pub use vlan_book::VlanBook;
 pub use vpc_flow_logs::VPC_FLOW_LOGS;

@@ -41,6 +41,11 @@ impl Tagged<'_> {
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 
+    /// Whether the mirror, or the payload policy, cut it.
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.frame.original_len as usize > self.frame.bytes.len()
+    }
+
     /// Bytes on the wire: the frame would have been longer there, too.
     pub(crate) fn original_len(&self) -> u32 {
         let tag = self.tag.as_bytes().len();

@@ -1,4 +1,5 @@
-//! What we ask of the kernel: mapped files, UDP sockets, packet rings, programs on an interface.
+//! What we ask of the kernel: mapped files, UDP sockets, packet rings, TAP interfaces, programs on an
+//! interface.
 //!
 //! All `unsafe` of the input side is here, behind types that cannot be misused from safe code.
 
@@ -6,6 +7,7 @@ mod mapped_file;
 mod option;
 mod program;
 pub mod ring;
+mod tap;
 pub mod tap_drop;
 pub mod udp;
 mod wait;
@@ -13,5 +15,6 @@ mod waker;
 
 pub use mapped_file::MappedFile;
 pub use program::Instruction;
+pub use tap::{NAME_BYTES_MAX, TapQueue};
 pub use wait::{WAIT_SOCKETS_MAX, settle, wait_readable};
 pub use waker::Waker;

@@ -27,7 +27,7 @@ const EDGES: &[(&str, &str)] = &[
     ("flow", "units wire memory"),
     ("account", "units wire flow"),
     ("signals", "units wire flow account report"),
-    ("export", "units wire flow pcap"),
+    ("export", "units wire flow pcap linux"),
     ("api", "units report"),
     (
         "engine",

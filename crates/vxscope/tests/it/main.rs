@@ -23,6 +23,7 @@ mod simulate;
 mod sources;
 mod stop;
 mod streams;
+mod tap;
 mod usage;
 mod vxlan;
 
