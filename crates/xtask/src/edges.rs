@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const EDGES: &[(&str, &str)] = &[
     ("units", ""),
     ("memory", ""),
+    ("alert", "units"),
     ("linux", ""),
     ("wire", "units"),
     ("pcap", "units"),
