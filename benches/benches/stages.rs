@@ -207,6 +207,7 @@ impl FlowBench {
             id_seed: 0,
             hash_seed: 1,
             rings,
+            closed_max: 0,
         };
         let mut tables = Flows::try_new(limits).expect("memory for a million flows");
         tables.prefault();
@@ -267,7 +268,7 @@ impl FlowBench {
 struct Ignored;
 
 impl Closing for Ignored {
-    fn handle_closed(&mut self, _: &FlowRecord, _: &mut StoredFrames<'_>) {}
+    fn handle_closed(&mut self, _: &FlowRecord, _: &StoredFrames<'_>) {}
 
     fn wants_records(&self) -> bool {
         false

@@ -163,6 +163,30 @@ impl Client {
         }
     }
 
+    /// The head of an answer and the captures that it announces; see
+    /// [`Answer`](crate::Answer).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn extract(&mut self, request: &str) -> Result<(Value, Vec<Vec<u8>>), ClientError> {
+        let head: Value = self.ask(request)?;
+        let lengths = head["captures"].as_array().into_iter().flatten();
+        let lengths: Vec<u64> = lengths.filter_map(Value::as_u64).collect();
+        let mut captures = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            let mut capture = Vec::new();
+            let read = (&mut self.stream).take(length.min(ANSWER_BYTES_MAX));
+            match { read }.read_to_end(&mut capture) {
+                Err(cause) => return Err(self.unanswered(cause)),
+                Ok(got) if got as u64 != length => {
+                    return Err(self.unanswered(io::ErrorKind::UnexpectedEof.into()));
+                }
+                Ok(_) => captures.push(capture),
+            }
+        }
+        Ok((head, captures))
+    }
+
     /// The next line; `None` at the end.
     fn answer<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
         let mut line = Vec::new();

@@ -14,6 +14,7 @@ use crate::decisions::{DecisionBook, Told};
 use crate::flow_search::FlowSearch;
 use crate::history::History;
 use crate::http::EVENT_CLIENTS_MAX;
+use crate::look_back::{Answer, Asker, EXTRACTIONS_MAX, LookBackRequest, Refusal, hold};
 use crate::metrics::Format;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub const BACKLOG: usize = 8;
 /// How long the sensor may take for a command; then the client is told that it is not known
 /// whether it was taken.
 const COMMAND_MAX: Duration = Duration::from_secs(5);
+
+/// The same for packets of the past; a search through all flows takes part of a second.
+const LOOK_BACK_MAX: Duration = Duration::from_secs(15);
 
 /// Large requests at a time: what they hold is bounded by so many of the largest. A further one
 /// is refused.
@@ -55,6 +59,14 @@ pub trait Sensor: Send + Sync + 'static {
     /// Flows that have ended, the latest first. Takes no longer than looking at all of them.
     fn flows(&self, _search: &FlowSearch) -> FlowPage {
         FlowPage::default()
+    }
+
+    /// Gives packets of the past, or pins them. May take a while, as [`Self::handle`] may.
+    ///
+    /// # Errors
+    /// Why not; by default because no packets are kept.
+    fn look_back(&self, _request: LookBackRequest, _asker: Asker) -> Result<Answer, Refusal> {
+        Err(Refusal::failed("no packets are kept here"))
     }
 }
 
@@ -142,6 +154,14 @@ pub(crate) struct Shared {
     pub(crate) decisions: DecisionBook,
     history: Mutex<History>,
     oversight: Mutex<Arc<Overseen>>,
+    /// Who looks back.
+    looking_back: Arc<Semaphore>,
+}
+
+/// An answer and its captures, which keep their place until they are taken.
+pub(crate) struct Given {
+    pub(crate) answer: Answer,
+    pub(crate) captures: Vec<Bytes>,
 }
 
 impl fmt::Debug for Shared {
@@ -165,6 +185,7 @@ impl Shared {
             decisions: DecisionBook::new(),
             history: Mutex::default(),
             oversight: Mutex::new(Arc::new(Overseen::new(Oversight::default()))),
+            looking_back: Arc::new(Semaphore::new(EXTRACTIONS_MAX)),
         }
     }
 
@@ -201,6 +222,29 @@ impl Shared {
     pub(crate) async fn mirrors(self: &Arc<Self>) -> Result<Bytes, String> {
         self.ask(|sensor| sensor.mirrors().map(|status| json(&status)))
             .await
+    }
+
+    /// Asks the sensor for packets of the past, or to keep some.
+    pub(crate) async fn look_back(
+        self: &Arc<Self>,
+        request: LookBackRequest,
+        asker: Asker,
+    ) -> Result<Given, Refusal> {
+        let Ok(permit) = self.looking_back.clone().try_acquire_owned() else {
+            return Err(Refusal::busy(format!(
+                "{EXTRACTIONS_MAX} others look back already; try again"
+            )));
+        };
+        let shared = self.clone();
+        let done = spawn_blocking(move || {
+            let mut answer = shared.sensor.look_back(request, asker)?;
+            let captures = hold(std::mem::take(&mut answer.captures), permit);
+            Ok(Given { answer, captures })
+        });
+        match timeout(LOOK_BACK_MAX, done).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(Refusal::failed("the sensor did not answer in time")),
+        }
     }
 
     async fn ask(

@@ -50,6 +50,7 @@ mod flow_search;
 mod history;
 mod http;
 mod hub;
+mod look_back;
 mod metrics;
 mod server;
 mod socket;
@@ -63,5 +64,9 @@ pub use error::ApiError;
 pub use flow_search::{FLOWS_MAX, FlowSearch, FlowTerm};
 pub use http::{EVENT_CLIENTS_MAX, HEALTH_CLIENTS_MAX, HTTP_CLIENTS_MAX};
 pub use hub::{BACKLOG, HEARTBEAT_MAX, Health, Hub, Sensor, Snapshot};
+pub use look_back::{
+    Answer, Asker, EXTRACTIONS_MAX, Extract, LookBackRequest, NewPin, Refusal, RefusalKind,
+    Selection,
+};
 pub use server::{CLOSING_MAX, Configured, Server, Settings};
 pub use token::{Scopes, TokenError, Tokens};

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::error::ApiError;
 use crate::http::{Entry, Site};
 use crate::hub::{Hub, Sensor, Shared};
+use crate::look_back::EXTRACTIONS_MAX;
 use crate::socket::{self, SocketFile};
 use crate::token::Tokens;
 use crate::{control, http};
@@ -91,7 +92,8 @@ impl Server {
     pub fn open(settings: Settings, sensor: Arc<dyn Sensor>) -> Result<(Self, Hub), ApiError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(1)
+            // One for commands, in their order; the others look back.
+            .max_blocking_threads(1 + EXTRACTIONS_MAX)
             .thread_name("api-command")
             .build();
         let runtime = runtime.map_err(|cause| ApiError::Runtime { cause })?;

@@ -2,8 +2,9 @@
 //! batches.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 use thiserror::Error;
 use vxscope_config::UnknownSources;
 use vxscope_flow::Admission;
@@ -12,17 +13,24 @@ use vxscope_units::BindTable;
 use crate::alert::{Alert, Unheard};
 use crate::clock::LiveClock;
 use crate::follower::Desk;
+use crate::look_back::{Inquiry, Unanswered};
 use crate::stewarding::Orders;
 
 /// Commands that wait for one worker. A worker reads them every 20 ms at the latest; who is
 /// faster than that waits for it.
 const COMMANDS_MAX: usize = 4;
+/// How long a worker may take until it has room for one more; then it hangs.
+const ROOM_MAX: Duration = Duration::from_secs(1);
 
 /// What a worker is told.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
     /// Which sources are known from now on.
     Admit(Admission),
+    /// Somebody wants packets.
+    Inquire(Box<Inquiry>),
+    /// A pin has ended.
+    Unwatch(u32),
 }
 
 /// The way to tell a running sensor something; for any number of threads.
@@ -136,6 +144,31 @@ impl Commands {
         } else {
             Err(Unheard::NoMemory)
         }
+    }
+
+    /// Asks every worker for packets; how many workers there are.
+    pub(crate) fn inquire(&self, inquiry: &Inquiry) -> Result<usize, Unanswered> {
+        let make = || Command::Inquire(Box::new(inquiry.clone()));
+        self.tell_all(make)
+    }
+
+    /// Nobody wants the packets of a pin any more.
+    pub(crate) fn unwatch(&self, pin: u32) -> Result<usize, Unanswered> {
+        self.tell_all(|| Command::Unwatch(pin))
+    }
+
+    /// Waits for no worker longer than one that works may take.
+    fn tell_all(&self, make: impl Fn() -> Command) -> Result<usize, Unanswered> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for worker in &state.workers {
+            worker
+                .send_timeout(make(), ROOM_MAX)
+                .map_err(|error| match error {
+                    SendTimeoutError::Timeout(_) => Unanswered::TooSlow,
+                    SendTimeoutError::Disconnected(_) => Unanswered::Stopped,
+                })?;
+        }
+        Ok(state.workers.len())
     }
 
     /// What is known of mirror sources.

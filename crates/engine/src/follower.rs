@@ -10,6 +10,7 @@ use vxscope_signals::{Book, Fact, FactKind, Role, RoleId, Roles, Told, dns, judg
 use vxscope_units::{BindTable, MirrorSource, SourceId};
 
 use crate::alert::Alerts;
+use crate::look_back::Counts;
 use crate::outlet::Outlet;
 
 /// What the sensor knows of its sources' traffic: the workers tell the writer, the writer notes,
@@ -25,6 +26,8 @@ pub(crate) struct Desk {
     book: Mutex<Book>,
     /// Sources with a row in the ledger, as of the last tick: no more than it has rows.
     seen: Mutex<BTreeSet<MirrorSource>>,
+    /// What looking back did.
+    pub(crate) look_back: Arc<Counts>,
 }
 
 impl Desk {
@@ -34,6 +37,7 @@ impl Desk {
             roles,
             seed,
             alerts: Alerts::default(),
+            look_back: Arc::default(),
             book,
             seen: Mutex::default(),
         })

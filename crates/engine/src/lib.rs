@@ -14,6 +14,7 @@ mod flow_book;
 mod follower;
 mod handoff;
 mod live;
+mod look_back;
 mod neighbour;
 mod outlet;
 mod plan;

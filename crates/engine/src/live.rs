@@ -28,6 +28,7 @@ use crate::clock::LiveClock;
 use crate::command::{Commands, Others};
 use crate::error::EngineError;
 use crate::flow_book::FlowBook;
+use crate::look_back::LookBack;
 use crate::neighbour::Neighbours;
 use crate::outlet::{Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
@@ -129,7 +130,7 @@ pub fn run(
     stop: &Arc<Stop>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, EngineError> {
-    let plan = Plan::try_new(&live.config)?;
+    let plan = Plan::try_new(&live.config)?.that_remembers(&live.config);
     let admission = plan::admission(&live.config)?;
     let payloads = plan::payloads(&live.config)?;
     let interface = live
@@ -155,6 +156,7 @@ pub fn run(
         desk: desk.clone(),
         flows: Arc::new(FlowBook::new(live.config.api.flows_max)),
         commands: OnceLock::new(),
+        look_back: OnceLock::new(),
         orders: live.steward.as_ref().map(|it| it.orders.clone()),
     });
     let serving = Serving::start(live, front.clone(), first)?;
@@ -219,6 +221,15 @@ pub fn run(
     );
     // Nobody was there before to set it.
     let _ = front.commands.set(commands.clone());
+    let look_back = LookBack::start(
+        &live.config.look_back,
+        dir.path(),
+        commands.clone(),
+        clock,
+        desk.look_back.clone(),
+    )?;
+    let look_back = Arc::new(look_back);
+    let _ = front.look_back.set(look_back.clone());
     let mut started = started(live, plan, &opened, commands.clone());
     started.warnings.extend(doubts);
     started.warnings.append(&mut sinks.warnings);
@@ -278,6 +289,7 @@ pub fn run(
         let account = start::join(accounting);
         Ok::<_, EngineError>((served, account, stewarding.map(start::join)))
     })?;
+    look_back.end(|| deadline.is_over());
     let (written, closed) = writer.wait(&deadline);
     let left = expected
         .into_iter()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
-use vxscope_export::{ExtractedFlow, FrameChunk, Offered, Ordered, Shed, SinkCount};
+use vxscope_export::{ExtractedFlow, FrameChunk, Offered, Ordered, Packets, Shed, SinkCount};
 use vxscope_flow::{CommunityId, FlowRecord, StoredFrames};
 use vxscope_signals::{Book, Fact};
 use vxscope_units::{MirrorSource, Timestamp};
@@ -77,13 +77,11 @@ impl Wanted {
 pub(crate) struct Extraction {
     pub(crate) flow: ExtractedFlow,
     pub(crate) packets_seen: u64,
-    bytes: Vec<u8>,
-    /// Time, length on the wire, end in `bytes` of each frame.
-    ends: Vec<(Timestamp, u32, usize)>,
+    pub(crate) packets: Packets,
 }
 
 impl Extraction {
-    fn new(record: &FlowRecord, frames: &mut StoredFrames<'_>) -> Self {
+    fn new(record: &FlowRecord, frames: &StoredFrames<'_>) -> Self {
         let flow = ExtractedFlow {
             flow_id: record.flow_id,
             community_id: record.community_id,
@@ -92,28 +90,15 @@ impl Extraction {
             originator: (record.originator, record.originator_port),
             responder: (record.responder, record.responder_port),
         };
-        let packets_seen = record.forward.packets + record.reverse.packets;
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        let mut packets = Packets::default();
         frames.visit(&mut |stored| {
-            bytes.extend_from_slice(stored.frame);
-            ends.push((stored.timestamp, stored.original_len, bytes.len()));
+            packets.push(stored.timestamp, stored.frame, stored.original_len);
         });
         Self {
             flow,
-            packets_seen,
-            bytes,
-            ends,
+            packets_seen: record.forward.packets + record.reverse.packets,
+            packets,
         }
-    }
-
-    /// Time, length on the wire and bytes of each frame, oldest first.
-    pub(crate) fn frames(&self) -> impl Iterator<Item = (Timestamp, u32, &[u8])> {
-        let starts = std::iter::once(0).chain(self.ends.iter().map(|(_, _, end)| *end));
-        starts
-            .zip(&self.ends)
-            .filter_map(|(start, (timestamp, original_len, end))| {
-                Some((*timestamp, *original_len, self.bytes.get(start..*end)?))
-            })
     }
 }
 
@@ -260,7 +245,7 @@ impl Outlet {
     }
 
     /// A flow ended.
-    pub(crate) fn record(&mut self, record: &FlowRecord, frames: &mut StoredFrames<'_>) {
+    pub(crate) fn record(&mut self, record: &FlowRecord, frames: &StoredFrames<'_>) {
         if self.wishes.extract.is_wanted(record) {
             self.send(Delivery::Extracted(Box::new(Extraction::new(
                 record, frames,

@@ -51,6 +51,7 @@ impl Plan {
             id_seed: config.seed,
             hash_seed: random(),
             rings: config.rings.enabled.then(|| rings(config)),
+            closed_max: 0,
         };
         Ok(Self {
             workers,
@@ -63,6 +64,14 @@ impl Plan {
             fragments_max: config.flow.fragments_max as usize,
             steering_seed: steering_seed(config.seed),
         })
+    }
+
+    /// The same, with memory for closed flows that somebody may ask for.
+    #[must_use]
+    pub(crate) fn that_remembers(mut self, config: &Config) -> Self {
+        let closed_flows = usize::try_from(config.look_back.closed_flows).unwrap_or(usize::MAX);
+        self.limits.closed_max = closed_flows.div_ceil(usize::from(self.workers.get()));
+        self
     }
 
     /// Where the signals of all sources come together. `seed` keys hashes that show in no output
@@ -86,8 +95,10 @@ impl Plan {
     /// Bytes that the flow tables of all workers take once every place is used.
     #[must_use]
     pub fn table_bytes(&self) -> u64 {
-        let flows = self.limits.flows_max as u64 * u64::from(self.workers.get());
-        flows * vxscope_flow::BYTES_PER_FLOW as u64
+        let limits = &self.limits;
+        let open = limits.flows_max as u64 * vxscope_flow::BYTES_PER_FLOW as u64;
+        let closed = limits.closed_max as u64 * vxscope_flow::BYTES_PER_CLOSED_FLOW as u64;
+        (open + closed) * u64::from(self.workers.get())
     }
 }
 

@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use vxscope_api::{
-    self as api, Bind, Configured, Done, FlowSearch, Hub, MirrorMode, MirrorOrder, Sensor, Server,
-    Settings, Severity, Snapshot,
+    self as api, Answer, Asker, Bind, Configured, Done, FlowSearch, Hub, LookBackRequest,
+    MirrorMode, MirrorOrder, Refusal, Sensor, Server, Settings, Severity, Snapshot,
 };
 use vxscope_config::binding;
 use vxscope_policy::rules::Mode;
@@ -23,6 +23,7 @@ use crate::error::EngineError;
 use crate::flow_book::FlowBook;
 use crate::follower::Desk;
 use crate::live::Live;
+use crate::look_back::LookBack;
 use crate::start;
 use crate::stewarding::{Order, Orders, Reply};
 
@@ -38,6 +39,8 @@ pub(crate) struct Front {
     pub(crate) commands: OnceLock<Commands>,
     /// To whoever looks after the mirrors.
     pub(crate) orders: Option<Orders>,
+    /// There once the workers are.
+    pub(crate) look_back: OnceLock<Arc<LookBack>>,
 }
 
 impl Sensor for Front {
@@ -65,6 +68,13 @@ impl Sensor for Front {
                 heard.map_err(|error| error.to_string())?;
                 Ok(Done::default())
             }
+        }
+    }
+
+    fn look_back(&self, request: LookBackRequest, asker: Asker) -> Result<Answer, Refusal> {
+        match self.look_back.get() {
+            Some(look_back) => look_back.answer(request, &asker),
+            None => Err(Refusal::failed("the sensor has not started yet")),
         }
     }
 

@@ -64,9 +64,7 @@ impl Station {
             // Before the batch, so that a datagram finds everything that was said before it was
             // sent.
             for command in commands.try_iter() {
-                match command {
-                    Command::Admit(admission) => worker.admit(admission),
-                }
+                worker.obey(command);
             }
             let elapsed = clock.elapsed();
             if stopping && deadline.is_cut() {
@@ -78,6 +76,10 @@ impl Station {
             }
             let is_cut = stopping && deadline.is_cut();
             if worker.handle_strays(clock.at(elapsed), is_cut) == Coming::Waiting {
+                waker.wake();
+            }
+            // Whoever wants packets need not wait for the next ones.
+            if worker.look_back_a_turn(elapsed) {
                 waker.wake();
             }
             teller.measure(&batch);

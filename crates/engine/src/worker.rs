@@ -23,7 +23,9 @@ use vxscope_wire::{
 };
 
 use crate::clock::Drift;
+use crate::command::Command;
 use crate::follower::{Follower, is_dns};
+use crate::look_back::{Retriever, Watches};
 use crate::outlet::{Lost, Outlet};
 use crate::stray::Strays;
 
@@ -72,6 +74,11 @@ pub(crate) struct Worker {
     pass: Box<Pass>,
     /// Live, the lines to the other workers, if there are any.
     strays: Option<Strays>,
+    /// Who wants packets of the past, and packets to come.
+    retriever: Retriever,
+    watches: Watches,
+    /// The stamp of the newest datagram.
+    newest: Timestamp,
 }
 
 /// The capture's clock: the largest stamp so far, which ticks at each whole second it passes.
@@ -146,6 +153,9 @@ impl Worker {
     ) -> Self {
         let (clock, scratch, pass) = (Clock::default(), Vec::new(), Box::default());
         Self {
+            retriever: Retriever::new(role.number),
+            watches: Watches::new(),
+            newest: Timestamp::ZERO,
             role,
             sources,
             fragments,
@@ -234,6 +244,7 @@ impl Worker {
             };
             let index = self.clock.next_index;
             self.clock.next_index += 1;
+            self.newest = self.newest.max(arrival.timestamp);
             self.open(index, arrival.timestamp, source, opened, &mut frames);
             if frames.is_full() {
                 self.touch(&frames, &ticks);
@@ -300,6 +311,29 @@ impl Worker {
     /// What did not get to the writer so far.
     pub(crate) fn lost(&self) -> Lost {
         self.outlet.lost()
+    }
+
+    /// Does what the sensor was told.
+    pub(crate) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Admit(admission) => self.admit(admission),
+            Command::Inquire(inquiry) => {
+                if let Some(watch) = &inquiry.watch {
+                    self.watches.add(watch.clone());
+                }
+                self.retriever.begin(*inquiry, self.newest);
+            }
+            Command::Unwatch(pin) => self.watches.remove(pin),
+        }
+    }
+
+    /// A turn for whoever wants packets, between two batches; whether there is more to do.
+    #[inline]
+    pub(crate) fn look_back_a_turn(&mut self, elapsed: Duration) -> bool {
+        if self.watches.are_there() {
+            self.watches.tick(elapsed);
+        }
+        self.retriever.turn(&self.flows, &self.sources)
     }
 
     /// Touches the memory of the rings before the first packet does.
@@ -446,6 +480,7 @@ impl Worker {
             outlet,
             clock,
             sources,
+            watches,
             ..
         } = self;
         let pending = pass.pending.get(..pass.taken).unwrap_or_default();
@@ -456,6 +491,7 @@ impl Worker {
             ledger,
             follower,
             outlet,
+            watches,
         };
         let mut ticks = ticks.iter().peekable();
         for (one, frame) in pending.iter().zip(frames) {
@@ -482,9 +518,11 @@ impl Worker {
             ledger: &mut self.ledger,
             follower: &mut self.follower,
             outlet: &mut self.outlet,
+            watches: &mut self.watches,
         };
         let end = at_tick(self.clock.next_index);
         self.flows.close_all(self.clock.now, end, &mut ends);
+        self.watches.finish();
         let lost = self.outlet.finish();
         WorkerReport {
             statement: self.ledger.named(&self.sources),
@@ -512,6 +550,9 @@ fn observe(flows: &mut Flows, ends: &mut Ends<'_>, pending: &Pending, frame: &[u
     if is_dns(observed.label) {
         let (ledger, outlet) = (&mut *ends.ledger, &mut *ends.outlet);
         ends.follower.handle_dns(packet, frame, ledger, outlet);
+    }
+    if ends.watches.are_there() {
+        ends.watches.observe(packet, kept);
     }
     ends.outlet.frame(
         packet.index / 2,
@@ -582,10 +623,11 @@ struct Ends<'a> {
     ledger: &'a mut Ledger,
     follower: &'a mut Follower,
     outlet: &'a mut Outlet,
+    watches: &'a mut Watches,
 }
 
 impl Closing for Ends<'_> {
-    fn handle_closed(&mut self, record: &FlowRecord, frames: &mut StoredFrames<'_>) {
+    fn handle_closed(&mut self, record: &FlowRecord, frames: &StoredFrames<'_>) {
         self.outlet.record(record, frames);
     }
 

@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 use vxscope_export::{
-    Anomaly, ConnLog, DecapWriter, EveLog, ExportError, Extracted, FlowWriter, FrameChunk,
-    FrameMerge, GradeBook, GradeChange, Merge, Offered, OutputDir, Overlap, Shed, SinkOutcome,
-    VlanMode,
+    Anomaly, ConnLog, DecapWriter, EveLog, ExportError, Extracted, FrameChunk, FrameMerge,
+    GradeBook, GradeChange, Merge, Offered, OutputDir, Overlap, Shed, SinkOutcome, VlanMode,
 };
 use vxscope_flow::FlowRecord;
 use vxscope_report::EventKind;
@@ -279,11 +278,14 @@ impl Sinks {
     }
 
     fn write_extraction(&self, extraction: &Extraction) -> Result<Extracted, ExportError> {
-        let mut writer = FlowWriter::create(&self.dir, &extraction.flow)?;
-        for (timestamp, original_len, frame) in extraction.frames() {
-            writer.push(timestamp, frame, original_len)?;
-        }
-        writer.finish(extraction.packets_seen)
+        let Extraction {
+            flow,
+            packets_seen,
+            packets,
+        } = extraction;
+        let extracted = Extracted::new(flow, *packets_seen, packets);
+        extracted.write(&self.dir, packets)?;
+        Ok(extracted)
     }
 
     fn finish(

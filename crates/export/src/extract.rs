@@ -1,16 +1,18 @@
 //! Extraction: one flow's packets as a capture of their own, and `extract.json` that says which.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::Serialize;
 use vxscope_flow::CommunityId;
-use vxscope_pcap::{Precision, classic};
-use vxscope_units::{MirrorSource, Timestamp};
+use vxscope_pcap::pcapng::{self, InterfaceDescription, Packet};
+use vxscope_pcap::{CAPTURED_BYTES_MAX, Precision, classic};
+use vxscope_units::{LinkType, MirrorSource, Timestamp};
 
 use crate::chunk::FRAME_BYTES_MAX;
 use crate::decap::file_header;
 use crate::error::ExportError;
-use crate::file::{OutputDir, OutputFile};
+use crate::file::OutputDir;
 use crate::protocol;
 use crate::summary::{as_text, write_json};
 
@@ -44,6 +46,9 @@ pub struct Extracted {
     pub outer_ip: IpAddr,
     /// Addresses and ports.
     pub tuple: ExtractedTuple,
+    /// Whether the flow goes on; absent where all flows have ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open: Option<bool>,
     /// Packets the flow had.
     pub packets_seen: u64,
     /// Packets that were still stored and are in the file.
@@ -79,71 +84,212 @@ pub struct ExtractedTuple {
     pub proto: String,
 }
 
-/// Writes `extract-<flow id>.pcap`: frames come one by one, in the order they were seen.
-#[derive(Debug)]
-pub struct FlowWriter {
-    file: OutputFile,
-    entry: Extracted,
+/// Frames of one flow, oldest first, in one run of bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Packets {
+    bytes: Vec<u8>,
+    /// Time, length on the wire, end in `bytes` of each frame.
+    ends: Vec<(Timestamp, u32, usize)>,
 }
 
-impl FlowWriter {
-    /// Starts the flow's capture.
-    ///
-    /// # Errors
-    /// The file cannot be made.
-    pub fn create(dir: &OutputDir, flow: &ExtractedFlow) -> Result<Self, ExportError> {
-        let name = format!("extract-{}.pcap", flow.flow_id);
-        let mut file = dir.create_file(&name)?;
-        file.write(&file_header())?;
-        Ok(Self {
-            file,
-            entry: Extracted::start(flow, name),
-        })
+impl Packets {
+    /// Room for so many bytes and frames without further memory.
+    #[must_use]
+    pub fn with_capacity(bytes: usize, frames: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            ends: Vec::with_capacity(frames),
+        }
     }
 
-    /// Appends a frame. A frame longer than a capture record may be is cut and still counts.
-    ///
-    /// # Errors
-    /// The file cannot be written. Nothing of it is left once the writer is dropped.
-    pub fn push(
-        &mut self,
-        timestamp: Timestamp,
-        frame: &[u8],
-        original_len: u32,
-    ) -> Result<(), ExportError> {
+    /// Whether a frame of so many bytes fits without further memory.
+    #[must_use]
+    pub fn fits(&self, bytes: usize) -> bool {
+        let free = self.bytes.capacity().saturating_sub(self.bytes.len());
+        self.ends.len() < self.ends.capacity() && bytes <= free
+    }
+
+    /// Appends a frame. What no capture record can hold is cut off, and it still counts.
+    pub fn push(&mut self, timestamp: Timestamp, frame: &[u8], original_len: u32) {
         let kept = frame.get(..FRAME_BYTES_MAX).unwrap_or(frame);
-        let captured = u32::try_from(kept.len()).unwrap_or(u32::MAX);
         let original = original_len.max(u32::try_from(frame.len()).unwrap_or(u32::MAX));
-        let header = classic::record_header(timestamp, captured, original, Precision::Micros);
-        self.file.append(|out| {
-            out.extend_from_slice(&header);
-            out.extend_from_slice(kept);
-        })?;
-        self.entry.packets_found += 1;
-        self.entry.bytes_found += u64::from(captured);
-        self.entry.first.get_or_insert(timestamp);
-        self.entry.last = Some(timestamp);
-        Ok(())
+        self.bytes.extend_from_slice(kept);
+        self.ends.push((timestamp, original, self.bytes.len()));
     }
 
-    /// Gives the file its name. `packets_seen` is how many packets the flow had; the extraction
-    /// is complete if as many were found.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn finish(self, packets_seen: u64) -> Result<Extracted, ExportError> {
-        let Self { file, mut entry } = self;
-        file.finish()?;
-        entry.packets_seen = packets_seen;
-        entry.complete = entry.packets_found == packets_seen;
-        Ok(entry)
+    /// Appends frames that come later.
+    pub fn append(&mut self, later: &Self) {
+        for (timestamp, original_len, frame) in later.iter() {
+            self.push(timestamp, frame, original_len);
+        }
+    }
+
+    /// Time, length on the wire and bytes of each frame.
+    pub fn iter(&self) -> impl Iterator<Item = (Timestamp, u32, &[u8])> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|(_, _, end)| *end));
+        starts
+            .zip(&self.ends)
+            .filter_map(|(start, (timestamp, original_len, end))| {
+                Some((*timestamp, *original_len, self.bytes.get(start..*end)?))
+            })
+    }
+
+    /// How many frames.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Captured bytes of all frames.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Forgets the frames and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
+/// What a capture is written as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CaptureFormat {
+    /// Classic pcap, microseconds: what every program reads.
+    #[default]
+    Pcap,
+    /// pcapng, nanoseconds: an interface for each flow says whose it is and how much of it.
+    Pcapng,
+}
+
+impl CaptureFormat {
+    /// `pcap` or `pcapng`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "pcap" => Some(Self::Pcap),
+            "pcapng" => Some(Self::Pcapng),
+            _ => None,
+        }
+    }
+
+    /// The name, which is also the ending of its files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pcap => "pcap",
+            Self::Pcapng => "pcapng",
+        }
+    }
+
+    /// A capture of these flows; frames of several are in the order of their times.
+    #[must_use]
+    pub fn capture(self, flows: &[(&Extracted, &Packets)]) -> Vec<u8> {
+        let bytes: usize = flows.iter().map(|(_, packets)| packets.bytes()).sum();
+        let frames: usize = flows.iter().map(|(_, packets)| packets.len()).sum();
+        let mut out = Vec::with_capacity(bytes + 64 * frames + 1024);
+        let mut order: Vec<_> = flows
+            .iter()
+            .enumerate()
+            .flat_map(|(flow, (_, packets))| packets.iter().map(move |frame| (flow, frame)))
+            .collect();
+        if flows.len() > 1 {
+            order.sort_by_key(|(_, (timestamp, _, _))| *timestamp);
+        }
+        match self {
+            Self::Pcap => {
+                out.extend_from_slice(&file_header());
+                for (_, (timestamp, original_len, frame)) in order {
+                    push_record(&mut out, timestamp, original_len, frame);
+                }
+            }
+            Self::Pcapng => {
+                let mut writer = pcapng::Writer::new(
+                    &mut out,
+                    "vxscope",
+                    LinkType::Ethernet,
+                    CAPTURED_BYTES_MAX,
+                );
+                let interfaces: Vec<u32> = flows
+                    .iter()
+                    .map(|(flow, _)| {
+                        writer.interface(
+                            &mut out,
+                            &InterfaceDescription {
+                                name: &format!("vni-{}", flow.vni),
+                                description: &flow.to_string(),
+                                comment: "",
+                            },
+                        )
+                    })
+                    .collect();
+                for (flow, (timestamp, original_len, data)) in order {
+                    let packet = Packet {
+                        interface: interfaces.get(flow).copied().unwrap_or(0),
+                        timestamp,
+                        data,
+                        original_len,
+                        comment: None,
+                    };
+                    writer.packet(&mut out, &packet);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// A record of a classic capture.
+fn push_record(out: &mut Vec<u8>, timestamp: Timestamp, original_len: u32, frame: &[u8]) {
+    let captured = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+    let header = classic::record_header(timestamp, captured, original_len, Precision::Micros);
+    out.extend_from_slice(&header);
+    out.extend_from_slice(frame);
+}
+
+/// The beginning of a classic capture that grows: see [`append_records`].
+#[must_use]
+pub fn capture_header() -> [u8; 24] {
+    file_header()
+}
+
+/// Appends frames as records of a classic capture.
+pub fn append_records(out: &mut Vec<u8>, packets: &Packets) {
+    for (timestamp, original_len, frame) in packets.iter() {
+        push_record(out, timestamp, original_len, frame);
+    }
+}
+
+/// For people: whose flow, and how much of it there is.
+impl fmt::Display for Extracted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = if self.complete {
+            "complete"
+        } else {
+            "incomplete"
+        };
+        write!(
+            f,
+            "mirror source {} vni {}; flow {}: {} of {} packets, {whole}",
+            self.outer_ip, self.vni, self.flow_id, self.packets_found, self.packets_seen
+        )
     }
 }
 
 impl Extracted {
-    fn start(flow: &ExtractedFlow, file: String) -> Self {
+    /// What was found of a flow that had `packets_seen` packets.
+    #[must_use]
+    pub fn new(flow: &ExtractedFlow, packets_seen: u64, packets: &Packets) -> Self {
         let port = |port| protocol::has_ports(flow.protocol).then_some(port);
         let proto = protocol::suricata_name(flow.protocol);
+        let packets_found = packets.len() as u64;
         Self {
             flow_id: flow.flow_id,
             community_id: flow.community_id.as_str().to_owned(),
@@ -156,14 +302,25 @@ impl Extracted {
                 dest_port: port(flow.responder.1),
                 proto: proto.map_or_else(|| format!("{:03}", flow.protocol), str::to_owned),
             },
-            packets_seen: 0,
-            packets_found: 0,
-            bytes_found: 0,
-            complete: false,
-            first: None,
-            last: None,
-            file,
+            open: None,
+            packets_seen,
+            packets_found,
+            bytes_found: packets.bytes() as u64,
+            complete: packets_found == packets_seen,
+            first: packets.ends.first().map(|(timestamp, _, _)| *timestamp),
+            last: packets.ends.last().map(|(timestamp, _, _)| *timestamp),
+            file: format!("extract-{}.pcap", flow.flow_id),
         }
+    }
+
+    /// Writes its capture to the file that it names.
+    ///
+    /// # Errors
+    /// The file cannot be written. Then nothing is left of it.
+    pub fn write(&self, dir: &OutputDir, packets: &Packets) -> Result<(), ExportError> {
+        let mut file = dir.create_file(&self.file)?;
+        file.write(&CaptureFormat::Pcap.capture(&[(self, packets)]))?;
+        file.finish()
     }
 }
 
@@ -192,7 +349,7 @@ fn as_text_or_null<S: serde::Serializer>(
 mod tests {
     use vxscope_units::Timestamp;
 
-    use super::{ExtractedFlow, FlowWriter, write_extracted};
+    use super::{CaptureFormat, Extracted, ExtractedFlow, Packets, write_extracted};
     use crate::chunk::FRAME_BYTES_MAX;
     use crate::file::OutputDir;
     use crate::testing::{read_pcap_file, source, tcp_record};
@@ -200,10 +357,10 @@ mod tests {
     #[test]
     fn a_flows_packets_are_a_capture_and_an_entry() {
         let (_guard, dir) = folder();
-        let mut writer = FlowWriter::create(&dir, &flow(17, 6)).unwrap();
-        writer.push(Timestamp::new(5, 1_999), b"first", 60).unwrap();
-        writer.push(Timestamp::new(6, 0), b"second", 6).unwrap();
-        let entry = writer.finish(3).unwrap();
+        let mut packets = Packets::default();
+        packets.push(Timestamp::new(5, 1_999), b"first", 60);
+        packets.push(Timestamp::new(6, 0), b"second", 6);
+        let entry = write(&dir, 17, 6, 3, &packets);
         assert_eq!(
             (entry.packets_found, entry.bytes_found, entry.complete),
             (2, 11, false)
@@ -245,10 +402,7 @@ mod tests {
     #[test]
     fn a_flow_of_which_nothing_is_left_has_an_empty_capture() {
         let (_guard, dir) = folder();
-        let entry = FlowWriter::create(&dir, &flow(1, 50))
-            .unwrap()
-            .finish(4)
-            .unwrap();
+        let entry = write(&dir, 1, 50, 4, &Packets::default());
         assert!(!entry.complete && entry.first.is_none());
         assert_eq!(
             (entry.tuple.src_port, entry.tuple.proto.as_str()),
@@ -265,12 +419,7 @@ mod tests {
         write_extracted(&dir, &[]).unwrap();
         let path = dir.path().join("extract.json");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "[]\n");
-        let entries = [9, 2].map(|id| {
-            FlowWriter::create(&dir, &flow(id, 6))
-                .unwrap()
-                .finish(0)
-                .unwrap()
-        });
+        let entries = [9, 2].map(|id| write(&dir, id, 6, 0, &Packets::default()));
         assert!(entries[0].complete);
         write_extracted(&dir, &entries).unwrap();
         let json: serde_json::Value =
@@ -284,14 +433,53 @@ mod tests {
     #[test]
     fn a_frame_beyond_the_formats_limit_is_cut() {
         let (_guard, dir) = folder();
-        let mut writer = FlowWriter::create(&dir, &flow(3, 17)).unwrap();
-        writer
-            .push(Timestamp::ZERO, &vec![1; FRAME_BYTES_MAX + 10], 0)
-            .unwrap();
-        assert!(writer.finish(1).unwrap().complete);
+        let mut packets = Packets::default();
+        packets.push(Timestamp::ZERO, &vec![1; FRAME_BYTES_MAX + 10], 0);
+        assert!(write(&dir, 3, 17, 1, &packets).complete);
         let records = read_pcap_file(&dir.path().join("extract-3.pcap"));
         assert_eq!(records[0].1.len(), FRAME_BYTES_MAX);
         assert_eq!(records[0].2 as usize, FRAME_BYTES_MAX + 10);
+    }
+
+    #[test]
+    fn a_capture_of_several_flows_is_in_the_order_of_time() {
+        let (mut early, mut late) = (Packets::default(), Packets::default());
+        early.push(Timestamp::new(5, 0), b"a", 1);
+        early.push(Timestamp::new(7, 0), b"c", 1);
+        late.push(Timestamp::new(6, 0), b"b", 1);
+        let entries = [(17, &early), (18, &late)]
+            .map(|(id, packets)| Extracted::new(&flow(id, 6), 2, packets));
+        let flows = [(&entries[0], &early), (&entries[1], &late)];
+        let (guard, _) = folder();
+        for format in [CaptureFormat::Pcap, CaptureFormat::Pcapng] {
+            let path = guard.path().join(format.name());
+            std::fs::write(&path, format.capture(&flows)).unwrap();
+            let records = read_pcap_file(&path);
+            let bytes: Vec<_> = records.iter().map(|(_, bytes, _)| &bytes[..]).collect();
+            assert_eq!(bytes, [b"a", b"b", b"c"]);
+        }
+        assert!(
+            entries[0]
+                .to_string()
+                .ends_with("flow 17: 2 of 2 packets, complete")
+        );
+        assert!(
+            entries[1]
+                .to_string()
+                .ends_with("1 of 2 packets, incomplete")
+        );
+    }
+
+    fn write(
+        dir: &OutputDir,
+        flow_id: u64,
+        protocol: u8,
+        packets_seen: u64,
+        packets: &Packets,
+    ) -> Extracted {
+        let entry = Extracted::new(&flow(flow_id, protocol), packets_seen, packets);
+        entry.write(dir, packets).unwrap();
+        entry
     }
 
     fn flow(flow_id: u64, protocol: u8) -> ExtractedFlow {

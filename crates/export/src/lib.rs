@@ -36,6 +36,7 @@
 //! ```
 
 mod anomaly;
+mod audit;
 mod chunk;
 mod conn_json;
 pub mod conn_log;
@@ -55,6 +56,7 @@ mod ocsf;
 mod overlap;
 mod protocol;
 mod reasons;
+mod shelf;
 mod sink;
 pub mod stream;
 pub mod summary;
@@ -70,13 +72,17 @@ mod vxlan;
 mod way_out;
 
 pub use anomaly::{Anomaly, write_anomaly};
+pub use audit::{Asked, AuditError, AuditLog, AuditedFlow, Who};
 pub use chunk::{CHUNK_BYTES, FRAME_BYTES_MAX, Frame, FrameChunk};
 pub use conn_json::CONN_JSON;
 pub use conn_log::ConnLog;
 pub use decap::DecapWriter;
 pub use error::ExportError;
 pub use eve::{EveLog, EveOptions};
-pub use extract::{Extracted, ExtractedFlow, FlowWriter, write_extracted};
+pub use extract::{
+    CaptureFormat, Extracted, ExtractedFlow, Packets, append_records, capture_header,
+    write_extracted,
+};
 pub use file::{CRASHES_KEPT, OUTPUT_NAMES, OutputDir, OutputFile};
 pub use frame_merge::FrameMerge;
 pub use grade::{CHANGES_KEPT, GradeBook, GradeChange, GradeMark, write_grade_change};
@@ -87,6 +93,7 @@ pub use netflow_eve::NETFLOW_EVE;
 pub use ocsf::OCSF;
 pub use overlap::{CONVERSATIONS_MAX, Overlap};
 pub use reasons::Reasons;
+pub use shelf::{Shelf, ShelfLimits, Swept};
 pub use sink::{Shed, SinkCount, SinkOutcome};
 pub use summary::{
     MirrorSummary, QuarantineSummary, SourceSummary, Summary, write_quarantine, write_sources,

@@ -10,7 +10,7 @@ use crate::ring::{Rings, StoredFrame};
 /// Who follows flows: labels them, and takes them when they are closed.
 pub trait Closing {
     /// A flow ended. `frames` visits what the rings still hold of it, oldest first.
-    fn handle_closed(&mut self, record: &FlowRecord, frames: &mut StoredFrames<'_>);
+    fn handle_closed(&mut self, record: &FlowRecord, frames: &StoredFrames<'_>);
 
     /// Whether records are wanted at all; if not, they are not made, only `reason` is told.
     fn wants_records(&self) -> bool;
@@ -26,18 +26,18 @@ pub trait Closing {
 }
 
 /// The frames of one flow that the rings still hold.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct StoredFrames<'a> {
     pub(crate) rings: Option<&'a Rings>,
     pub(crate) cold: &'a Cold,
-    pub(crate) scratch: &'a mut Vec<u64>,
 }
 
 impl StoredFrames<'_> {
     /// Visits the frames, oldest first.
-    pub fn visit(&mut self, visit: &mut dyn FnMut(StoredFrame<'_>)) {
+    pub fn visit(&self, visit: &mut dyn FnMut(StoredFrame<'_>)) {
         if let Some(rings) = self.rings {
-            rings.visit(&self.cold.ring, self.cold.flow_id, self.scratch, visit);
+            let mut reader = rings.reader(&self.cold.ring, self.cold.flow_id);
+            while rings.read(&mut reader, usize::MAX, visit) {}
         }
     }
 }

@@ -16,6 +16,9 @@ const PREFIX: &[u8; 2] = b"1:";
 pub struct CommunityId([u8; 30]);
 
 impl CommunityId {
+    /// What one looks like, for people.
+    pub const EXAMPLE: &str = "1:wCb3OG7yAFWelaUydu0D+125CLM=";
+
     /// The id of a flow, whichever direction `tuple` is of. `seed` keeps domains with the same
     /// addresses apart; others join on seed 0.
     ///

@@ -2,6 +2,7 @@
 
 use vxscope_units::{MirrorSource, SourceId, Timestamp};
 
+use crate::closed::Sighting;
 use crate::community_id::CommunityId;
 use crate::flows::Packet;
 use crate::key::Key;
@@ -217,6 +218,21 @@ impl<K: Key> Hot<K> {
             bytes: carried.bytes + u64::from(self.bytes[at]),
             ip_bytes: carried.ip_bytes + u64::from(self.ip_bytes[at]),
             payload_bytes,
+        }
+    }
+
+    /// The flow as somebody who looks for its packets sees it.
+    pub(crate) fn sighting(&self, cold: &Cold, open: bool) -> Sighting {
+        let traffic = [Side::Originator, Side::Responder].map(|side| self.traffic(cold, side));
+        Sighting {
+            flow_id: cold.flow_id,
+            source: cold.mirror,
+            tuple: self.key.tuple(self.flags & ORIGINATOR_HIGH != 0),
+            packets: traffic[0].packets + traffic[1].packets,
+            start: cold.start,
+            end: self.end.max(cold.start),
+            open,
+            ring: cold.ring,
         }
     }
 

@@ -12,6 +12,7 @@ use foldhash::fast::FixedState;
 use vxscope_units::{MirrorSource, SourceId, Timestamp, Vni};
 use vxscope_wire::{Class, FrameView};
 
+use crate::closed::ClosedFlows;
 use crate::closing::Closing;
 use crate::entry::{Cold, FLIPPED, Hot, ORIGINATOR_HIGH, Opening, is_tcp};
 use crate::key::{Key4, Key6, Keyed, Scope};
@@ -105,9 +106,9 @@ pub struct Observed {
 /// Flow tables and rings of one worker.
 #[derive(Debug)]
 pub struct Flows {
-    v4: Table<Key4>,
-    v6: Table<Key6>,
-    state: State,
+    pub(crate) v4: Table<Key4>,
+    pub(crate) v6: Table<Key6>,
+    pub(crate) state: State,
     expired: Vec<(u64, Slot)>,
     due: Vec<u32>,
 }
@@ -164,7 +165,7 @@ impl Flows {
                 live: [0; 2],
                 held: vec![0; sources.saturating_add(1)],
                 largest: SourceId::default(),
-                scratch: Vec::new(),
+                closed: ClosedFlows::try_new(limits.closed_max)?,
             },
             expired: Vec::new(),
             due: Vec::new(),

@@ -2,6 +2,7 @@
 //!
 //! Pure: packets and time come in as arguments, closed flows go out through [`Closing`].
 
+mod closed;
 mod closing;
 mod community_id;
 mod entry;
@@ -14,6 +15,7 @@ mod label;
 mod limit;
 mod record;
 mod ring;
+mod search;
 mod source;
 mod state;
 mod table;
@@ -22,6 +24,7 @@ pub mod tcp;
 mod tests;
 mod wheel;
 
+pub use closed::{BYTES_PER_CLOSED_FLOW, Sighting};
 pub use closing::{Closing, StoredFrames};
 pub use community_id::CommunityId;
 pub use flows::BYTES_PER_FLOW;
@@ -31,4 +34,5 @@ pub use label::{ATTEMPT_PACKETS_MAX, FlowSoFar, LARGE_BYTES, Label, Milestone};
 pub use limit::{FlowLimits, FlowScope, Timeout, Timeouts, Untracked};
 pub use record::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
 pub use ring::{RingSizes, StoredFrame, Unstored};
+pub use search::{Reading, Search, Which};
 pub use source::{Admission, Payloads, QUARANTINE_MAX, Sources, Verdict};

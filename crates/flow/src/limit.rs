@@ -127,4 +127,7 @@ pub struct FlowLimits {
     pub hash_seed: u64,
     /// Rings, or `None` for none.
     pub rings: Option<RingSizes>,
+    /// Closed flows that can still be looked up; at the limit the oldest is forgotten. 0 where
+    /// nobody can ask, as in a replay.
+    pub closed_max: usize,
 }

@@ -6,6 +6,7 @@ use foldhash::fast::FixedState;
 use vxscope_units::{SourceId, Timestamp};
 use vxscope_wire::{FrameView, protocol};
 
+use crate::closed::ClosedFlows;
 use crate::closing::{Closing, StoredFrames};
 use crate::entry::{Amount, Cold, Hot};
 use crate::flows::Packet;
@@ -28,7 +29,8 @@ pub(crate) struct State {
     pub(crate) held: Vec<u32>,
     /// The source that held the most flows when it last opened one.
     pub(crate) largest: SourceId,
-    pub(crate) scratch: Vec<u64>,
+    /// Flows that ended, for those who look for their packets.
+    pub(crate) closed: ClosedFlows,
 }
 
 impl State {
@@ -224,14 +226,10 @@ impl State {
         if closing.wants_records() {
             let record = hot.record(cold, reason, now, index);
             let rings = self.rings.as_ref();
-            let mut frames = StoredFrames {
-                rings,
-                cold,
-                scratch: &mut self.scratch,
-            };
-            closing.handle_closed(&record, &mut frames);
+            closing.handle_closed(&record, &StoredFrames { rings, cold });
         }
         if let Some(rings) = &mut self.rings {
+            self.closed.push(hot.sighting(cold, false));
             rings.release(&cold.ring);
         }
         if let Some(held) = self.held.get_mut(cold.source.index()) {

@@ -1,6 +1,7 @@
 //! The flow table as a whole: what opens, joins, ends and evicts flows, and for whom.
 
 mod milestone;
+mod search;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -291,7 +292,7 @@ impl Closing for Collect<'_> {
         }
     }
 
-    fn handle_closed(&mut self, record: &FlowRecord, frames: &mut StoredFrames<'_>) {
+    fn handle_closed(&mut self, record: &FlowRecord, frames: &StoredFrames<'_>) {
         let mut stored = 0;
         frames.visit(&mut |_| stored += 1);
         self.0.push(record.clone());
@@ -476,5 +477,6 @@ fn limits() -> FlowLimits {
             tail: 4096,
             private: 8192,
         }),
+        closed_max: 16,
     }
 }

@@ -49,6 +49,9 @@ pub struct Status {
     /// How well relevant events can be told.
     #[serde(default)]
     pub signals: SignalStatus,
+    /// What was done for those who want packets of the past.
+    #[serde(default)]
+    pub look_back: Reasons,
     /// Outputs by name.
     pub sinks: BTreeMap<String, SinkStatus>,
     /// Mirror sources with a row of their own.

@@ -1,8 +1,9 @@
 //! What a user types. Types here cannot hold a wrong value: clap refuses it with exit code 2.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::extract::Which;
 use crate::mirrors::MirrorsArguments;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use vxscope_config::Way;
@@ -34,6 +35,11 @@ pub(crate) enum Command {
     Status(AskArguments),
     /// Ask a running sensor for its mirror sources.
     Sources(AskArguments),
+    /// Get the packets of a flow out of the rings of a running sensor.
+    Extract(ExtractArguments),
+    /// Keep the packets of a flow, an address or a source of a running sensor: those from before,
+    /// and those to come.
+    Pin(PinArguments),
     /// See how a running sensor's mirrors stand, and pin, hold, release or bring them back.
     Mirrors(MirrorsArguments),
     /// Plan what to mirror: strategies over an inventory, with coverage, cost, filters and advice.
@@ -236,6 +242,75 @@ pub(crate) struct AskArguments {
     /// Print the sensor's own words, for programs.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+/// Whose flow, where several have one like it.
+#[derive(Debug, Args)]
+pub(crate) struct WhoseArguments {
+    /// Only of mirror sources with this VNI.
+    #[arg(long, value_name = "VNI")]
+    pub(crate) vni: Option<u32>,
+    /// Only of the mirror source with this outer address.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) outer_ip: Option<IpAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExtractArguments {
+    /// flow=ID, community-id=1:…, tcp=ADDR:PORT,ADDR:PORT (udp, sctp), icmp=ADDR,ADDR or
+    /// hosts=ADDR,ADDR.
+    #[arg(value_name = "WHICH")]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) whose: WhoseArguments,
+    /// Folder for the captures, one for each flow; - is standard output, for one flow.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// pcap, or pcapng with nanoseconds and whose it is.
+    #[arg(long, value_name = "FORMAT", value_parser = ["pcap", "pcapng"], default_value = "pcap")]
+    pub(crate) format: String,
+    /// Why, for the sensor's audit log.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) ask: AskArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PinArguments {
+    #[command(subcommand)]
+    pub(crate) command: PinCommand,
+    #[command(flatten)]
+    pub(crate) ask: AskArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PinCommand {
+    /// Keep packets from now on, and those from before that are still there.
+    Add(Box<PinAddArguments>),
+    /// What is pinned, and what was lately.
+    List,
+    /// End a pin; its file stays.
+    Remove {
+        /// Its number.
+        #[arg(value_name = "PIN")]
+        pin: u32,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PinAddArguments {
+    /// As for extract, and address=ADDR, or source=ADDR with --vni.
+    #[arg(value_name = "WHICH")]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) whose: WhoseArguments,
+    /// For so long [default: look_back.pin_seconds of the sensor]
+    #[arg(long, value_name = "N")]
+    pub(crate) seconds: Option<u64>,
+    /// Why, for the sensor's audit log.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]

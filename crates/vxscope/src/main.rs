@@ -6,6 +6,7 @@ mod arguments;
 mod ask;
 mod configuration;
 mod demo;
+mod extract;
 mod failure;
 mod generate;
 mod mirroring;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
         Command::Status(arguments) => ask::status(&arguments),
         Command::Sources(arguments) => ask::sources(&arguments),
         Command::Mirrors(arguments) => mirrors::run(&arguments),
+        Command::Extract(arguments) => extract::run(&arguments),
+        Command::Pin(arguments) => extract::pin(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::CheckConfig(arguments) => configuration::check(&arguments),

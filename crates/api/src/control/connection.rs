@@ -13,9 +13,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::request::{self, LARGE_REQUEST_BYTES, REQUEST_BYTES_MAX, Request, Subject};
 use crate::hub::{Shared, Shown, count};
+use crate::look_back::{Asker, LookBackRequest};
 
 /// How long a client may ask nothing between two requests; then it is disconnected.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+/// How long a client may take for the captures of an answer; then it is disconnected.
+const TAKING_MAX: Duration = Duration::from_secs(60);
 /// What a read takes at most.
 const READ_BYTES: usize = 4096;
 
@@ -26,6 +29,7 @@ pub(super) struct Connection {
     /// Received and not yet handled: at most [`REQUEST_BYTES_MAX`] and a read more.
     pending: Vec<u8>,
     client_timeout: Duration,
+    asker: Asker,
 }
 
 /// Why a connection ends.
@@ -40,8 +44,13 @@ enum End {
 
 impl Connection {
     pub(super) fn new(stream: UnixStream, client_timeout: Duration) -> Self {
+        // Who asks is what the kernel says; where it says nothing, nobody.
+        let (uid, gid, pid) = stream.peer_cred().map_or((u32::MAX, u32::MAX, None), |it| {
+            (it.uid(), it.gid(), it.pid())
+        });
         let (read, write) = stream.into_split();
         Self {
+            asker: Asker::Process { uid, gid, pid },
             read,
             write,
             pending: Vec::new(),
@@ -68,9 +77,29 @@ impl Connection {
                 Ok(Request::FollowReports) => return self.follow(shared).await,
                 Ok(Request::Mirrors) => self.tell(shared.mirrors().await).await?,
                 Ok(Request::Set(command)) => self.tell(shared.command(command).await).await?,
+                Ok(Request::LookBack(request)) => self.look_back(request, shared).await?,
                 Err(message) => self.send(&[&request::error(&message)]).await?,
             }
         }
+    }
+
+    /// The head of the answer is a line; the captures that it announces follow as they are.
+    async fn look_back(
+        &mut self,
+        request: LookBackRequest,
+        shared: &Arc<Shared>,
+    ) -> Result<(), End> {
+        let given = match shared.look_back(request, self.asker).await {
+            Ok(given) => given,
+            Err(refusal) => return self.send(&[&request::error(&refusal.message)]).await,
+        };
+        let head = format!("{{\"ok\":{}}}\n", given.answer.head);
+        let parts: Vec<&[u8]> = std::iter::once(head.as_bytes())
+            .chain(given.captures.iter().map(AsRef::as_ref))
+            .collect();
+        // Each part of it may be taken slowly, but not all of it for ever: others want the place.
+        let sent = timeout(TAKING_MAX, self.send(&parts)).await;
+        sent.unwrap_or(Err(End::Stalled))
     }
 
     async fn get(&mut self, subject: Subject, shared: &Shared) -> Result<(), End> {

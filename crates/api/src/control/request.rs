@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::command::{Alert, Bind, Command, MirrorOrder};
+use crate::look_back::{Extract, LookBackRequest, NewPin, Selection};
 
 /// Longest request, its newline included. A longer one is answered with an error, and the client
 /// disconnected: where the next begins is not known.
@@ -23,6 +24,8 @@ pub(super) enum Request {
     FollowReports,
     /// `{"set":…}`, `{"alert":…}`: something is done, and then answered.
     Set(Command),
+    /// `{"extract":…}`, `{"pin":…}`, `{"unpin":…}`, `{"get":"pins"}`: see [`LookBackRequest`].
+    LookBack(LookBackRequest),
 }
 
 /// What can be got of the latest snapshot.
@@ -44,6 +47,7 @@ enum Wanted {
     Sources,
     Health,
     Mirrors,
+    Pins,
 }
 
 /// What can be followed.
@@ -70,13 +74,23 @@ struct Written {
     sources: Option<Vec<Bind>>,
     order: Option<MirrorOrder>,
     alert: Option<Alert>,
+    extract: Option<Selection>,
+    pin: Option<Selection>,
+    unpin: Option<u32>,
+    /// Of an extraction.
+    format: Option<String>,
+    /// Of a pin.
+    seconds: Option<u64>,
+    /// Of an extraction or a pin.
+    reason: Option<String>,
 }
 
 const NO_REQUEST: &str = "not a request: write one of {\"get\":\"status\"}, \
     {\"get\":\"sources\"}, {\"get\":\"health\"}, {\"follow\":\"reports\"}, \
     {\"set\":\"bind_table\",\"sources\":[{\"address\":…}]}, \
     {\"get\":\"mirrors\"}, {\"set\":\"mirrors\",\"order\":\"hold\"}, \
-    {\"alert\":{\"address\":…,\"vni\":…}}";
+    {\"alert\":{\"address\":…,\"vni\":…}}, {\"extract\":{\"flow_id\":…}}, \
+    {\"pin\":{\"flow_id\":…}}, {\"unpin\":…}, {\"get\":\"pins\"}";
 
 impl Request {
     /// Reads one line.
@@ -97,12 +111,48 @@ impl Request {
             sources,
             order,
             alert,
+            extract,
+            pin,
+            unpin,
+            format,
+            seconds,
+            reason,
         } = written;
+        let look_back = match (extract, pin, unpin, format, seconds) {
+            (Some(selection), None, None, format, None) => {
+                Some(LookBackRequest::Extract(Extract {
+                    selection,
+                    format,
+                    reason: reason.unwrap_or_default(),
+                    merge: false,
+                }))
+            }
+            (None, Some(selection), None, None, seconds) => Some(LookBackRequest::Pin(NewPin {
+                selection,
+                seconds,
+                reason: reason.unwrap_or_default(),
+            })),
+            (None, None, Some(pin), None, None) if reason.is_none() => {
+                Some(LookBackRequest::Unpin(pin))
+            }
+            (None, None, None, None, None) if reason.is_none() => None,
+            _ => return Err(NO_REQUEST.to_owned()),
+        };
+        let alone = [
+            get.is_some(),
+            follow.is_some(),
+            set.is_some() || sources.is_some() || order.is_some(),
+            alert.is_some(),
+            look_back.is_some(),
+        ];
+        if alone.iter().filter(|it| **it).count() != 1 {
+            return Err(NO_REQUEST.to_owned());
+        }
+        if let Some(look_back) = look_back {
+            return Ok(Self::LookBack(look_back));
+        }
         if let Some(alert) = alert {
-            let alone = get.is_none() && follow.is_none() && set.is_none();
-            let alone = alone && sources.is_none() && order.is_none();
-            let alone = alone.then_some(Self::Set(Command::Alert(alert)));
-            return alone.ok_or_else(|| NO_REQUEST.to_owned());
+            return Ok(Self::Set(Command::Alert(alert)));
         }
         match (get, follow, set, sources, order) {
             (Some(wanted), None, None, None, None) => Ok(match wanted {
@@ -110,6 +160,7 @@ impl Request {
                 Wanted::Sources => Self::Get(Subject::Sources),
                 Wanted::Health => Self::Get(Subject::Health),
                 Wanted::Mirrors => Self::Mirrors,
+                Wanted::Pins => Self::LookBack(LookBackRequest::Pins),
             }),
             (None, Some(Stream::Reports), None, None, None) => Ok(Self::FollowReports),
             (None, None, Some(Setting::BindTable), Some(sources), None) => {
@@ -209,6 +260,39 @@ mod tests {
             r#"{"alert":{"address":"10.0.0.7"}}"#,
             Err("missing field `vni`"),
         );
+    }
+
+    #[test]
+    fn packets_of_the_past_can_be_asked_for() {
+        let look_back = |request| Ok(Request::LookBack(request));
+        let selection = Selection {
+            flow_id: Some(7),
+            ..Selection::default()
+        };
+        check(
+            r#"{"extract":{"flow_id":7},"format":"pcapng","reason":"case 5"}"#,
+            look_back(LookBackRequest::Extract(Extract {
+                selection: selection.clone(),
+                format: Some("pcapng".to_owned()),
+                reason: "case 5".to_owned(),
+                merge: false,
+            })),
+        );
+        check(
+            r#"{"pin":{"flow_id":7},"seconds":60}"#,
+            look_back(LookBackRequest::Pin(NewPin {
+                selection,
+                seconds: Some(60),
+                reason: String::new(),
+            })),
+        );
+        check(r#"{"unpin":3}"#, look_back(LookBackRequest::Unpin(3)));
+        check(r#"{"get":"pins"}"#, look_back(LookBackRequest::Pins));
+        check(r#"{"extract":{"flow":7}}"#, Err("unknown field `flow`"));
+        check(r#"{"extract":{},"seconds":1}"#, Err("write one of"));
+        check(r#"{"unpin":3,"reason":"x"}"#, Err("write one of"));
+        check(r#"{"get":"status","reason":"x"}"#, Err("write one of"));
+        check(r#"{"pin":{},"get":"status"}"#, Err("write one of"));
     }
 
     #[test]

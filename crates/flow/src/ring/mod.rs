@@ -84,6 +84,30 @@ pub struct StoredFrame<'a> {
     pub reverse: bool,
 }
 
+/// What looking at a record costs that is not copied, in bytes of work: a cache miss.
+const WALK_COST: usize = 64;
+
+/// One flow's packets on their way out of the rings; see [`Rings::reader`].
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    state: RingState,
+    flow_id: u64,
+    /// Positions in the log that is being read, newest first.
+    found: Vec<u64>,
+    stage: Stage,
+    /// Positions of the private ring that are not visited yet.
+    ring: std::ops::Range<u64>,
+}
+
+/// A log is walked back to its oldest record of the flow, then copied; the private ring last.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Walk { log: usize, next: u64 },
+    Copy { log: usize },
+    Ring,
+    End,
+}
+
 /// One worker's rings.
 #[derive(Debug)]
 pub(crate) struct Rings {
@@ -194,35 +218,110 @@ impl Rings {
         }
     }
 
-    /// Visits what is left of a flow's frames, oldest first; `found` is scratch for positions.
-    pub(crate) fn visit(
+    /// Begins to read what is stored of a flow now; packets that come later are not part of it.
+    pub(crate) fn reader(&self, state: &RingState, flow_id: u64) -> Reader {
+        let bounds =
+            RingId::from_bits(state.private).and_then(|ring| self.pool.bounds(ring, flow_id));
+        let (oldest, end) = bounds.unwrap_or_default();
+        Reader {
+            state: *state,
+            flow_id,
+            found: Vec::new(),
+            stage: Stage::Walk {
+                log: HEAD,
+                next: state.newest[HEAD],
+            },
+            ring: oldest..end,
+        }
+    }
+
+    /// Visits further frames of a reader, oldest first, for about `budget` bytes of work; whether
+    /// there may be more. What was overwritten meanwhile is left out.
+    pub(crate) fn read(
         &self,
-        state: &RingState,
-        flow_id: u64,
-        found: &mut Vec<u64>,
+        reader: &mut Reader,
+        budget: usize,
         visit: &mut dyn FnMut(StoredFrame<'_>),
-    ) {
+    ) -> bool {
+        let mut left = budget.max(1);
+        while left > 0 {
+            let cost = match reader.stage {
+                Stage::Walk { log, next } => self.walk(reader, log, next),
+                Stage::Copy { log } => self.copy(reader, log, visit),
+                Stage::Ring => self.copy_ring(reader, visit),
+                Stage::End => return false,
+            };
+            left = left.saturating_sub(cost);
+        }
+        !matches!(reader.stage, Stage::End)
+    }
+
+    /// One record further back in a log.
+    fn walk(&self, reader: &mut Reader, log: usize, next: u64) -> usize {
         // A flow has no more records in the logs than headers fit into what it may write there.
         let records_max = self.logged_max as usize / record::HEADER + 2;
-        for (log, newest) in self.logs.iter().zip(state.newest) {
-            found.clear();
-            let read = |bits| Position::from_bits(bits).and_then(|at| log.read(at, flow_id));
-            let mut next = newest;
-            while let Some((header, _)) = read(next)
-                && found.len() < records_max
-            {
-                found.push(next);
-                next = header.before;
+        let found = Position::from_bits(next)
+            .filter(|_| reader.found.len() < records_max)
+            .and_then(|at| self.logs[log].read(at, reader.flow_id));
+        reader.stage = match found {
+            Some((header, _)) => {
+                reader.found.push(next);
+                Stage::Walk {
+                    log,
+                    next: header.before,
+                }
             }
-            for (header, frame) in found.iter().rev().filter_map(|bits| read(*bits)) {
-                visit(stored(&header, frame));
-            }
+            None => Stage::Copy { log },
+        };
+        WALK_COST
+    }
+
+    /// The oldest record of a log that was not visited yet.
+    fn copy(
+        &self,
+        reader: &mut Reader,
+        log: usize,
+        visit: &mut dyn FnMut(StoredFrame<'_>),
+    ) -> usize {
+        let Some(bits) = reader.found.pop() else {
+            reader.stage = match log {
+                HEAD => Stage::Walk {
+                    log: TAIL,
+                    next: reader.state.newest[TAIL],
+                },
+                _ => Stage::Ring,
+            };
+            return 1;
+        };
+        let at = Position::from_bits(bits);
+        let Some((header, frame)) = at.and_then(|at| self.logs[log].read(at, reader.flow_id))
+        else {
+            return WALK_COST;
+        };
+        visit(stored(&header, frame));
+        record::size_of_record(frame.len())
+    }
+
+    /// The next record of the private ring.
+    fn copy_ring(&self, reader: &mut Reader, visit: &mut dyn FnMut(StoredFrame<'_>)) -> usize {
+        let ring = RingId::from_bits(reader.state.private);
+        let bounds = ring.and_then(|ring| Some((ring, self.pool.bounds(ring, reader.flow_id)?)));
+        let Some((ring, (oldest, _))) = bounds else {
+            reader.stage = Stage::End;
+            return 1;
+        };
+        let at = reader.ring.start.max(oldest);
+        if at >= reader.ring.end {
+            reader.stage = Stage::End;
+            return 1;
         }
-        if let Some(ring) = RingId::from_bits(state.private) {
-            self.pool.visit(ring, flow_id, &mut |header, frame| {
-                visit(stored(header, frame))
-            });
-        }
+        let (next, found) = self.pool.read(ring, at);
+        reader.ring.start = next;
+        let Some((header, frame)) = found else {
+            return WALK_COST;
+        };
+        visit(stored(&header, frame));
+        record::size_of_record(frame.len())
     }
 
     /// Times of the oldest frames in the head and the tail log: how far one can look back.

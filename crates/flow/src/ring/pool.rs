@@ -162,30 +162,24 @@ impl Pool {
             .is_some()
     }
 
-    /// Visits the ring's records, oldest first, if it is still that of `flow_id`.
-    pub(super) fn visit(&self, id: RingId, flow_id: u64, visit: &mut dyn FnMut(&Header, &[u8])) {
-        let Some(ring) = self
-            .rings
-            .get(id.0 as usize)
-            .filter(|ring| ring.flow_id == flow_id)
-        else {
-            return;
-        };
+    /// Positions of the oldest record and behind the newest, if the ring is still that of
+    /// `flow_id`.
+    pub(super) fn bounds(&self, id: RingId, flow_id: u64) -> Option<(u64, u64)> {
+        let ring = self.rings.get(id.0 as usize)?;
+        (ring.flow_id == flow_id).then_some((ring.oldest, ring.write))
+    }
+
+    /// The position behind the one at `at`, which is within the ring's bounds, and the record
+    /// there, if there is one.
+    pub(super) fn read(&self, id: RingId, at: u64) -> (u64, Option<(Header, &[u8])>) {
         let start = id.0 as usize * self.ring_len;
-        let Some(bytes) = self.slab.get(start..start + self.ring_len) else {
-            return;
-        };
         let length = self.ring_len as u64;
-        let mut at = ring.oldest;
-        while at < ring.write {
-            let place = index(at % length);
-            if let Some((header, frame)) = bytes.get(place..).and_then(record::read)
-                && header.flow_id != TURN
-            {
-                visit(&header, frame);
-            }
-            at = after(bytes, at, length);
-        }
+        let Some(bytes) = self.slab.get(start..start + self.ring_len) else {
+            return (u64::MAX, None);
+        };
+        let found = bytes.get(index(at % length)..).and_then(record::read);
+        let found = found.filter(|(header, _)| header.flow_id != TURN);
+        (after(bytes, at, length), found)
     }
 }
 

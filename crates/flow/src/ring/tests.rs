@@ -83,16 +83,46 @@ fn a_small_flow_comes_back_whole_and_says_its_direction() {
         rings.store(&mut state, &new).unwrap();
     }
     let mut seen = Vec::new();
-    rings.visit(&state, 7, &mut Vec::new(), &mut |stored| {
+    let mut reader = rings.reader(&state, 7);
+    while rings.read(&mut reader, 100, &mut |stored| {
         assert_eq!((stored.original_len, stored.frame.len()), (90, 80));
         seen.push((stored.timestamp.as_nanos(), stored.reverse));
-    });
+    }) {}
     assert_eq!(
         seen,
         (0..12)
             .map(|time| (time, time % 2 == 1))
             .collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn what_comes_while_a_flow_is_read_is_not_part_of_it() {
+    let mut rings = Rings::try_new(SMALL, 4).unwrap();
+    let mut state = RingState::default();
+    let store = |rings: &mut Rings, state: &mut RingState, time: u64| {
+        let frame = time.to_le_bytes();
+        rings.store(state, &new(7, SourceId::new(1), time, &frame))
+    };
+    // Into the head log, the tail log, and the private ring.
+    for time in 0..50 {
+        store(&mut rings, &mut state, time).unwrap();
+    }
+    let mut reader = rings.reader(&state, 7);
+    let (mut seen, mut time) = (Vec::new(), 50);
+    while rings.read(&mut reader, 1, &mut |stored| {
+        seen.push(stored.timestamp.as_nanos());
+    }) {
+        // The ring is overwritten while it is read: what is gone is left out, nothing is twice.
+        store(&mut rings, &mut state, time).unwrap();
+        time += 1;
+    }
+    assert!(
+        seen.is_sorted_by(|before, after| before < after),
+        "{seen:?}"
+    );
+    assert!(seen.iter().all(|time| *time < 50), "{seen:?}");
+    assert!(seen.contains(&0) && time > 50);
 }
 
 #[test]
@@ -259,8 +289,9 @@ fn new(flow_id: u64, source: SourceId, time: u64, frame: &[u8]) -> NewFrame<'_> 
 
 fn visit(rings: &Rings, state: &RingState, flow_id: u64) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    rings.visit(state, flow_id, &mut Vec::new(), &mut |stored| {
+    let mut reader = rings.reader(state, flow_id);
+    while rings.read(&mut reader, 300, &mut |stored| {
         found.push(stored.frame.to_vec())
-    });
+    }) {}
     found
 }

@@ -276,6 +276,7 @@ fn limits() -> FlowLimits {
         id_seed: 0,
         hash_seed: 1,
         rings: None,
+        closed_max: 0,
     }
 }
 
@@ -283,7 +284,7 @@ fn limits() -> FlowLimits {
 struct Records(Vec<FlowRecord>);
 
 impl Closing for Records {
-    fn handle_closed(&mut self, record: &FlowRecord, _frames: &mut StoredFrames<'_>) {
+    fn handle_closed(&mut self, record: &FlowRecord, _frames: &StoredFrames<'_>) {
         self.0.push(record.clone());
     }
 

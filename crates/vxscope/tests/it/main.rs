@@ -8,6 +8,7 @@ mod frozen;
 mod generate;
 mod interface;
 mod live;
+mod look_back;
 mod mirrors;
 mod neighbour;
 mod operate;
