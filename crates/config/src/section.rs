@@ -498,6 +498,11 @@ section! {
     /// counted as `facts_unheld`, and they are shown as `saturated`.
     memory: ByteSize = ByteSize::mib(256), ["signals" "memory"] ByteSize::kib(16)..=SIZE_MAX;
 
+    /// Seconds between two writings of learned.ndjson in the folder of a live run: what was seen
+    /// before, and what the policy has learned, so that after a restart sources are not new. 0:
+    /// nothing is kept.
+    keep_seconds: u32 = 300, ["signals" "keep_seconds"] 0..=86_400;
+
     => /// What machines of a role never serve, each written as `[[role]]`.
     roles: Vec<Role>,
 }

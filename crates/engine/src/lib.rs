@@ -13,6 +13,7 @@ mod exits;
 mod flow_book;
 mod follower;
 mod handoff;
+mod learned;
 mod live;
 mod look_back;
 mod neighbour;

@@ -28,6 +28,7 @@ use crate::clock::LiveClock;
 use crate::command::{Commands, Others};
 use crate::error::EngineError;
 use crate::flow_book::FlowBook;
+use crate::learned::{Keeping, Loaded, Shelf};
 use crate::look_back::LookBack;
 use crate::neighbour::Neighbours;
 use crate::outlet::{Pace, Wanted, Wishes};
@@ -144,7 +145,13 @@ pub fn run(
     let dir = start::folder(&live.out)?;
     let interval = Duration::from_millis(live.config.report.interval_milliseconds.into());
     let pulse = Arc::new(Pulse::new(clock, plan.workers.get().into()));
-    let desk = plan.desk(&live.config, plan.limits.hash_seed);
+    let keep_seconds = live.config.signals.keep_seconds;
+    let mut loaded = match keep_seconds {
+        0 => Loaded::default(),
+        _ => Loaded::read(&dir, clock.at(Duration::ZERO)),
+    };
+    let desk = plan.desk(&live.config, loaded.seed.unwrap_or(plan.limits.hash_seed));
+    loaded.tell(&desk);
     let drops = interface
         .as_ref()
         .map(|it| InterfaceDrops::watch(it.name()));
@@ -205,7 +212,14 @@ pub fn run(
         &ears,
     )?;
     sinks.book = Some(front.flows.clone());
-    let (stewarding, stewarded) = steward(live, &serving, clock, &dir, &mut sinks)?;
+    let (stewarding, stewarded) = steward(
+        live,
+        &serving,
+        clock,
+        &dir,
+        &mut sinks,
+        loaded.shelf.clone(),
+    )?;
     let expected = sinks.expected.clone();
     let board = sinks.board.clone();
     let doubts = doubts(&admission, &plan);
@@ -239,6 +253,9 @@ pub fn run(
             format!("the run before did not end; what it wrote is kept in {out}: {names}");
         started.warnings.push(warning);
     }
+    started.warnings.extend(loaded.warning.take());
+    let keeping = (desk.clone(), loaded.shelf);
+    let keeping = Keeping::start(&dir, keep_seconds, keeping, clock)?;
     let (line, tellers) = accounting::connect(workers.len(), interval, &pulse);
     started.answering = serving.answering();
     observer.handle_start(&started);
@@ -291,6 +308,9 @@ pub fn run(
     })?;
     look_back.end(|| deadline.is_over());
     let (written, closed) = writer.wait(&deadline);
+    if let Some(keeping) = keeping {
+        keeping.finish();
+    }
     let left = expected
         .into_iter()
         .filter(|(name, _)| closed.iter().all(|outcome| outcome.name != *name))
@@ -529,6 +549,7 @@ fn steward(
     clock: LiveClock,
     dir: &OutputDir,
     sinks: &mut Sinks,
+    shelf: Shelf,
 ) -> Result<(Option<stewarding::Stage>, Stewarded), EngineError> {
     let (notices, told) = bounded(stewarding::QUEUE);
     let Some(stewardship) = live.steward.clone() else {
@@ -545,6 +566,7 @@ fn steward(
         reports: taken,
         changes,
         notices,
+        shelf,
     };
     let minutes = stewarding::Minutes::create(dir)?;
     let overview = stewarding::Overview::new(serving.hub());

@@ -3,6 +3,7 @@
 use vxscope_units::{EvidenceClass, Timestamp};
 
 use crate::SourceKey;
+use crate::evidence::KeptEdge;
 use crate::window::DAYS;
 
 /// Other sources that one remembers. Beyond it the one not heard of for longest is forgotten; if
@@ -26,6 +27,14 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
+    pub(crate) const fn kept(&self) -> KeptEdge {
+        KeptEdge {
+            peer: self.peer,
+            seen: self.seen,
+            events: self.events,
+        }
+    }
+
     /// Whether any relevant event had to do with it.
     pub(crate) fn has_events(&self) -> bool {
         self.events != [0; EvidenceClass::COUNT]
@@ -76,6 +85,14 @@ impl Edges {
         if let Ok(index) = self.0.binary_search_by_key(&peer, |edge| edge.peer) {
             let events = &mut self.0[index].events[class.index()];
             *events = events.saturating_add(1);
+        }
+    }
+
+    /// The events of an edge in an earlier run.
+    pub(crate) fn restore_events(&mut self, peer: SourceKey, events: [u8; EvidenceClass::COUNT]) {
+        if let Ok(index) = self.0.binary_search_by_key(&peer, |edge| edge.peer) {
+            let known = &mut self.0[index].events;
+            *known = std::array::from_fn(|class| known[class].max(events[class]));
         }
     }
 

@@ -8,7 +8,8 @@ use crate::money::Prices;
 use crate::observation::class_of;
 use crate::rules::{Rules, SourceFacts};
 use crate::{
-    Bytes, Decisions, Event, Kept, Observation, Policy, SensorKey, Sighted, SourceKey, Usd, Wish,
+    Bytes, Decisions, Event, Evidence, Kept, KeptEdge, Observation, Policy, SensorKey, Sighted,
+    SourceKey, Usd, Wish,
 };
 
 /// Missed alerts that are kept one by one; more are only counted.
@@ -90,6 +91,16 @@ impl Shadow {
         self.grades.resize(rows, (Grade::Full, Timestamp::ZERO));
         self.grades[key.index()] = (Grade::Full, now);
         Some(key)
+    }
+
+    /// See [`Policy::restore`].
+    pub fn restore(&mut self, key: SourceKey, evidence: &Evidence, now: Timestamp) {
+        self.policy.restore(key, evidence, now);
+    }
+
+    /// See [`Policy::restore_edge`].
+    pub fn restore_edge(&mut self, ends: [SourceKey; 2], edge: &KeptEdge) {
+        self.policy.restore_edge(ends, edge);
     }
 
     /// See [`Policy::retire`].

@@ -68,6 +68,19 @@ impl Changes {
         self.next = (self.next + 1) % Self::KEPT;
     }
 
+    /// All that are remembered, seconds since 1970.
+    pub(crate) fn all(&self) -> Vec<u32> {
+        let all = self.seconds.iter().copied();
+        all.filter(|second| *second > 0).collect()
+    }
+
+    /// Those of an earlier run.
+    pub(crate) fn restore(&mut self, seconds: &[u32]) {
+        for second in seconds.iter().take(usize::from(Self::KEPT)) {
+            self.push(Timestamp::new(u64::from(*second), 0));
+        }
+    }
+
     /// How many were in the 24 hours before.
     pub(crate) fn in_a_day(&self, now: Timestamp) -> u32 {
         let day_ago = crate::edges::seconds(now).saturating_sub(86_400);
@@ -103,6 +116,33 @@ impl HourlyRates {
         smooth(&mut self.management, bytes.management);
         smooth(&mut self.bulk, bytes.bulk);
         smooth(&mut self.other, bytes.other);
+    }
+
+    /// Hours, packets and bytes, in the order of the fields.
+    pub(crate) const fn all(&self) -> [f64; 6] {
+        [
+            self.hours,
+            self.packets,
+            self.dns_never,
+            self.management,
+            self.bulk,
+            self.other,
+        ]
+    }
+
+    /// Those of an earlier run, unless they are no numbers.
+    pub(crate) fn restore(&mut self, all: [f64; 6]) {
+        if all.iter().all(|one| one.is_finite() && *one >= 0.0) {
+            let [hours, packets, dns_never, management, bulk, other] = all;
+            *self = Self {
+                hours: hours.min(Self::SMOOTHED_HOURS),
+                packets,
+                dns_never,
+                management,
+                bulk,
+                other,
+            };
+        }
     }
 
     pub(crate) fn sum(&self) -> f64 {

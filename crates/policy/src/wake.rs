@@ -57,9 +57,14 @@ impl Policy {
         } else {
             limits.alert_pin
         };
+        self.hold_alert_pin(key, plus(now, length), now);
+    }
+
+    /// An alert keeps a source full until then.
+    pub(crate) fn hold_alert_pin(&mut self, key: SourceKey, end: Timestamp, now: Timestamp) {
         let source = &mut self.sources[key.index()];
         let before = source.pins.of(PinKind::Alert);
-        source.pins.prolong(PinKind::Alert, plus(now, length));
+        source.pins.prolong(PinKind::Alert, end);
         let until = source.pins.of(PinKind::Alert);
         if until != before {
             self.alert_pins.add(until, key);

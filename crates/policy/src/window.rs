@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use vxscope_units::{EvidenceClass, Timestamp};
 
 use crate::rules::{DAY_PARTS_MAX, Limits};
@@ -202,6 +203,58 @@ impl Window {
         }
         add(&mut self.cells[slot(day)][part]);
         add(&mut self.sums[part]);
+    }
+}
+
+/// Hours and events as they are kept over a restart: cells that are not empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cells {
+    /// How days were cut: seconds at which they begin, and of a part. Other parts cannot be
+    /// compared.
+    parts: [u64; 2],
+    /// Day, part, milliseconds and events by class, milliseconds expected.
+    cells: Vec<(u64, u8, PerClass, PerClass, u32)>,
+}
+
+impl Window {
+    /// What is to be kept.
+    pub(crate) fn cells(&self, parts: DayParts) -> Cells {
+        let days = (0..DAYS as u64).filter_map(|back| self.day.checked_sub(back));
+        let cells = days.flat_map(|day| {
+            let of_day = (0_u8..).zip(&self.cells[slot(day)]);
+            of_day
+                .filter(|(_, cell)| **cell != Cell::default())
+                .map(move |(part, cell)| (day, part, cell.millis, cell.events, cell.expected))
+        });
+        Cells {
+            parts: [parts.begins, parts.length],
+            cells: cells.collect(),
+        }
+    }
+
+    /// What an earlier run kept, as far as it is not too old, not of the future, and cut alike.
+    pub(crate) fn restore(&mut self, parts: DayParts, kept: &Cells, now: Timestamp) {
+        if kept.parts != [parts.begins, parts.length] {
+            return;
+        }
+        let today = parts.of(now).0;
+        self.advance_to(today);
+        for (day, part, millis, events, expected) in &kept.cells {
+            let part = usize::from(*part);
+            if *day > today || day + DAYS as u64 <= today || part >= PARTS {
+                continue;
+            }
+            let add = |cell: &mut Cell| {
+                for class in 0..EvidenceClass::COUNT {
+                    cell.millis[class] = cell.millis[class].saturating_add(millis[class]);
+                    cell.events[class] = cell.events[class].saturating_add(events[class]);
+                }
+                cell.expected = cell.expected.saturating_add(*expected);
+            };
+            add(&mut self.cells[slot(*day)][part]);
+            add(&mut self.sums[part]);
+        }
     }
 }
 

@@ -90,6 +90,26 @@ impl Bloom {
         }
     }
 
+    pub(crate) const fn week(&self) -> u64 {
+        self.week
+    }
+
+    /// By the parity of their weeks.
+    pub(crate) const fn generations(&self) -> [&[u64; WORDS]; 2] {
+        let [even, odd] = &self.bits;
+        [even, odd]
+    }
+
+    /// Sets the bits of a word in the generation of a parity; one that is not there is left out.
+    pub(crate) fn put(&mut self, generation: usize, place: usize, word: u64) {
+        let known = self.bits.get_mut(generation);
+        let known = known.and_then(|bits| bits.get_mut(place));
+        if let (Some(known), Some(ones)) = (known, self.ones.get_mut(generation)) {
+            *ones += (word & !*known).count_ones();
+            *known |= word;
+        }
+    }
+
     fn place(&self) -> usize {
         usize::from(self.week % 2 == 1)
     }

@@ -34,8 +34,8 @@ impl BookLimits {
 /// Turns facts into relevant events. Facts must come in the order of [`Fact::order`].
 #[derive(Debug)]
 pub struct Book {
-    limits: BookLimits,
-    sources: BTreeMap<MirrorSource, Box<State>>,
+    pub(crate) limits: BookLimits,
+    pub(crate) sources: BTreeMap<MirrorSource, Box<State>>,
     /// Addresses of mirrored sources, to know their conversations with each other.
     mirrored: BTreeSet<IpAddr>,
     unheld: u64,
@@ -89,7 +89,7 @@ impl Book {
         self.sources.contains_key(&source)
     }
 
-    fn state(&mut self, source: MirrorSource) -> Option<&mut State> {
+    pub(crate) fn state(&mut self, source: MirrorSource) -> Option<&mut State> {
         if !self.sources.contains_key(&source) {
             if self.sources.len() >= self.limits.sources_max {
                 return None;

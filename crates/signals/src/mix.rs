@@ -18,7 +18,8 @@ pub(crate) fn hash(seed: u64, words: impl IntoIterator<Item = u64>) -> u64 {
 }
 
 /// Hash of a text under a seed.
-pub(crate) fn hash_bytes(seed: u64, bytes: &[u8]) -> u64 {
+#[must_use]
+pub fn hash_bytes(seed: u64, bytes: &[u8]) -> u64 {
     let (chunks, tail) = bytes.as_chunks::<8>();
     let word = |hash, chunk: &[u8; 8]| mix(hash ^ u64::from_le_bytes(*chunk));
     let hash = chunks.iter().fold(mix(seed), word);

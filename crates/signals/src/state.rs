@@ -9,6 +9,7 @@ use crate::bloom::Bloom;
 use crate::fact::{Fact, FactKind};
 use crate::failures::Failures;
 use crate::mix::{hash, words};
+use crate::past::Past;
 use crate::service::served;
 
 /// Bytes that all state of one source may take, the shares of [`WORKERS`] workers included.
@@ -191,6 +192,16 @@ impl State {
             edges_omitted: self.edges_omitted,
             saturated: self.seen.is_saturated(),
         }
+    }
+
+    /// What is to be kept over a restart.
+    pub(crate) fn past(&self) -> Past {
+        self.seen.past()
+    }
+
+    /// What an earlier run had seen.
+    pub(crate) fn restore(&mut self, past: &Past) {
+        self.seen = Bloom::of_past(past);
     }
 
     /// Whether there is something in the lists.

@@ -15,6 +15,7 @@ use vxscope_report::Report;
 use vxscope_units::{Grade, MirrorSource, Timestamp, Vni};
 
 use crate::notice::Notice;
+use crate::past::Learned;
 use crate::roll::Enrolled;
 use crate::setup::{StewardSetup, guard_rules};
 use crate::steward::{Command, Detection, Steward};
@@ -198,6 +199,11 @@ impl Embedded {
     /// Other rules, as a whole.
     pub fn handle_rules(&mut self, rules: Rules, now: Timestamp) {
         self.steward.handle_rules(rules, now);
+    }
+
+    /// What an earlier run had learned, for sources that will be seen.
+    pub fn remember(&mut self, past: Vec<(MirrorSource, Learned)>) {
+        self.steward.remember(past);
     }
 
     /// The API behaves otherwise from now on.

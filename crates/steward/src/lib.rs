@@ -9,6 +9,7 @@
 mod embedded;
 mod mind;
 mod notice;
+mod past;
 mod roll;
 mod setup;
 mod status;
@@ -16,6 +17,7 @@ mod steward;
 
 pub use embedded::{Embedded, EmbeddedSetup};
 pub use notice::{Decided, Notice};
+pub use past::{Learned, NamedEdge};
 pub use roll::Enrolled;
 pub use setup::{StewardSetup, bounds_of, guard_rules};
 pub use steward::{Command, Detection, Steward};

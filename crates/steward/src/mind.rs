@@ -2,7 +2,8 @@
 
 use vxscope_policy::rules::{Mode, Rules, SourceFacts};
 use vxscope_policy::{
-    Decisions, Event, Missed, Observation, Observer, Policy, SensorKey, Shadow, SourceKey, money,
+    Decisions, Event, Evidence, KeptEdge, Missed, Observation, Observer, Policy, SensorKey, Shadow,
+    SourceKey, money,
 };
 use vxscope_units::{Grade, Timestamp};
 
@@ -41,6 +42,21 @@ impl Mind {
         match self {
             Self::Real(policy) => policy.enroll(facts, Grade::Full, now),
             Self::Shadow(shadow) => shadow.enroll(facts, now),
+        }
+    }
+
+    /// What an earlier run had learned of a source that was just enrolled.
+    pub(crate) fn restore(&mut self, key: SourceKey, evidence: &Evidence, now: Timestamp) {
+        match self {
+            Self::Real(policy) => policy.restore(key, evidence, now),
+            Self::Shadow(shadow) => shadow.restore(key, evidence, now),
+        }
+    }
+
+    pub(crate) fn restore_edge(&mut self, ends: [SourceKey; 2], edge: &KeptEdge) {
+        match self {
+            Self::Real(policy) => policy.restore_edge(ends, edge),
+            Self::Shadow(shadow) => shadow.restore_edge(ends, edge),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Bound;
 
 use vxscope_policy::SourceKey;
 use vxscope_policy::money::Path;
@@ -84,6 +85,16 @@ impl Roll {
 
     pub(crate) fn key(&self, mirror: MirrorSource) -> Option<SourceKey> {
         self.by_mirror.get(&mirror).copied()
+    }
+
+    /// By address and VNI, from the one after `last` on.
+    pub(crate) fn mirrors_after(
+        &self,
+        last: Option<MirrorSource>,
+    ) -> impl Iterator<Item = MirrorSource> {
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.by_mirror.range((after, Bound::Unbounded));
+        range.map(|(mirror, _)| *mirror)
     }
 
     /// By address and VNI.

@@ -21,6 +21,7 @@ use vxscope_units::{EvidenceClass, Grade, MirrorSource, Timestamp};
 
 use crate::mind::Mind;
 use crate::notice::{Decided, Notice};
+use crate::past::Past;
 use crate::roll::{Enrolled, Roll};
 use crate::setup::{StewardSetup, bounds_of, guard_rules};
 
@@ -60,10 +61,10 @@ pub struct Detection {
 /// See the module.
 #[derive(Debug)]
 pub struct Steward {
-    mind: Mind,
+    pub(crate) mind: Mind,
     keeper: Keeper,
     ledger: Ledger,
-    roll: Roll,
+    pub(crate) roll: Roll,
     intake: Intake,
     /// Sources whose counters so far belong to the time before they were enrolled.
     fresh: BTreeSet<SourceKey>,
@@ -73,6 +74,8 @@ pub struct Steward {
     notices_forgotten: u64,
     decided_at: Timestamp,
     held: bool,
+    /// What an earlier run had learned of sources that are not enrolled yet.
+    pub(crate) past: Past,
     /// When the last alert about a source was told, and whether it was severe.
     alerted: BTreeMap<SourceKey, (Timestamp, bool)>,
 }
@@ -172,6 +175,7 @@ impl Steward {
             notices_forgotten: 0,
             decided_at: Timestamp::ZERO,
             held: false,
+            past: Past::default(),
             alerted: BTreeMap::new(),
         }
     }
@@ -195,13 +199,19 @@ impl Steward {
         let facts = enrolled.facts();
         let key = self.mind.enroll(&facts, now)?;
         let (_, terms) = self.policy().rules().terms_of(&facts);
-        let pinned_until = self.policy().pinned_until(key).unwrap_or(now);
+        let [pinned_until, alert, operator] = self.restore(key, &enrolled, now);
         let enrolment = Enrolment {
             bounds: bounds_of(&terms),
             group: self.roll.group(&enrolled),
             pinned: Duration::from_nanos(pinned_until.nanos_since(now)),
         };
         self.keeper.enrol(row(key), session, enrolment, now);
+        for (pin, until) in [(Pin::Alert, alert), (Pin::Operator, operator)] {
+            let lasts = Duration::from_nanos(until.nanos_since(now));
+            if !lasts.is_zero() {
+                self.keeper.pin(row(key), pin, lasts, now);
+            }
+        }
         self.ledger
             .enroll(key, &enrolled.region, enrolled.path, now);
         self.intake.bind(enrolled.mirror, &enrolled.network, key);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use vxscope_control::guard::MARGIN;
+use vxscope_control::guard::{Bounds, MARGIN, Refusal};
 use vxscope_control::simulated::{Faults, Outage};
 use vxscope_units::{Grade, Timestamp};
 
-use super::world::{BOUNDS, World, at, interface, owner};
+use super::world::{BOUNDS, Scale, World, at, interface, owner};
 
 const HOURS: u64 = 3;
 
@@ -173,4 +173,120 @@ fn after_an_outage_the_backlog_drains_as_the_law_says() {
             assert_eq!(world.grade(row), Grade::Full);
         }
     }
+}
+
+// The worst case of law 6: everybody becomes due at the moment at which the API goes away. What it
+// costs beyond the bound is the outage and the drain, no less, and at most a minute more.
+
+#[test]
+fn an_outage_with_250_lowered_costs_what_the_law_says() {
+    check_outage(250, 600, (25, 2_500));
+    check_outage(250, 3_600, (25, 2_500));
+}
+
+/// As many as the default rate admits.
+#[test]
+fn an_outage_with_2275_lowered_costs_what_the_law_says() {
+    check_outage(2_275, 600, (25, 2_500));
+    check_outage(2_275, 3_600, (25, 2_500));
+}
+
+/// As many as need an account whose rate AWS has raised.
+#[test]
+fn an_outage_with_5000_lowered_costs_what_the_law_says() {
+    check_outage(5_000, 600, (100, 5_500));
+    check_outage(5_000, 3_600, (100, 5_500));
+}
+
+fn check_outage(lowered: u32, outage: u64, (burst, rate_milli): (u32, u64)) {
+    const ON: u64 = 120;
+    // Sessions are created at the same rate.
+    let settled = (u64::from(lowered) * 1_000 / rate_milli + ON + 60) / 10 * 10;
+    let pausing = (u64::from(lowered) * 1_000 / rate_milli + 60) / 10 * 10;
+    // Long enough that the steady demand is admitted, too.
+    let due = settled + pausing + 3_600;
+    // Who is paused first has the longest bound, so that all end together.
+    let paused_at = |row: u32| settled + u64::from(row.saturating_sub(burst)) * 1_000 / rate_milli;
+    let bound = |row| Duration::from_secs(due - paused_at(row));
+    let bounds = |row| Bounds::new(Grade::Off, bound(row), bound(row), Duration::from_secs(ON));
+    let faults = Faults {
+        outages: vec![Outage {
+            from: at(due - 5),
+            to: at(due + outage),
+        }],
+        ..Faults::default()
+    };
+    let scale = Scale {
+        burst,
+        rate_milli,
+        group_percent: 100,
+        bounds: (0..lowered).map(bounds).collect(),
+    };
+    let mut world = World::scaled(lowered, faults, 5, scale);
+    world.settle(settled);
+    // As fast as the API takes them, so that each is off as soon as the gate says so.
+    let mut rows = 0..lowered;
+    for second in 0..pausing + 300 {
+        while rows.start < lowered && paused_at(rows.start) <= settled + second {
+            let row = rows.next().unwrap_or_default();
+            assert!(world.wish(row, Grade::Off), "admission allows it");
+        }
+        world.settle(1);
+    }
+    world.doze(3_000);
+    let off = (0..lowered)
+        .filter(|row| world.grade(*row) == Grade::Off)
+        .count();
+    assert_eq!(off, lowered as usize, "all are off when the API goes away");
+    let drain = u64::from(lowered.saturating_sub(burst)) * 1_000 / rate_milli;
+    // Whom nobody can bring back need not be looked at each second.
+    world.settle(320);
+    world.doze(outage - 60);
+    world.settle(drain + 340);
+    let overshoot = world.truth.iter().map(|(name, truth)| {
+        assert_eq!(truth.blind, [None; 4], "{name} is blind in the end");
+        let row: u32 = name.trim_start_matches("eni-").parse().expect("a row");
+        let over = truth.over.iter().filter(|(_, from, _)| *from != at(0));
+        let blind = over
+            .map(|(_, from, to)| to.nanos_since(*from))
+            .max()
+            .expect("it was off");
+        Duration::from_nanos(blind)
+            .saturating_sub(bound(row))
+            .as_secs()
+    });
+    let longest = overshoot.max().expect("somebody was off");
+    let law = outage + drain;
+    assert!(
+        longest <= law + 60,
+        "{longest} s, the law says {law} and 60"
+    );
+    assert!(
+        longest + 30 >= law,
+        "{longest} s is not the worst case of {law}"
+    );
+}
+
+/// Whoever could not be brought back within a quarter of an hour is not lowered.
+#[test]
+fn admission_refuses_what_the_default_rate_could_not_bring_back() {
+    let bound = Duration::from_secs(4 * 3_600);
+    let scale = Scale {
+        group_percent: 100,
+        bounds: vec![Bounds::new(
+            Grade::Off,
+            bound,
+            bound,
+            Duration::from_secs(120),
+        )],
+        ..Scale::default()
+    };
+    let mut world = World::scaled(5_000, Faults::default(), 6, scale);
+    world.settle(5_000 * 1_000 / 2_500 + 300);
+    let granted = (0..5_000)
+        .filter(|row| world.wish(*row, Grade::Off))
+        .count();
+    assert_eq!(granted, 25 + 2_500 * 900 / 1_000);
+    let guard = world.keeper.as_ref().unwrap().guard();
+    assert_eq!(guard.refused(Refusal::Backlog), 5_000 - granted as u64);
 }

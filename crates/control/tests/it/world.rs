@@ -34,10 +34,34 @@ pub(crate) struct World {
     /// Of the journal, what a crash leaves for certain.
     synced: usize,
     seed: u64,
+    scale: Scale,
     runs: u64,
     /// Steps until the next crash: after a record, and before its call.
     pub(crate) crash_after: Option<(usize, bool)>,
     pub(crate) crashes: u32,
+}
+
+/// What a world allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Scale {
+    /// What the API takes, for the gate and for calls alike.
+    pub(crate) burst: u32,
+    pub(crate) rate_milli: u64,
+    pub(crate) group_percent: u32,
+    /// By row; the last one holds for all further ones.
+    pub(crate) bounds: Vec<Bounds>,
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        let rules = Rules::default();
+        Self {
+            burst: rules.burst,
+            rate_milli: rules.rate_milli,
+            group_percent: rules.group_percent,
+            bounds: vec![BOUNDS],
+        }
+    }
 }
 
 /// What is really mirrored of one interface, by class.
@@ -87,6 +111,10 @@ pub(crate) fn subject(row: u32) -> Subject {
 
 impl World {
     pub(crate) fn new(sources: u32, faults: Faults, seed: u64) -> Self {
+        Self::scaled(sources, faults, seed, Scale::default())
+    }
+
+    pub(crate) fn scaled(sources: u32, faults: Faults, seed: u64, scale: Scale) -> Self {
         let now = at(0);
         let mut world = Self {
             now,
@@ -98,6 +126,7 @@ impl World {
             journal: Vec::new(),
             synced: 0,
             seed,
+            scale,
             runs: 0,
             crash_after: None,
             crashes: 0,
@@ -118,9 +147,16 @@ impl World {
         self.runs += 1;
         let setup = Setup {
             owner: owner(),
-            limits: Limits::default(),
+            limits: Limits {
+                burst: self.scale.burst,
+                rate_milli: self.scale.rate_milli,
+                ..Limits::default()
+            },
             rules: Rules {
                 cycle_percent: 100,
+                group_percent: self.scale.group_percent,
+                rate_milli: self.scale.rate_milli,
+                burst: self.scale.burst,
                 ..Rules::default()
             },
             epoch: self.now.as_nanos() / 1_000,
@@ -134,7 +170,7 @@ impl World {
         keeper.recover(read);
         for row in 0..self.sources {
             let enrolment = Enrolment {
-                bounds: BOUNDS,
+                bounds: self.bounds(row),
                 group: row % 3,
                 pinned: Duration::ZERO,
             };
@@ -143,6 +179,12 @@ impl World {
         keeper.set_mode(Mode::Dynamic);
         keeper.handle_safety(true);
         self.keeper = Some(keeper);
+    }
+
+    fn bounds(&self, row: u32) -> Bounds {
+        let bounds = &self.scale.bounds;
+        let own = bounds.get(row as usize).or_else(|| bounds.last());
+        own.copied().unwrap_or(BOUNDS)
     }
 
     /// Everything but the journal is gone, and of that the end may be torn.
@@ -247,6 +289,13 @@ impl World {
 
     pub(crate) fn grade(&self, row: u32) -> Grade {
         shown(self.api.mirrored(&interface(row)))
+    }
+
+    /// Runs in steps of ten seconds, while there is little to do.
+    pub(crate) fn doze(&mut self, seconds: u64) {
+        for _ in 0..seconds / 10 {
+            self.step(10_000);
+        }
     }
 
     /// Runs without wishes; who crashed begins again.

@@ -17,9 +17,10 @@ use vxscope_export::{GradeChange, MirrorSummary};
 use vxscope_policy::rules::{Mode, Rules};
 use vxscope_report::Report;
 use vxscope_steward::{Command, Decided, Detection, Embedded, EmbeddedSetup, Notice};
-use vxscope_units::{Grade, Timestamp};
+use vxscope_units::{Grade, MirrorSource, Timestamp};
 
 use crate::clock::LiveClock;
+use crate::learned::Shelf;
 use orders::Given;
 
 pub(crate) use minutes::Minutes;
@@ -30,6 +31,8 @@ pub(crate) use overview::Overview;
 
 /// How often decisions are made and answers read.
 const TICK: Duration = Duration::from_millis(50);
+/// Sources whose evidence is put aside in a tick: all of them in a minute.
+const SHELVED_AT_A_TIME: usize = 16;
 /// Reports that wait for the steward, changes that wait for the writer, notices for whoever looks.
 /// Beyond that a report is lost, which the steward knows by its number; a change or a notice is
 /// counted as forgotten.
@@ -54,6 +57,8 @@ pub(crate) struct Exchange {
     pub(crate) reports: Receiver<Arc<Report>>,
     pub(crate) changes: Sender<GradeChange>,
     pub(crate) notices: Sender<Notice>,
+    /// What is kept over a restart.
+    pub(crate) shelf: Shelf,
 }
 
 /// The thread of the stage.
@@ -70,6 +75,8 @@ pub(crate) struct Stage {
     exchange: Exchange,
     minutes: Minutes,
     overview: Overview,
+    /// Who was shelved last.
+    shelved: Option<MirrorSource>,
 }
 
 impl Stage {
@@ -86,16 +93,19 @@ impl Stage {
             orders,
             text: _,
         } = stewardship;
+        let mut embedded = Embedded::new(setup.clone(), clock.at(clock.elapsed()));
+        embedded.remember(exchange.shelf.all());
         Self {
             configured: setup.rules.clone(),
             ordered: None,
-            embedded: Embedded::new(setup, clock.at(clock.elapsed())),
+            embedded,
             mirrors,
             orders,
             clock,
             exchange,
             minutes,
             overview,
+            shelved: None,
         }
     }
 
@@ -127,9 +137,25 @@ impl Stage {
                 let summary = self.minutes.summary(&self.embedded, now);
                 self.overview.show(&summary, &self.embedded, now);
             }
+            self.shelve(SHELVED_AT_A_TIME, now);
         }
         let now = self.clock.at(self.clock.elapsed());
+        self.shelved = None;
+        self.shelve(usize::MAX, now);
         self.minutes.finish(&self.embedded, now)
+    }
+
+    /// Puts what was learned of the next few sources where it is kept from.
+    fn shelve(&mut self, count: usize, now: Timestamp) {
+        let steward = self.embedded.steward();
+        let mut last = None;
+        for mirror in steward.looked_after(self.shelved).take(count) {
+            if let Some(learned) = steward.learned(mirror) {
+                self.exchange.shelf.put(mirror, now, learned);
+            }
+            last = Some(mirror);
+        }
+        self.shelved = last;
     }
 
     /// Takes what was said since the last time: alerts first, they bring sources back.

@@ -21,6 +21,8 @@ pub(crate) struct Fleet {
     signals: BTreeMap<u8, Signals>,
     mirrors: BTreeMap<MirrorSource, Grade>,
     second: u64,
+    /// When it began: the epoch of its reports.
+    began: u64,
     sources: u8,
 }
 
@@ -63,6 +65,11 @@ pub(crate) fn at(millis: u64) -> Timestamp {
 
 impl Fleet {
     pub(crate) fn new(sources: u8, rules: Rules, seed: u64) -> Self {
+        Self::later(sources, rules, seed, 0)
+    }
+
+    /// One that begins so many seconds later.
+    pub(crate) fn later(sources: u8, rules: Rules, seed: u64, second: u64) -> Self {
         let prices = PriceTable::published().and_then(|table| table.with("billing = ['second']"));
         let setup = EmbeddedSetup {
             rules,
@@ -73,11 +80,12 @@ impl Fleet {
             seed,
         };
         Self {
-            embedded: Embedded::new(setup, at(0)),
+            embedded: Embedded::new(setup, at(second * 1_000)),
             notices: Vec::new(),
             signals: BTreeMap::new(),
             mirrors: BTreeMap::new(),
-            second: 0,
+            second,
+            began: second,
             sources,
         }
     }
@@ -97,6 +105,19 @@ impl Fleet {
         (0..self.sources)
             .filter(|source| self.grade(*source) < Grade::Full)
             .count()
+    }
+
+    /// Two that know each other speak.
+    pub(crate) fn speak(&mut self, one: u8, other: u8) {
+        for (own, peer) in [(one, other), (other, one)] {
+            self.signals.entry(own).or_default().edges.push(Edge {
+                peer: mirror(peer).address,
+                protocol: Protocol::Tcp,
+                port: 443,
+                inbound: own == other,
+                flows: 1,
+            });
+        }
     }
 
     /// `from` tries a port at `to` that it should never try; whoever is mirrored sees it.
@@ -173,8 +194,8 @@ impl Fleet {
         Report {
             schema: SCHEMA,
             sensor: "test".to_owned(),
-            epoch: 1,
-            seq: self.second - 1,
+            epoch: 1 + self.began,
+            seq: self.second - self.began - 1,
             from: micros(self.second - 1),
             to: micros(self.second),
             received: 0,

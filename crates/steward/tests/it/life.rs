@@ -1,7 +1,9 @@
 //! Pauses, wake-ups and returns.
 
+use std::time::Duration;
+
 use vxscope_policy::rules::Mode;
-use vxscope_steward::{Command, Decided};
+use vxscope_steward::{Command, Decided, Learned};
 use vxscope_units::Grade;
 
 use super::fleet::{Fleet, mirror, rules};
@@ -208,4 +210,90 @@ fn a_decision_explains_itself_in_numbers() {
 
 fn dynamic() -> Fleet {
     Fleet::new(6, rules(Mode::Dynamic), 1)
+}
+
+#[test]
+fn a_restart_forgets_nothing_that_was_learned() {
+    let rules = || {
+        let mut rules = rules(Mode::Dynamic);
+        // In a life as short as this one a new source is never lowered.
+        rules.limits.new_pin = Duration::from_secs(40);
+        rules.limits.baseline_pin = Duration::from_secs(40);
+        rules
+    };
+    let mut before = Fleet::new(6, rules(), 5);
+    before.run(10);
+    before.speak(0, 3);
+    before.run(50);
+    assert!(before.lowered() > 0);
+    let steward = before.embedded.steward();
+    let all: Vec<_> = steward.looked_after(None).collect();
+    assert_eq!(all.len(), 6);
+    assert_eq!(
+        steward.looked_after(Some(all[2])).collect::<Vec<_>>(),
+        all[3..]
+    );
+    let learned = |fleet: &Fleet| -> Vec<_> {
+        let steward = fleet.embedded.steward();
+        let each = steward.looked_after(None);
+        each.filter_map(|one| Some((one, steward.learned(one)?)))
+            .collect()
+    };
+    let kept = learned(&before);
+    let (first, other) = (&kept[0].1, &kept[3].1);
+    assert_eq!(first.edges[0].outer_ip, mirror(3).address);
+    assert_eq!(other.edges[0].outer_ip, mirror(0).address);
+    // As text, as it lies in the file.
+    let text = serde_json::to_string(&kept[0].1).unwrap();
+    assert_eq!(&serde_json::from_str::<Learned>(&text).unwrap(), first);
+    // One that remembers goes on at once, one that does not watches for as long as a new one.
+    for remembers in [true, false] {
+        let mut after = Fleet::later(6, rules(), 6, 60);
+        if remembers {
+            after.embedded.remember(kept.clone());
+        }
+        after.run(20);
+        assert_eq!(after.lowered() > 0, remembers);
+        if remembers {
+            for ((_, old), (_, new)) in kept.iter().zip(learned(&after)) {
+                assert_eq!(new.evidence.enrolled, old.evidence.enrolled);
+                assert!(
+                    old.edges
+                        .iter()
+                        .all(|edge| { new.edges.iter().any(|one| one.outer_ip == edge.outer_ip) })
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn pins_of_alerts_and_operators_hold_over_a_restart() {
+    let mut before = Fleet::new(4, rules(Mode::Dynamic), 5);
+    before.run(10);
+    let now = before.now();
+    assert!(
+        before
+            .embedded
+            .handle_command(Command::Pin(mirror(1), Some(Duration::from_secs(600))), now)
+    );
+    before.embedded.handle_alert(mirror(2), false, now);
+    let steward = before.embedded.steward();
+    let kept: Vec<_> = steward
+        .looked_after(None)
+        .filter_map(|one| Some((one, steward.learned(one)?)))
+        .collect();
+    let mut after = Fleet::later(4, rules(Mode::Dynamic), 6, 10);
+    after.embedded.remember(kept);
+    after.run(25);
+    let steward = after.embedded.steward();
+    let guard = steward.keeper().guard();
+    let pinned: Vec<_> = (0..4)
+        .map(|row| guard.is_pinned(vxscope_control::Row::new(row)))
+        .collect();
+    assert_eq!(pinned, [false, true, true, false]);
+    for _ in 0..60 {
+        after.run(1);
+        assert_eq!(after.grade(1), Grade::Full);
+    }
 }

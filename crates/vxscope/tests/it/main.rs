@@ -7,6 +7,7 @@ mod disk;
 mod frozen;
 mod generate;
 mod interface;
+mod learned;
 mod live;
 mod look_back;
 mod mirrors;

@@ -265,6 +265,7 @@ fn check_files(summary: &Value, dir: &Path) {
         "conn.log",
         "decap.pcap",
         "eve.json",
+        "learned.ndjson",
         "sources.json",
         "summary.json",
     ];
