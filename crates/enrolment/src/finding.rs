@@ -167,6 +167,57 @@ findings! {
     /// A junction that cannot be mirrored itself, or has nothing behind it that can.
     JunctionEmpty = "junction_empty", Warning,
         "name a target group, an Application Load Balancer or a web ACL with targets behind it";
+    /// A sensor's security groups do not let copies in.
+    ClosedToCopies = "closed_to_copies", Blind,
+        "let UDP 4789 in from these addresses, in the sensor's traffic security group";
+    /// A sensor's security groups do not let the balancer's health checks in.
+    ClosedToHealth = "closed_to_health", Blind,
+        "let TCP 80 in from the balancer's subnets, in the sensor's traffic security group";
+    /// The traffic interface has the management group, or lacks its own.
+    WrongGroup = "wrong_group", Warning,
+        "Sensor-TrafficSecurityGroup belongs on the traffic interface, Sensor-ManagementSecurityGroup on the other";
+    /// A balancer takes no UDP on port 4789: copies go nowhere, without any error.
+    NoListener = "no_listener", Blind,
+        "add a listener UDP 4789 that forwards to the sensors' target group";
+    /// A target group is not as copies need it.
+    WrongTargetGroup = "wrong_target_group", Blind,
+        "make a target group of type ip, UDP 4789; type and protocol cannot be changed";
+    /// A balancer asks the sensors in a way that they do not answer.
+    WrongHealthCheck = "wrong_health_check", Blind,
+        "set the health check to HTTP, port 80, path /api/2.0/status";
+    /// A balancer may send the copies of one source to several sensors.
+    NotSticky = "not_sticky", Warning,
+        "turn stickiness on, type source_ip: flows are then whole on one sensor";
+    /// No target of a balancer is healthy.
+    NoneHealthy = "none_healthy", Blind,
+        "start a sensor, and see that port 80 answers /api/2.0/status";
+    /// A balancer sends only within the zone.
+    NotAcrossZones = "not_across_zones", Warning,
+        "turn on cross-zone load balancing, or run a sensor in every zone of the balancer";
+    /// Copies are cut at the sensor's MTU.
+    SmallMtu = "small_mtu", Warning,
+        "set the MTU of the traffic interface to 9001, in the system and in its network";
+    /// The kernel drops copies because their way back is another interface.
+    StrictReversePath = "strict_reverse_path", Blind,
+        "sysctl -w net.ipv4.conf.all.rp_filter=2 and the same for the interface, and keep it in /etc/sysctl.d";
+    /// Answers to health checks leave by the wrong interface.
+    NoWayBack = "no_way_back", Warning,
+        "route by source: ip route add default via GATEWAY dev IF table 4789; ip rule add from ADDRESS table 4789";
+    /// Nothing listens for copies on the sensor.
+    NobodyListens = "nobody_listens", Blind,
+        "start vxscope on the traffic interface";
+    /// The sensor is smaller than an m5.xlarge.
+    SmallInstance = "small_instance", Warning,
+        "use m5.xlarge or larger: 4 cores, 16 GiB";
+    /// More is sent to a sensor than its instance receives.
+    OverCapacity = "over_capacity", Warning,
+        "add a sensor, take a larger instance, or lower sources: what is over is dropped before anybody sees it";
+    /// There are fewer slots than sources that are wanted.
+    TooFewSlots = "too_few_slots", Warning,
+        "add a sensor, take one of the largest instance types (100 sources), or a Network Load Balancer (any number)";
+    /// What AWS mirrors nowhere.
+    NeverMirrored = "never_mirrored", Note,
+        "nothing: AWS copies none of it, whatever the filter";
     /// Mirroring doubles what it sends, and that is more than the instance has.
     OverBandwidth = "over_bandwidth", Warning,
         "lower it to truncated, or give it a larger instance: above its bandwidth copies are dropped first";

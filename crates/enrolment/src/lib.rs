@@ -3,11 +3,14 @@
 //! * [`inventory`]: instances, interfaces, targets, filters and sessions, as EC2 describes them.
 //! * [`Enroller`]: which interfaces are mirrored, through which filter, to which target, by their
 //!   tags; and of every other one that was asked for, why not.
+//! * [`preflight`]: what would keep copies from arriving, found before anything is created.
+//! * [`assurance`]: whether what is sent arrives, and why not.
 //! * [`lead`]: who acts, and who brings sources back when nobody does.
 //!
 //! Pure: the time is an argument, nothing is asked of anybody, and equal inventories give equal
 //! answers.
 
+pub mod assurance;
 mod balance;
 mod draft;
 mod enroller;
@@ -19,6 +22,7 @@ mod junction;
 pub mod lead;
 mod memory;
 mod plan;
+pub mod preflight;
 mod selection;
 mod settings;
 mod stay;

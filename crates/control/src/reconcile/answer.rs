@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vxscope_units::Timestamp;
 
-use super::place::{GRACE_NANOS, Need, Place};
+use super::place::{CONTESTED_NANOS, GRACE_NANOS, Need, Place};
 use super::sweep::believe;
 use super::{Basis, CALL_TIMEOUT_NANOS, Purpose, Reconciler};
 use crate::Row;
@@ -68,6 +68,15 @@ impl Reconciler {
         let (findings, changed) =
             believe(&mut self.places, &self.by_interface, &self.owner, &sweep);
         self.findings = findings;
+        for row in &self.findings.tampered {
+            let place = self.places.get_mut(row);
+            if let Some(place) = place
+                && place.is_contested(now)
+            {
+                place.retry_at = now.plus_nanos(CONTESTED_NANOS);
+                self.findings.contested.push(*row);
+            }
+        }
         self.attention.extend(changed);
         self.swept_at = Some(sweep.started);
     }

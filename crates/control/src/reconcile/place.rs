@@ -10,6 +10,13 @@ use super::{Basis, Priority, Subject};
 /// believed where it agrees (EC2: "a couple of seconds up to a few minutes").
 pub(crate) const GRACE_NANOS: u64 = 60_000_000_000;
 
+/// A session that somebody else changes more often than this in an hour is contested: it is made
+/// as it should be once in [`CONTESTED_NANOS`] from then on, or two tools would fight for ever.
+const SURPRISES_MAX: u32 = 5;
+const SURPRISES_NANOS: u64 = 3_600_000_000_000;
+/// See [`SURPRISES_MAX`].
+pub(crate) const CONTESTED_NANOS: u64 = 600_000_000_000;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) subject: Subject,
@@ -34,6 +41,8 @@ pub(crate) struct Place {
     pub(crate) failures: u32,
     pub(crate) retry_at: Timestamp,
     pub(crate) blocked: Option<ErrorKind>,
+    /// How often somebody else changed it since when.
+    pub(crate) surprises: (u32, Timestamp),
     /// Further sessions of ours on the interface, by id.
     pub(crate) extras: Vec<String>,
 }
@@ -66,6 +75,7 @@ impl Place {
             failures: 0,
             retry_at: Timestamp::ZERO,
             blocked: None,
+            surprises: (0, Timestamp::ZERO),
             extras: Vec::new(),
         }
     }
@@ -76,6 +86,14 @@ impl Place {
             None => Some(Grade::Off),
             Some(session) => self.subject.grade_of(&session.settings),
         }
+    }
+
+    /// Somebody else changed it again. True if so often that two fight for it.
+    pub(crate) fn is_contested(&mut self, now: Timestamp) -> bool {
+        let (count, since) = self.surprises;
+        let fresh = now >= since && now.nanos_since(since) < SURPRISES_NANOS;
+        self.surprises = if fresh { (count + 1, since) } else { (1, now) };
+        self.surprises.0 > SURPRISES_MAX
     }
 
     /// What it takes to make it as it is wanted.

@@ -22,6 +22,9 @@ pub(crate) struct Sweep {
 pub struct Findings {
     /// Sources whose session somebody else changed or removed.
     pub tampered: Vec<Row>,
+    /// Of these, sources that somebody changes again and again: two tools, or an attacker. They are
+    /// made as they should be every ten minutes only.
+    pub contested: Vec<Row>,
     /// Interfaces of ours on which somebody else's session has a lower number and takes packets.
     pub overtaken: Vec<Row>,
     /// Sessions of ours on interfaces that are not enrolled, by id.
@@ -102,7 +105,9 @@ fn update(place: &mut Place, there: &[&Session], started: Timestamp) -> Update {
     {
         return Update::None;
     }
-    let surprise = place.basis == Basis::Seen && !place.agrees(primary);
+    // After the grace, what was answered and is not so was undone by somebody, too.
+    let known = matches!(place.basis, Basis::Seen | Basis::Answered);
+    let surprise = known && !place.agrees(primary);
     let was_seen = place.basis == Basis::Seen;
     place.session = primary.cloned();
     place.had_one |= primary.is_some();

@@ -219,3 +219,24 @@ fn a_source_that_moves_is_changed_in_place() {
     );
     assert_eq!(world.api.tally("delete").calls, 0);
 }
+
+#[test]
+fn a_session_that_two_fight_for_is_restored_now_and_then() {
+    let mut world = settled();
+    let (mut restored, mut contested) = (0_u32, false);
+    for _ in 0..2 * 3_600 {
+        world.settle(1);
+        let id = world.api.mirrored(&interface(0)).map(|one| one.id.clone());
+        if let Some(id) = id {
+            restored += 1;
+            world.api.delete_foreign(&id, world.now);
+        }
+        let findings = world.keeper.as_ref().unwrap().reconciler().findings();
+        contested |= !findings.contested.is_empty();
+    }
+    assert!(contested);
+    // Six at once, then one in ten minutes.
+    assert!((10..=25).contains(&restored), "{restored}");
+    world.settle(700);
+    assert_eq!(world.grade(0), Grade::Full);
+}

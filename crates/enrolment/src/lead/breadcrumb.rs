@@ -16,6 +16,8 @@ pub struct Breadcrumbs {
     pub fence: u64,
     /// When somebody was last there, µs since 1970.
     pub beat: u64,
+    /// The highest generation of the journal: numbers of intents go on from it.
+    pub generation: u64,
     /// Sources that are, or may be, below full.
     pub sources: Vec<Breadcrumb>,
 }
@@ -60,6 +62,7 @@ impl Breadcrumbs {
             schema: CRUMBS_SCHEMA,
             fence,
             beat: now,
+            generation: memory.generation,
             sources: lowered.collect(),
         }
     }
@@ -78,6 +81,7 @@ impl Breadcrumbs {
         let pairs = self.sources.iter();
         let pairs = pairs.map(|one| (one.saved.interface.clone(), entry(one)));
         Memory {
+            generation: self.generation,
             entries: pairs.collect(),
             ..Memory::default()
         }

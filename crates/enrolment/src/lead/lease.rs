@@ -57,7 +57,8 @@ impl Default for LeaseTerms {
 pub struct Body {
     /// Who acts; nobody if it is empty.
     pub holder: String,
-    /// How often the lease changed hands. It never goes down.
+    /// Counts tenures: it never goes down, and each keeper begins under one of its own, so it can
+    /// be part of client tokens that must not be used twice.
     pub fence: u64,
     /// How often this holder wrote.
     pub beat: u64,
@@ -221,6 +222,11 @@ impl Lease {
         };
         let condition = Condition::Tag(tag.clone());
         if body.holder == self.me {
+            if self.standing(now) == Standing::Watches && !self.released {
+                // It was let go of in between: what begins now is another tenure.
+                let body = self.first(body.fence);
+                return Ask::Put { body, condition };
+            }
             let holder = if self.released { "" } else { &self.me };
             return Ask::Put {
                 body: Body {
@@ -382,15 +388,31 @@ mod tests {
     }
 
     #[test]
+    fn who_was_cut_off_for_long_begins_a_new_tenure() {
+        let mut store = Store::default();
+        let mut one = Lease::new("one", LeaseTerms::default());
+        (0..30).for_each(|second| store.serve(&mut one, at(second)));
+        // A minute without the store: the same tenure.
+        (90..120).for_each(|second| store.serve(&mut one, at(second)));
+        assert_eq!(one.fence(at(119)), Some(1));
+        assert_eq!(one.standing(at(600)), Standing::Watches);
+        (600..630).for_each(|second| store.serve(&mut one, at(second)));
+        assert_eq!(one.fence(at(629)), Some(2));
+    }
+
+    #[test]
     fn a_lost_answer_costs_nobody_the_lease() {
         let mut store = Store::default();
         let mut one = Lease::new("one", LeaseTerms::default());
+        let mut tenure = None;
         for second in 0..200 {
             // Every other put is done, and its answer lost.
             store.lose_answer = second % 20 < 10;
             store.serve(&mut one, at(second));
             if second > 20 {
-                assert_eq!(one.fence(at(second)), Some(1), "second {second}");
+                let fence = one.fence(at(second));
+                assert_eq!(fence, *tenure.get_or_insert(fence), "second {second}");
+                assert!(fence.is_some(), "second {second}");
             }
         }
     }

@@ -4,5 +4,6 @@ mod account;
 mod filters;
 mod limits;
 mod places;
+mod preflight;
 mod tags;
 mod time;

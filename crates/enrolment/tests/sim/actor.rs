@@ -150,7 +150,7 @@ impl Actor {
                 cycle_percent: 100,
                 ..Rules::default()
             },
-            // Fences are never used twice.
+            // One keeper under one fence.
             epoch: fence,
             seed: self.seed ^ fence,
         };
