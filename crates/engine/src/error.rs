@@ -1,6 +1,7 @@
 //! Why a run could not be done at all.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 use vxscope_api::ApiError;
@@ -32,6 +33,15 @@ pub enum EngineError {
     /// The memory that the configuration asks for cannot be reserved.
     #[error("cannot reserve memory for flows and rings: {0}; lower rings.memory or flow.flows_max")]
     Memory(#[source] io::Error),
+    /// Detectors cannot be listened to.
+    #[error("{}: cannot be made for detectors: {cause}; see detectors.eve_socket", path.display())]
+    DetectorSocket {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),

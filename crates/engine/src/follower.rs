@@ -10,6 +10,7 @@ use vxscope_signals::{Book, Fact, FactKind, Role, RoleId, Roles, Told, dns, judg
 use vxscope_units::{BindTable, MirrorSource, SourceId};
 
 use crate::alert::Alerts;
+use crate::detectors;
 use crate::look_back::Counts;
 use crate::outlet::Outlet;
 
@@ -28,6 +29,8 @@ pub(crate) struct Desk {
     seen: Mutex<BTreeSet<MirrorSource>>,
     /// What looking back did.
     pub(crate) look_back: Arc<Counts>,
+    /// What became of what detectors wrote.
+    pub(crate) detectors: Arc<detectors::Counts>,
 }
 
 impl Desk {
@@ -38,6 +41,7 @@ impl Desk {
             seed,
             alerts: Alerts::default(),
             look_back: Arc::default(),
+            detectors: Arc::default(),
             book,
             seen: Mutex::default(),
         })

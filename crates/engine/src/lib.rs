@@ -8,6 +8,7 @@ mod accounting;
 mod alert;
 mod clock;
 mod command;
+mod detectors;
 mod error;
 mod exits;
 mod flow_book;

@@ -26,6 +26,7 @@ use vxscope_wire::steer::Steering;
 use crate::accounting::{self, About, Account, Pulse, Stage};
 use crate::clock::LiveClock;
 use crate::command::{Commands, Others};
+use crate::detectors::{Detectors, Saver, Tenants};
 use crate::error::EngineError;
 use crate::flow_book::FlowBook;
 use crate::learned::{Keeping, Loaded, Shelf};
@@ -244,6 +245,16 @@ pub fn run(
     )?;
     let look_back = Arc::new(look_back);
     let _ = front.look_back.set(look_back.clone());
+    let saver = Saver {
+        counts: desk.detectors.clone(),
+        look_back: look_back.clone(),
+        commands: commands.clone(),
+        tenants: Tenants::new(&live.config, sinks.vlans.book.clone()),
+        clock,
+        pin: Duration::from_secs(live.config.detectors.pin_seconds.into()),
+        known: Arc::default(),
+    };
+    let detectors = Detectors::start(&live.config.detectors, clock, saver)?;
     let mut started = started(live, plan, &opened, commands.clone());
     started.warnings.extend(doubts);
     started.warnings.append(&mut sinks.warnings);
@@ -306,6 +317,7 @@ pub fn run(
         let account = start::join(accounting);
         Ok::<_, EngineError>((served, account, stewarding.map(start::join)))
     })?;
+    detectors.end();
     look_back.end(|| deadline.is_over());
     let (written, closed) = writer.wait(&deadline);
     if let Some(keeping) = keeping {

@@ -52,6 +52,9 @@ pub struct Status {
     /// What was done for those who want packets of the past.
     #[serde(default)]
     pub look_back: Reasons,
+    /// What became of what intrusion detectors wrote.
+    #[serde(default)]
+    pub detectors: Reasons,
     /// Outputs by name.
     pub sinks: BTreeMap<String, SinkStatus>,
     /// Mirror sources with a row of their own.

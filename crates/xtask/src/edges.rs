@@ -32,7 +32,7 @@ const EDGES: &[(&str, &str)] = &[
     ("api", "units report"),
     (
         "engine",
-        "units wire memory report policy steward flow account signals pcap capture export config api",
+        "units alert wire memory report policy steward flow account signals pcap capture export config api",
     ),
     (
         "testkit",

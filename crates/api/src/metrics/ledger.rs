@@ -12,6 +12,7 @@ pub(super) fn write(text: &mut Text, status: &Status) {
     flows(text, status);
     signals(text, status);
     look_back(text, status);
+    detectors(text, status);
     sinks(text, status);
     workers(text, status);
     let latency = &status.latency;
@@ -205,6 +206,14 @@ fn look_back(text: &mut Text, status: &Status) {
     text.family("look_back", what, true);
     for (what, count) in &status.look_back {
         text.sample(&[("what", what)], count);
+    }
+}
+
+fn detectors(text: &mut Text, status: &Status) {
+    let what = "What became of what intrusion detectors wrote.";
+    text.family("detectors", what, true);
+    for (outcome, count) in &status.detectors {
+        text.sample(&[("outcome", outcome)], count);
     }
 }
 

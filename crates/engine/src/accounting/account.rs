@@ -327,6 +327,7 @@ impl Account {
             },
             signals: self.signals(),
             look_back: self.desk.look_back.read(),
+            detectors: self.desk.detectors.read(),
             sources: self.sources.len() as u64,
             workers: self.workers.iter().map(|it| it.status).collect(),
             latency: self.latencies.status(),

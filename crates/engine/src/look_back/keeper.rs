@@ -396,7 +396,7 @@ pub(super) fn sweep(shelf: &Shelf, coming: u64, counts: &Counts) {
 }
 
 /// `20261121T020000`, for names of files.
-pub(super) fn compact(time: Timestamp) -> String {
+pub(crate) fn compact(time: Timestamp) -> String {
     let text = time.to_string();
     let digits = text.chars().take(19).filter(|it| *it != '-' && *it != ':');
     digits.collect()

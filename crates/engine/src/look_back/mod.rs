@@ -19,7 +19,8 @@ mod service;
 mod watch;
 
 pub(crate) use counts::Counts;
-pub(crate) use retrieve::Unanswered;
+pub(crate) use keeper::compact;
+pub(crate) use retrieve::{Query, Unanswered};
 pub(crate) use retriever::{Inquiry, Retriever};
 pub(crate) use service::LookBack;
 pub(crate) use watch::Watches;

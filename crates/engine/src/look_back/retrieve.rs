@@ -32,6 +32,7 @@ pub(crate) struct Query {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) flows: usize,
+    /// 0: no packets are wanted.
     pub(crate) bytes: usize,
 }
 
@@ -93,6 +94,7 @@ pub(crate) fn retrieve(
     let workers = commands.inquire(&Inquiry {
         search: Search::new(query.which.clone(), query.vni, query.address),
         flows_max: limits.flows,
+        packets: limits.bytes > 0,
         answers,
         watch: watch.cloned(),
     })?;

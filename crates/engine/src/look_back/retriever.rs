@@ -24,6 +24,8 @@ pub(crate) struct Inquiry {
     pub(crate) search: Search,
     /// Flows after which it ends.
     pub(crate) flows_max: usize,
+    /// Whether their packets are wanted, too.
+    pub(crate) packets: bool,
     /// Where answers go, each with the number of the worker.
     pub(crate) answers: Sender<(usize, Part)>,
     /// Also have packets that come from now on.
@@ -159,7 +161,10 @@ impl Job {
                 break;
             }
             self.seen.insert(flow.flow_id);
-            self.reading = flows.reading(&flow);
+            self.reading = match self.inquiry.packets {
+                true => flows.reading(&flow),
+                false => None,
+            };
             return Some(Part::Flow(Box::new(flow)));
         }
         if !self.limited && !search.is_done() {

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vxscope_api::{Answer, Asker, Extract, LookBackRequest, NewPin as PinRequest, Refusal};
+use vxscope_api::{
+    Answer, Asker, Extract, LookBackRequest, NewPin as PinRequest, Refusal, RefusalKind,
+};
 use vxscope_config::LookBack as Settings;
 use vxscope_export::{
     Asked, AuditLog, AuditedFlow, CaptureFormat, Extracted, Packets, Shelf, ShelfLimits, Who,
 };
-use vxscope_flow::Which;
+use vxscope_flow::{Sighting, Which};
 use vxscope_units::MirrorSource;
 
 use super::counts::{Counts, Happened};
@@ -173,17 +175,14 @@ impl LookBack {
                 "seconds {lasts}: a pin lasts from 1 to {PIN_SECONDS_MAX}"
             )));
         }
-        let asked = words(&pin.selection);
-        // Before anything is kept for anybody.
-        self.audit("pin", who, &pin.reason, &asked, &[])?;
         let new = NewPin {
             query,
-            asked,
+            asked: words(&pin.selection),
             reason: pin.reason.clone(),
             lasts: Duration::from_secs(lasts),
             shelf: self.shelf()?,
         };
-        let (id, saved) = self.keep(new, |_, id| format!("pin-{id}"))?;
+        let (id, saved) = self.keep(new, "pin", who, |id| format!("pin-{id}-before"))?;
         Ok(Answer::of(json!({
             "pin": id,
             "seconds": lasts,
@@ -196,38 +195,88 @@ impl LookBack {
         })))
     }
 
-    /// Begins a pin, and saves the packets from before under the name that `name` makes of their
-    /// flows and the pin's number. Without such packets there is no file.
+    /// Begins a pin, and saves the packets from before under the name that `name` makes of the
+    /// pin's number. Without such packets there is no file.
     fn keep(
         &self,
         new: NewPin,
-        name: impl FnOnce(&[Extracted], u32) -> String,
+        action: &str,
+        who: &Who,
+        name: impl FnOnce(u32) -> String,
     ) -> Result<(u32, Option<Saved>), Refusal> {
         let (query, shelf) = (new.query.clone(), new.shelf.clone());
+        let (asked, reason) = (new.asked.clone(), new.reason.clone());
         let watch = self.keeper.pin(new).map_err(Refusal::busy)?;
-        let limits = self.limits(PINNED_FLOWS_MAX);
-        let retrieved = match retrieve(&self.commands, &query, limits, Some(&watch)) {
-            Ok(retrieved) => retrieved,
-            Err(unanswered) => {
-                let _ = self.keeper.unpin(watch.pin);
-                return Err(self.unanswered(unanswered));
+        let id = watch.pin;
+        let kept = || {
+            let limits = self.limits(PINNED_FLOWS_MAX);
+            let retrieved = retrieve(&self.commands, &query, limits, Some(&watch))
+                .map_err(|unanswered| self.unanswered(unanswered))?;
+            let entries: Vec<Extracted> = retrieved.flows.iter().map(Found::entry).collect();
+            self.audit(action, who, &reason, &asked, &entries)?;
+            if entries.is_empty() {
+                return Ok(None);
             }
+            let name = format!("{}.{}", name(id), CaptureFormat::Pcap.name());
+            self.save(&shelf, &name, &entries, &retrieved)?;
+            let flows = entries;
+            Ok(Some(Saved { name, flows }))
         };
-        let entries: Vec<Extracted> = retrieved.flows.iter().map(Found::entry).collect();
-        if entries.is_empty() {
-            return Ok((watch.pin, None));
+        let kept = kept();
+        if kept.is_err() {
+            // What has no line in the audit log, or no beginning, is not gone on with.
+            let _ = self.keeper.unpin(id);
         }
-        let name = format!(
-            "{}.{}",
-            name(&entries, watch.pin),
-            CaptureFormat::Pcap.name()
-        );
-        self.save(&shelf, &name, &entries, &retrieved)?;
-        let saved = Saved {
-            name,
-            flows: entries,
+        kept.map(|saved| (id, saved))
+    }
+
+    /// Saves the packets from before an alert under a name, and pins what it is about; whether
+    /// there was a place for the pin.
+    pub(crate) fn save_alert(
+        &self,
+        query: Query,
+        asked: Value,
+        reason: &str,
+        feed: &str,
+        lasts: Duration,
+        name: String,
+    ) -> Result<bool, Refusal> {
+        let who = Who::Detector(feed.to_owned());
+        let shelf = self.shelf()?;
+        let new = NewPin {
+            query: query.clone(),
+            asked: asked.clone(),
+            reason: reason.to_owned(),
+            lasts,
+            shelf: shelf.clone(),
         };
-        Ok((watch.pin, Some(saved)))
+        match self.keep(new, "alert", &who, |_| name.clone()) {
+            Ok(_) => Ok(true),
+            Err(refusal) if refusal.kind == RefusalKind::Busy => {
+                let retrieved = self.retrieve(&query, FLOWS_MAX)?;
+                let entries: Vec<Extracted> = retrieved.flows.iter().map(Found::entry).collect();
+                self.audit("alert", &who, reason, &asked, &entries)?;
+                let name = format!("{name}.{}", CaptureFormat::Pcap.name());
+                self.save(&shelf, &name, &entries, &retrieved)?;
+                Ok(false)
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// The flows that a query names, without their packets.
+    pub(crate) fn flows(&self, query: &Query) -> Result<Vec<Sighting>, Refusal> {
+        let limits = Limits {
+            flows: FLOWS_MAX,
+            bytes: 0,
+        };
+        let retrieved = retrieve(&self.commands, query, limits, None)
+            .map_err(|unanswered| self.unanswered(unanswered))?;
+        Ok(retrieved
+            .flows
+            .into_iter()
+            .map(|found| found.flow)
+            .collect())
     }
 
     fn save(
@@ -273,8 +322,8 @@ impl LookBack {
             }
             Which::Flow(_) | Which::Community(_) => {}
         }
-        let retrieved = self.retrieve(&query, FLOWS_MAX)?;
-        let mut named = retrieved.flows.iter().map(|found| ends(&found.flow));
+        let flows = self.flows(&query)?;
+        let mut named = flows.iter().map(ends);
         let Some((which, source)) = named.next() else {
             self.counts.add(Happened::NotFound, 1);
             return Err(Refusal::not_found(not_found(&query)));
@@ -367,7 +416,7 @@ impl LookBack {
 const PIN_SECONDS_MAX: u64 = 604_800;
 
 /// A flow's ends and its source.
-fn ends(flow: &vxscope_flow::Sighting) -> (Which, MirrorSource) {
+fn ends(flow: &Sighting) -> (Which, MirrorSource) {
     (Which::Tuple(flow.tuple), flow.source)
 }
 

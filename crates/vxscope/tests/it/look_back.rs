@@ -11,6 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 use vxscope_api::Client;
 use vxscope_testkit::Frame;
+use vxscope_units::Timestamp;
 
 use crate::sensor::{Sensor, number, received_and_dropped, records, sent, until};
 use crate::{Run, folder, skip, vxscope};
@@ -299,22 +300,149 @@ fn a_pin_that_is_full_says_so() {
     sensor.stop();
 }
 
+#[test]
+fn an_alert_saves_what_was_before_it_of_the_tenant_that_its_tag_names() {
+    let dir = folder();
+    let settings = [
+        "--set",
+        "detectors.eve=eve.json",
+        "--set",
+        "detectors.zeek_notice=notice.log",
+        "--set",
+        "handoff.vlan=qinq",
+    ];
+    let sensor = Sensor::start(dir.path(), &[&settings[..], &["--workers", "2"]].concat());
+    // Two tenants with the same addresses.
+    let mut mirror = Mirror::new(&sensor, 9);
+    mirror.conversation(1000, 0..30);
+    let mut other = Mirror::new(&sensor, 10);
+    other.vni = 6;
+    other.conversation(1000, 0..20);
+    mirror.counted(dir.path(), 50);
+    let mut eve = fs::File::create(dir.path().join("eve.json")).unwrap();
+    let mut write = |line: &str| eve.write_all(format!("{line}\n").as_bytes()).unwrap();
+    write(r#"{"event_type":"flow","timestamp":"x"}"#);
+    write("{\"event_type\":\"alert\"");
+    write(&alert(dir.path(), 2_100_498, "[0,5]"));
+    heard(dir.path(), "saved", 1);
+    heard(dir.path(), "malformed_syntax", 1);
+    // The same flow again, a flow of nobody, and one that may be either's.
+    write(&alert(dir.path(), 7, "[0,5]"));
+    write(&alert(dir.path(), 8, "[1,2]"));
+    write(&alert(dir.path(), 9, "[]"));
+    heard(dir.path(), "known", 1);
+    heard(dir.path(), "unmatched", 1);
+    heard(dir.path(), "ambiguous", 1);
+    // What comes after the alert is the pin's.
+    mirror.conversation(1000, 30..42);
+    other.conversation(1000, 20..22);
+    until("packets of the pin", || {
+        let pins = pin(dir.path(), &["list"])["pins"].clone();
+        (pins[0]["packets"] == 12).then_some(())
+    });
+    let notice = format!(
+        "#separator \\x09\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tnote\tmsg\tvlan\tinner_vlan\n\
+         {}.5\t10.9.0.1\t1000\t10.9.0.2\t80\ttcp\tWeird::Activity\tm\t0\t6\n",
+        number(&status(dir.path())["time"]) / 1_000_000
+    );
+    fs::write(dir.path().join("notice.log"), notice).unwrap();
+    heard(dir.path(), "saved", 2);
+    let told = status(dir.path())["signals"]["alerts"].clone();
+    assert_eq!(
+        told["taken"], 3,
+        "each but the two without a source: {told}"
+    );
+    sensor.stop();
+    let files = captures(&dir.path().join("out/look-back"));
+    let saved: Vec<(String, u64)> = files
+        .iter()
+        .map(|file| {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            (name, records(file).0)
+        })
+        .collect();
+    let of = |part: &str| {
+        let found = saved.iter().find(|(name, _)| name.contains(part));
+        found.map(|(_, packets)| *packets)
+    };
+    assert_eq!(of("-2100498-"), Some(30), "{saved:?}");
+    assert_eq!(of("-Weird--Activity-"), Some(22), "{saved:?}");
+    assert_eq!(of("-1.pcap"), Some(12), "{saved:?}");
+    let lines = audit(dir.path());
+    let who: Vec<&Value> = lines.iter().map(|line| &line["who"]["detector"]).collect();
+    assert_eq!(who, ["eve", "zeek_notice"]);
+    assert_eq!(lines[0]["action"], "alert");
+    assert_eq!(lines[0]["flows"][0]["vni"], 5);
+    assert!(
+        lines[0]["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("GPL ATTACK")
+    );
+}
+
+#[test]
+fn alerts_beyond_the_rate_are_shed_and_counted() {
+    let dir = folder();
+    let settings = [
+        "--set",
+        "detectors.eve_socket=eve.sock",
+        "--set",
+        "detectors.alerts_per_minute=2",
+    ];
+    let sensor = Sensor::start(dir.path(), &settings);
+    let mut mirror = Mirror::new(&sensor, 9);
+    mirror.conversation(1000, 0..3);
+    mirror.counted(dir.path(), 3);
+    let mut suricata = UnixStream::connect(dir.path().join("eve.sock")).unwrap();
+    for rule in 0..50 {
+        let line = alert(dir.path(), rule, "[]");
+        suricata.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+    heard(dir.path(), "heard", 50);
+    until("all of them", || {
+        let counts = status(dir.path())["detectors"].clone();
+        let shed = number(&counts["shed"]);
+        let rest = number(&counts["saved"]) + number(&counts["known"]);
+        (shed + rest == 50 && shed >= 47).then_some(())
+    });
+    sensor.stop();
+}
+
+/// An alert about the conversation on port 1000, as Suricata writes it.
+fn alert(dir: &Path, rule: u64, vlan: &str) -> String {
+    let micros = number(&status(dir)["time"]);
+    let time = Timestamp::from_nanos(micros * 1_000);
+    format!(
+        r#"{{"timestamp":"{time}","flow_id":1674053912345678,"in_iface":"cap0","event_type":"alert","vlan":{vlan},"src_ip":"10.9.0.2","src_port":80,"dest_ip":"10.9.0.1","dest_port":1000,"proto":"TCP","pkt_src":"wire/pcap","alert":{{"action":"allowed","gid":1,"signature_id":{rule},"rev":7,"signature":"GPL ATTACK_RESPONSE id check returned root","category":"Potentially Bad Traffic","severity":2}},"app_proto":"http","direction":"to_client"}}"#
+    )
+}
+
+#[track_caller]
+fn heard(dir: &Path, outcome: &str, expected: u64) {
+    until(outcome, || {
+        let counts = status(dir)["detectors"].clone();
+        (number(&counts[outcome]) == expected).then_some(())
+    });
+}
+
 /// Sends frames from an address of its own.
 struct Mirror {
     socket: UdpSocket,
     port: u16,
+    vni: u32,
 }
 
 impl Mirror {
     fn new(sensor: &Sensor, last: u8) -> Self {
         let socket =
             UdpSocket::bind((Ipv4Addr::new(127, 0, 0, last), 0)).expect("as the test arranged it");
-        let port = sensor.port;
-        Self { socket, port }
+        let (port, vni) = (sensor.port, VNI);
+        Self { socket, port, vni }
     }
 
     fn send(&mut self, frame: &[u8]) {
-        let vni = VNI.to_be_bytes();
+        let vni = self.vni.to_be_bytes();
         let payload = [&[8, 0, 0, 0, vni[1], vni[2], vni[3], 0], frame].concat();
         let to = (Ipv4Addr::LOCALHOST, self.port);
         self.socket
