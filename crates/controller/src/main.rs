@@ -1,2 +1,61 @@
-//! The controller.
-fn main() {}
+//! The controller's command line: mirror sessions in step with tags and policy.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage (arguments or configuration).
+
+mod arguments;
+mod config;
+mod driver;
+mod failure;
+mod hold;
+mod plan;
+mod run;
+mod seal;
+mod status;
+mod store;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("VXSCOPE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let config = &arguments.config;
+    let result = match &arguments.command {
+        Command::Run {
+            once,
+            apply,
+            within,
+        } => run::run(config, *once, *apply, *within),
+        Command::Plan { json } => plan::run(config, *json),
+        Command::Status { json } => status::run(config, *json),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell if this cannot be written either.
+            let _ = write!(io::stderr(), "{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// Prints a result. A reader that went away early, as `head` does, is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Failed(format!(
+            "standard output: cannot be written: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}

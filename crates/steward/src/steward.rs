@@ -8,7 +8,7 @@ use vxscope_control::Row;
 use vxscope_control::guard::{Enrolment, Pin, Verdict};
 use vxscope_control::journal::{Record, Replay};
 use vxscope_control::keeper::{self, Keeper, Step};
-use vxscope_control::mirror::{ApiError, CallId, Reply};
+use vxscope_control::mirror::{ApiError, CallId, ErrorKind, Reply};
 use vxscope_control::reconcile;
 use vxscope_policy::money::{Ledger, Path, Traffic};
 use vxscope_policy::rules::{Mode, Rules};
@@ -217,6 +217,53 @@ impl Steward {
         self.intake.bind(enrolled.mirror, &enrolled.network, key);
         self.roll.add(key, enrolled);
         Some(key)
+    }
+
+    /// What a source's session is to be has changed: another filter, target or number. Nothing if
+    /// the source is not looked after.
+    pub fn handle_session(
+        &mut self,
+        mirror: MirrorSource,
+        session: reconcile::Subject,
+        now: Timestamp,
+    ) {
+        let enrolled = self.roll.key(mirror).and_then(|key| {
+            let enrolled = self.roll.get(key)?.clone();
+            Some((key, enrolled))
+        });
+        if let Some((key, enrolled)) = enrolled {
+            let (_, terms) = self.policy().rules().terms_of(&enrolled.facts());
+            let enrolment = Enrolment {
+                bounds: bounds_of(&terms),
+                group: self.roll.group(&enrolled),
+                pinned: Duration::ZERO,
+            };
+            self.keeper.enrol(row(key), session, enrolment, now);
+        }
+    }
+
+    /// Why a source cannot have what it may have, if that is so.
+    #[must_use]
+    pub fn blocked(&self, mirror: MirrorSource) -> Option<ErrorKind> {
+        self.keeper.blocked(row(self.roll.key(mirror)?))
+    }
+
+    /// What a source really has; `None` if nobody knows, or if it is not looked after.
+    #[must_use]
+    pub fn effective(&self, mirror: MirrorSource) -> Option<Grade> {
+        self.keeper.effective(row(self.roll.key(mirror)?))
+    }
+
+    /// What a source may have, and is to have; `None` if it is not looked after.
+    #[must_use]
+    pub fn granted(&self, mirror: MirrorSource) -> Option<Grade> {
+        Some(self.keeper.guard().granted(row(self.roll.key(mirror)?)))
+    }
+
+    /// In how much time a source that is lowered must be back.
+    #[must_use]
+    pub fn due_in(&self, mirror: MirrorSource) -> Option<Duration> {
+        self.keeper.guard().due_in(row(self.roll.key(mirror)?))
     }
 
     /// A source's interface is gone.

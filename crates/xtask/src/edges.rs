@@ -46,7 +46,7 @@ const EDGES: &[(&str, &str)] = &[
     ("benches", "units memory linux pcap config sim engine"),
     ("standin", ""),
     ("ec2", "units control enrolment"),
-    ("controller", "units control enrolment ec2"),
+    ("controller", "units policy control steward enrolment ec2"),
     ("xtask", ""),
 ];
 

@@ -1,0 +1,53 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Keeps VPC Traffic Mirror sessions in step with tags and policy.
+///
+/// Credentials come by AWS's standard chain; `AWS_ENDPOINT_URL` is honoured. `VXSCOPE_LOG=info`
+/// tells more.
+#[derive(Debug, Parser)]
+#[command(name = "vxscope-controller", version)]
+pub(crate) struct Arguments {
+    /// The configuration.
+    #[arg(
+        long,
+        short,
+        global = true,
+        default_value = "/etc/vxscope/controller.toml",
+        value_name = "FILE"
+    )]
+    pub(crate) config: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Keeps sessions as they should be; without --apply it only says what it would do.
+    Run {
+        /// Ends when everything is as it should be.
+        #[arg(long)]
+        once: bool,
+        /// Really makes, changes and deletes sessions.
+        #[arg(long)]
+        apply: bool,
+        /// With --once: gives up after so many seconds.
+        #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+        within: u64,
+    },
+    /// Shows what `run --apply` would do now, and what it costs a month.
+    Plan {
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows how the running controller stands.
+    Status {
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,170 @@
+//! What is left in the account before a session is deleted: a tag of its interface with all that
+//! it takes to make the session again, for a reaper that has nothing else.
+//!
+//! The tag is sealed: who may describe interfaces must not learn from it when a source is not
+//! watched, and who may tag interfaces must not make the reaper create sessions.
+
+use std::collections::BTreeMap;
+
+use vxscope_control::journal::{Record, Saved};
+use vxscope_control::keeper::Step;
+use vxscope_control::mirror::{ApiError, Call, MirrorApi};
+use vxscope_ec2::{Chore, ChoreId, Done};
+use vxscope_enrolment::inventory::{Interface, Inventory};
+use vxscope_units::{Grade, Timestamp};
+
+use super::Driver;
+use super::chores::CRUMBS;
+use crate::seal::Seal;
+
+/// The key of the tag.
+const KEY: &str = "vxscope:resume";
+/// Later than that the reconciler has given the call up.
+const STALE_NANOS: u64 = 20_000_000_000;
+/// Where the gate names no time, which it does for every source that is lowered.
+const DUE_SECONDS: u64 = 3_600;
+/// Crumbs that are swept at once.
+const SWEEP_MAX: usize = 4;
+
+/// What it takes to make a session again.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Crumb {
+    /// When it must be back, in seconds since 1970.
+    #[serde(rename = "d")]
+    pub(crate) due: u64,
+    #[serde(rename = "t")]
+    pub(crate) target: String,
+    #[serde(rename = "f")]
+    pub(crate) filter: String,
+    #[serde(rename = "n")]
+    pub(crate) number: u16,
+    #[serde(rename = "l", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) packet_length: Option<u16>,
+    #[serde(rename = "v", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) vni: Option<u32>,
+}
+
+/// Whether an interface has one, readable or not.
+pub(crate) fn is_crumb(interface: &Interface) -> bool {
+    interface.tags.contains_key(KEY)
+}
+
+/// The crumb of an interface, if it is ours.
+pub(crate) fn crumb_of(interface: &Interface, seal: &Seal) -> Option<Crumb> {
+    let text = interface.tags.get(KEY)?;
+    serde_json::from_slice(&seal.open(text, &interface.id)?).ok()
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Breadcrumbs {
+    next: ChoreId,
+    /// Calls that wait until their crumb is there.
+    waiting: BTreeMap<ChoreId, (Step, Timestamp)>,
+    /// Crumbs that are being taken away, by interface.
+    sweeping: BTreeMap<ChoreId, String>,
+    /// How to make each session again, by its id: a call that is repeated has no record.
+    saved: BTreeMap<String, Saved>,
+}
+
+impl Driver {
+    /// Leaves the crumb; the call follows when it is there.
+    pub(super) fn leave_crumb(&mut self, step: Step, now: Timestamp) {
+        let Call::Delete { id } = &step.call else {
+            return;
+        };
+        if let Some(Record::Lower { saved, .. }) = &step.record {
+            self.crumbs.saved.insert(id.clone(), saved.clone());
+        }
+        let Some(saved) = self.crumbs.saved.get(id).cloned() else {
+            // Nobody knows how to make it again: so it stays.
+            self.steward.handle_not_durable(step.id, now);
+            return;
+        };
+        let crumb = self.crumb(&saved, now);
+        let text = serde_json::to_vec(&crumb).unwrap_or_default();
+        let Some(sealed) = self.seal.seal(&text, &saved.interface) else {
+            self.steward.handle_not_durable(step.id, now);
+            return;
+        };
+        self.crumbs.next += 1;
+        let chore = CRUMBS + self.crumbs.next;
+        self.crumbs.waiting.insert(chore, (step, now));
+        let tag = Chore::Tag {
+            resource: saved.interface,
+            tags: [(KEY.to_owned(), sealed)].into(),
+        };
+        self.ec2.submit_chore(chore, tag);
+    }
+
+    fn crumb(&self, saved: &Saved, now: Timestamp) -> Crumb {
+        let known = self.known.get(&saved.interface);
+        let due = known.and_then(|known| self.steward.due_in(known.mirror));
+        let due = due.map_or(DUE_SECONDS, |due| due.as_secs());
+        let settings = &saved.settings;
+        Crumb {
+            due: now.as_nanos() / 1_000_000_000 + due,
+            target: settings.target.clone(),
+            filter: settings.filter.clone(),
+            number: settings.number,
+            packet_length: settings.packet_length,
+            vni: settings.vni,
+        }
+    }
+
+    /// A crumb is there, or gone, or could not be left.
+    pub(super) fn handle_crumb(
+        &mut self,
+        id: ChoreId,
+        done: &Result<Done, ApiError>,
+        now: Timestamp,
+    ) {
+        self.crumbs.sweeping.remove(&id);
+        let Some((step, since)) = self.crumbs.waiting.remove(&id) else {
+            return;
+        };
+        match done {
+            Ok(_) if now.nanos_since(since) < STALE_NANOS => {
+                self.ec2.submit(step.id, step.call, now)
+            }
+            // It was given up meanwhile; another attempt will leave its own.
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no crumb can be left: the source stays mirrored");
+                self.steward.handle_not_durable(step.id, now);
+            }
+        }
+    }
+
+    /// Takes away the crumbs of sources that are visible again, or nobody's.
+    pub(super) fn handle_crumbs(&mut self, inventory: &Inventory) {
+        let with = inventory.interfaces.values().filter(|one| is_crumb(one));
+        let stale = with.filter(|interface| {
+            let waits = self.crumbs.waiting.values().any(|(step, _)| {
+                let Call::Delete { id } = &step.call else {
+                    return false;
+                };
+                let saved = self.crumbs.saved.get(id);
+                saved.is_some_and(|saved| saved.interface == interface.id)
+            });
+            let swept = self.crumbs.sweeping.values().any(|id| *id == interface.id);
+            let is_back = self.known.get(&interface.id).is_none_or(|known| {
+                known.has_session && self.steward.effective(known.mirror) > Some(Grade::Off)
+            });
+            is_back && !waits && !swept
+        });
+        let stale: Vec<String> = stale.take(SWEEP_MAX).map(|one| one.id.clone()).collect();
+        for interface in stale {
+            self.crumbs.next += 1;
+            let id = CRUMBS + self.crumbs.next;
+            self.crumbs.sweeping.insert(id, interface.clone());
+            let keys = vec![KEY.to_owned()];
+            let resource = interface;
+            self.ec2.submit_chore(id, Chore::Untag { resource, keys });
+        }
+        let known = &self.known;
+        self.crumbs
+            .saved
+            .retain(|_, saved| known.contains_key(&saved.interface));
+    }
+}

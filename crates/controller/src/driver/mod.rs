@@ -1,0 +1,328 @@
+//! The loop: what is in the account and what sensors report in, calls out, nothing lost between.
+//!
+//! [`Driver::tick`] never waits. What must be on the disk before a call is, and what must be in
+//! the account before a session is deleted, too.
+
+mod breadcrumb;
+mod carry;
+mod chores;
+mod removal;
+mod safety;
+mod state;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use vxscope_control::journal::Record;
+use vxscope_control::keeper::{Setup, Step};
+use vxscope_control::mirror::{ApiError, Call, CallId, ErrorKind, MirrorApi, Reply};
+use vxscope_ec2::{Ec2, Scope};
+use vxscope_enrolment::inventory::Inventory;
+use vxscope_enrolment::{Enroller, Plan, Seen};
+use vxscope_steward::{Notice, Steward, StewardSetup, guard_rules};
+use vxscope_units::Timestamp;
+
+use crate::config::Config;
+use crate::seal::Seal;
+use crate::store::{Remembered, Store};
+use breadcrumb::Breadcrumbs;
+use carry::Known;
+use chores::Chores;
+use removal::Removals;
+
+pub(crate) use state::State;
+
+/// After a chore or a refusal the account is looked at again so soon.
+const SOON: Duration = Duration::from_secs(2);
+/// After a reading that failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    config: Config,
+    ec2: Ec2,
+    steward: Steward,
+    enroller: Enroller,
+    store: Store,
+    /// The account as it was read last.
+    inventory: Option<Inventory>,
+    plan: Plan,
+    survey_open: bool,
+    survey_at: Timestamp,
+    /// When something was last under way.
+    busy_at: Timestamp,
+    surveys: u64,
+    surveys_failed: u64,
+    last_error: Option<String>,
+    seen: Seen,
+    /// Sources that the steward looks after, by interface.
+    known: BTreeMap<String, Known>,
+    /// Calls under way, by whom and to where they are.
+    flights: BTreeMap<CallId, (String, String)>,
+    chores: Chores,
+    removals: Removals,
+    crumbs: Breadcrumbs,
+    seal: Seal,
+    /// Why nothing is lowered or made, if somebody said so.
+    held: Option<String>,
+}
+
+impl Driver {
+    /// Goes on where the run before ended.
+    pub(crate) fn new(config: Config, ec2: Ec2, now: Timestamp) -> Result<Self, String> {
+        let (mut store, replay) = Store::open(&config.folder)?;
+        let rules = config.enrolment.rules.clone();
+        // Different in every run, and hard to guess: whoever knows it knows when a source is off.
+        let seed = RandomState::new().hash_one(now.as_nanos());
+        let epoch = now.as_nanos() / 1_000;
+        let keeper = Setup {
+            owner: config.enrolment.owner.clone(),
+            limits: config.limits,
+            rules: guard_rules(&rules),
+            epoch,
+            seed,
+        };
+        let setup = StewardSetup {
+            rules,
+            prices: config.enrolment.prices.clone(),
+            keeper,
+            seed,
+        };
+        let mut steward = Steward::new(setup, now);
+        steward.recover(replay);
+        let first: Vec<Record> = steward.poll_records();
+        store
+            .append(&first)
+            .map_err(|error| format!("{}: journal: {error}", config.folder.display()))?;
+        let memory = store.remembered().memory.clone();
+        let seen = Seen {
+            sensors: config.sensors.clone(),
+            ..Seen::default()
+        };
+        Ok(Self {
+            enroller: Enroller::new(config.enrolment.clone(), memory),
+            chores: Chores::new(epoch, store.remembered().tokens.clone()),
+            removals: Removals::new(now),
+            crumbs: Breadcrumbs::default(),
+            seal: Seal::read(&config.key_file)?,
+            config,
+            ec2,
+            steward,
+            store,
+            inventory: None,
+            plan: Plan::default(),
+            survey_open: false,
+            survey_at: Timestamp::ZERO,
+            busy_at: now,
+            surveys: 0,
+            surveys_failed: 0,
+            last_error: None,
+            seen,
+            known: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            held: None,
+        })
+    }
+
+    /// Takes answers, decides, makes calls.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        self.take_replies(now);
+        self.take_chores(now);
+        self.take_survey(now);
+        self.steward.handle_safety(self.is_off_safe(now));
+        self.steward.tick(now);
+        self.make_steps(now);
+        self.remove(now);
+        if self.is_busy() {
+            self.busy_at = now;
+        }
+        self.look_again(now);
+    }
+
+    /// With `--once`: the account is read again as soon as everything looks done.
+    pub(crate) fn hurry(&mut self, now: Timestamp) {
+        let read_at = self.inventory.as_ref().map(|inventory| inventory.read_at);
+        if !self.is_busy() && read_at <= Some(self.busy_at) {
+            self.soon(now);
+        }
+    }
+
+    /// Waits for an answer, but not longer.
+    pub(crate) fn wait(&mut self, longest: Duration) {
+        self.ec2.wait(longest);
+    }
+
+    /// What happened, oldest first.
+    #[must_use]
+    pub(crate) fn poll_notice(&mut self) -> Option<Notice> {
+        self.steward.poll_notice()
+    }
+
+    /// Whether everything is as it should be, as far as EC2 lets it, and the account was read
+    /// again since it became so.
+    pub(crate) fn is_settled(&self) -> bool {
+        let read_at = self.inventory.as_ref().map(|inventory| inventory.read_at);
+        !self.is_busy() && !self.survey_open && read_at > Some(self.busy_at)
+    }
+
+    /// Whether something is under way or waits for it.
+    fn is_busy(&self) -> bool {
+        let reconciler = self.steward.keeper().reconciler();
+        let is_blocked = |known: &&Known| self.steward.blocked(known.mirror).is_some();
+        let blocked = self.known.values().filter(is_blocked).count();
+        let differs = |known: &Known| {
+            let has = self.steward.effective(known.mirror);
+            has != self.steward.granted(known.mirror) && !is_blocked(&known)
+        };
+        let is_stopped = self.held.is_some();
+        self.known.values().any(differs)
+            || reconciler.open() > blocked
+            || !self.chores.is_idle()
+            || !self.removals.is_idle()
+            || (!is_stopped && !self.plan.filters.is_empty())
+            || (!is_stopped && !self.plan.targets.is_empty())
+            || !self.plan.leaving.is_empty()
+    }
+
+    /// Ends in order: resumes what must be resumed by others is in the journal and in the
+    /// account already, so nothing is left to do but to write down what is known.
+    pub(crate) fn close(&mut self) {
+        let records = self.steward.poll_records();
+        if let Err(error) = self.store.append(&records) {
+            tracing::error!(%error, "the journal does not take the last records");
+        }
+    }
+
+    fn take_replies(&mut self, now: Timestamp) {
+        while let Some((id, result)) = self.ec2.poll(now) {
+            if self.removals.handle(id, &result) {
+                continue;
+            }
+            let flight = self.flights.remove(&id);
+            if let (Err(error), Some((interface, target))) = (&result, flight) {
+                self.learn(error, &interface, &target, now);
+            }
+            self.steward.handle_reply(id, result, now);
+        }
+    }
+
+    /// What a refusal says about what can be mirrored at all.
+    fn learn(&mut self, error: &ApiError, interface: &str, target: &str, now: Timestamp) {
+        tracing::warn!(interface, target, %error, "EC2 refused");
+        self.last_error = Some(format!("{interface}: {error}"));
+        let inventory = self.inventory.as_ref();
+        match error.kind {
+            ErrorKind::Unsupported => {
+                let there = inventory.and_then(|all| all.interfaces.get(interface));
+                let instance = there.and_then(|one| inventory?.instance_of(one));
+                let kind = instance.map_or("", |instance| instance.kind.as_str());
+                self.enroller.handle_unsupported(interface, kind);
+                self.soon(now);
+            }
+            ErrorKind::Limit if is_about_target(error) => {
+                let ours = self.known.values();
+                let ours = ours.filter(|one| one.has_session && one.target() == target);
+                let count = u32::try_from(ours.count()).unwrap_or(u32::MAX);
+                self.enroller.handle_target_full(target, count);
+                self.soon(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn take_survey(&mut self, now: Timestamp) {
+        while let Some(read) = self.ec2.poll_survey() {
+            self.survey_open = false;
+            self.surveys += 1;
+            match read {
+                Ok(inventory) => {
+                    self.last_error = None;
+                    self.survey_at = after(now, self.config.limits.describe_every);
+                    self.carry(inventory, now);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the account cannot be read");
+                    self.surveys_failed += 1;
+                    self.last_error = Some(error.to_string());
+                    self.survey_at = after(now, AFTER_FAILURE);
+                }
+            }
+        }
+    }
+
+    fn look_again(&mut self, now: Timestamp) {
+        // A clock that went back must not make it wait.
+        let far = after(now, self.config.limits.describe_every + AFTER_FAILURE);
+        if !self.survey_open && (now >= self.survey_at || self.survey_at > far) {
+            self.survey_open = true;
+            self.ec2.submit_survey(Scope::All);
+        }
+    }
+
+    /// The account is to be looked at again soon.
+    fn soon(&mut self, now: Timestamp) {
+        self.survey_at = self.survey_at.min(after(now, SOON));
+    }
+
+    /// Writes what must be written, then makes the calls.
+    fn make_steps(&mut self, now: Timestamp) {
+        let mut records = self.steward.poll_records();
+        let steps = self.steward.poll_steps(now);
+        records.extend(steps.iter().filter_map(|step| step.record.clone()));
+        let durable = self.store.append(&records);
+        if let Err(error) = &durable {
+            tracing::error!(%error, "the journal takes no records: nothing is lowered");
+        }
+        for step in steps {
+            if step.must_be_durable && durable.is_err() {
+                self.steward.handle_not_durable(step.id, now);
+            } else if step.must_be_durable && matches!(step.call, Call::Delete { .. }) {
+                self.leave_crumb(step, now);
+            } else {
+                self.submit(step, now);
+            }
+        }
+        if self.store.is_long() {
+            let records = self.steward.keeper().compacted();
+            if let Err(error) = self.store.compact(&records) {
+                tracing::error!(%error, "the journal cannot be shortened");
+            }
+        }
+    }
+
+    fn submit(&mut self, step: Step, now: Timestamp) {
+        if let Call::Create(create) = &step.call {
+            let flight = (create.interface.clone(), create.settings.target.clone());
+            self.flights.insert(step.id, flight);
+        }
+        self.ec2.submit(step.id, step.call, now);
+    }
+
+    fn save(&mut self) {
+        let remembered = Remembered {
+            memory: self.enroller.memory().clone(),
+            tokens: self.chores.tokens().clone(),
+        };
+        if let Err(error) = self.store.remember(remembered) {
+            tracing::error!(%error, "what enrolment remembers cannot be written");
+        }
+    }
+}
+
+fn is_about_target(error: &ApiError) -> bool {
+    error.code.contains("PerTarget") || error.message.contains("interface-target limit")
+}
+
+fn after(now: Timestamp, wait: Duration) -> Timestamp {
+    now.plus_nanos(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Whether a call succeeded or found that there was nothing left to do.
+fn is_done(result: &Result<Reply, ApiError>) -> bool {
+    match result {
+        Ok(_) => true,
+        Err(error) => error.kind == ErrorKind::NotFound,
+    }
+}

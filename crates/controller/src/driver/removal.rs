@@ -1,0 +1,99 @@
+//! Sessions that are to go: ours, on interfaces that nobody wants mirrored any more.
+
+use std::collections::BTreeMap;
+
+use vxscope_control::Bucket;
+use vxscope_control::mirror::{ApiError, Call, CallId, MirrorApi, Reply};
+use vxscope_units::Timestamp;
+
+use super::{Driver, is_done};
+
+/// Numbers of removals begin here; the steward's never come so far.
+const FIRST: u64 = 1 << 62;
+/// A removal without an answer is tried again after so long.
+const AGAIN_NANOS: u64 = 60_000_000_000;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Removals {
+    next: u64,
+    bucket: Bucket,
+    /// Sessions that were asked to be deleted, and when: Describe may show them for a while.
+    asked: BTreeMap<String, Timestamp>,
+    open: BTreeMap<CallId, String>,
+    pub(super) done: u64,
+}
+
+impl Removals {
+    /// Far below the account's rate: resumes come first.
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            next: FIRST,
+            bucket: Bucket::new(5, 500, now),
+            asked: BTreeMap::new(),
+            open: BTreeMap::new(),
+            done: 0,
+        }
+    }
+
+    /// True if the answer is to one of these.
+    pub(super) fn handle(&mut self, id: CallId, result: &Result<Reply, ApiError>) -> bool {
+        let Some(session) = self.open.remove(&id) else {
+            return id.get() >= FIRST;
+        };
+        match result {
+            Ok(_) => self.done += 1,
+            Err(_) if is_done(result) => {}
+            Err(error) => {
+                tracing::warn!(session, %error, "EC2 refused to delete");
+                self.asked.remove(&session);
+            }
+        }
+        true
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
+impl Driver {
+    /// Deletes what the plan lets go. Whether it is ours is looked at again.
+    pub(super) fn remove(&mut self, now: Timestamp) {
+        let Some(inventory) = &self.inventory else {
+            return;
+        };
+        let owner = &self.config.enrolment.owner;
+        let on = |interface| inventory.sessions_on(interface);
+        let sessions = self.plan.leaving.iter().flat_map(|interface| on(interface));
+        let sessions = sessions.filter(|session| owner.owns(session));
+        let removals = &mut self.removals;
+        for session in sessions {
+            let recent = removals
+                .asked
+                .get(&session.id)
+                .is_some_and(|at| now.nanos_since(*at) < AGAIN_NANOS);
+            if recent {
+                continue;
+            }
+            if !removals.bucket.take(now) {
+                break;
+            }
+            tracing::info!(
+                session = session.id,
+                interface = session.interface,
+                "deleted: its interface is no longer to be mirrored"
+            );
+            removals.next += 1;
+            let id = CallId::new(removals.next);
+            removals.asked.insert(session.id.clone(), now);
+            removals.open.insert(id, session.id.clone());
+            let call = Call::Delete {
+                id: session.id.clone(),
+            };
+            self.ec2.submit(id, call, now);
+        }
+        let is_there = |id: &String, _: &mut Timestamp| inventory.sessions.contains_key(id);
+        self.removals.asked.retain(is_there);
+    }
+}

@@ -1,0 +1,138 @@
+//! How it stands: what `status` shows, and scripts read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use vxscope_control::mirror::ErrorKind;
+use vxscope_enrolment::Weight;
+use vxscope_units::{Grade, Timestamp};
+
+use super::Driver;
+
+/// Version of the file.
+const SCHEMA: u32 = 1;
+/// Findings in the file; the rest is counted.
+const FINDINGS_MAX: usize = 1_000;
+
+/// Everything, as it is written and read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct State {
+    pub(crate) schema: u32,
+    /// When it was written, seconds since 1970.
+    pub(crate) at: u64,
+    pub(crate) mode: String,
+    /// Why everything is stopped.
+    pub(crate) held: Option<String>,
+    /// Whether EC2 takes calls.
+    pub(crate) control_plane_up: bool,
+    /// Seconds since all sessions were read.
+    pub(crate) described_seconds_ago: Option<u64>,
+    pub(crate) surveys: u64,
+    pub(crate) surveys_failed: u64,
+    pub(crate) last_error: Option<String>,
+    /// Seconds since the reaper's last round.
+    pub(crate) reaper_seconds_ago: Option<u64>,
+    pub(crate) off_is_safe: bool,
+    pub(crate) journal_writable: bool,
+    /// Sources that are not yet as they are wanted.
+    pub(crate) open: usize,
+    pub(crate) removed: u64,
+    pub(crate) tampered: usize,
+    pub(crate) overtaken: usize,
+    pub(crate) foreign_sessions: usize,
+    pub(crate) errors: BTreeMap<String, u64>,
+    pub(crate) chores_failed: Vec<String>,
+    pub(crate) findings: Vec<String>,
+    pub(crate) findings_omitted: usize,
+    pub(crate) sources: Vec<SourceState>,
+}
+
+/// One source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SourceState {
+    pub(crate) interface: String,
+    pub(crate) instance: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) address: String,
+    pub(crate) vni: u32,
+    pub(crate) target: String,
+    pub(crate) filter: String,
+    /// What it really has; absent while nobody knows.
+    pub(crate) grade: Option<String>,
+    /// Why it cannot have what it may have.
+    pub(crate) blocked: Option<String>,
+}
+
+impl Driver {
+    pub(crate) fn state(&self, now: Timestamp) -> State {
+        let reconciler = self.steward.keeper().reconciler();
+        let seen = reconciler.findings();
+        let errors = ErrorKind::ALL.iter().map(|kind| {
+            let count = reconciler.errors(*kind);
+            (kind.name().to_owned(), count)
+        });
+        let findings = &self.plan.findings;
+        State {
+            schema: SCHEMA,
+            at: now.as_nanos() / 1_000_000_000,
+            mode: format!("{:?}", self.config.enrolment.rules.mode).to_lowercase(),
+            held: self.held.clone(),
+            control_plane_up: reconciler.is_up() && self.last_error.is_none(),
+            described_seconds_ago: reconciler
+                .described_at()
+                .map(|at| now.nanos_since(at) / 1_000_000_000),
+            surveys: self.surveys,
+            surveys_failed: self.surveys_failed,
+            last_error: self.last_error.clone(),
+            reaper_seconds_ago: self.reaper_age(now),
+            off_is_safe: self.is_off_safe(now),
+            journal_writable: self.store.is_writable(),
+            open: reconciler.open(),
+            removed: self.removals.done,
+            tampered: seen.tampered.len(),
+            overtaken: seen.overtaken.len(),
+            foreign_sessions: seen.foreign,
+            errors: errors.filter(|(_, count)| *count > 0).collect(),
+            chores_failed: self.chores.errors().collect(),
+            findings: findings
+                .iter()
+                .filter(|finding| finding.kind.weight() > Weight::Note)
+                .take(FINDINGS_MAX)
+                .map(ToString::to_string)
+                .collect(),
+            findings_omitted: findings.len().saturating_sub(FINDINGS_MAX),
+            sources: self.sources(),
+        }
+    }
+
+    /// Writes it down; a state that cannot be written is told once in the log.
+    pub(crate) fn show(&self, now: Timestamp) {
+        if let Err(error) = self.store.show(crate::status::FILE, &self.state(now)) {
+            tracing::warn!(%error, "the status cannot be written");
+        }
+    }
+
+    fn sources(&self) -> Vec<SourceState> {
+        let known = self.known.iter();
+        known
+            .map(|(interface, known)| {
+                let source = self.plan.source(interface);
+                let settings = &known.subject.saved.settings;
+                let grade = self.steward.effective(known.mirror).map(Grade::name);
+                SourceState {
+                    interface: interface.clone(),
+                    instance: source.and_then(|source| source.instance.clone()),
+                    name: source.and_then(|source| source.name.clone()),
+                    address: known.mirror.address.to_string(),
+                    vni: known.mirror.vni.get(),
+                    target: settings.target.clone(),
+                    filter: settings.filter.clone(),
+                    grade: grade.map(str::to_owned),
+                    blocked: self.blocked(interface).map(|kind| kind.name().to_owned()),
+                }
+            })
+            .collect()
+    }
+}

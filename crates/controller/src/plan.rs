@@ -1,0 +1,250 @@
+//! `plan`: what would be done, line by line, and what the sessions cost a month.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use vxscope_control::mirror::{Session, Settings};
+use vxscope_ec2::{Ec2, Scope, wall};
+use vxscope_enrolment::inventory::Inventory;
+use vxscope_enrolment::{Enroller, Missing, Plan, Seen, Slot, Weight};
+use vxscope_policy::strategy::MONTH_HOURS;
+
+use crate::config::Config;
+use crate::driver::State;
+use crate::failure::Failure;
+use crate::store::{Remembered, read_json};
+use crate::{print, run};
+
+/// The longest reading of an account, every page several times.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What would be done.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Diff {
+    create: Vec<String>,
+    modify: Vec<String>,
+    delete: Vec<String>,
+    make: Vec<String>,
+    unchanged: usize,
+    untagged: usize,
+    findings: Vec<String>,
+    sessions: usize,
+    usd_per_month_low: f64,
+    usd_per_month_high: f64,
+    prices_of: String,
+}
+
+pub(crate) fn run(file: &Path, json: bool) -> Result<(), Failure> {
+    let config = Config::read(file).map_err(Failure::Configuration)?;
+    let diff = diff(&config)?;
+    if json {
+        let text = serde_json::to_string(&diff);
+        let text = text.map_err(|error| Failure::Failed(error.to_string()))?;
+        return print(&format!("{text}\n"));
+    }
+    print(&diff.text())
+}
+
+/// The plan for people.
+pub(crate) fn text(config: &Config) -> Result<String, Failure> {
+    Ok(diff(config)?.text())
+}
+
+/// Reads the account once.
+pub(crate) fn survey(ec2: &mut Ec2, scope: Scope) -> Result<Inventory, Failure> {
+    ec2.submit_survey(scope);
+    ec2.wait(PATIENCE);
+    match ec2.poll_survey() {
+        Some(Ok(inventory)) => Ok(inventory),
+        Some(Err(error)) => Err(Failure::Failed(format!(
+            "the account cannot be read: {error}"
+        ))),
+        None => Err(Failure::Failed("AWS did not answer in time".to_owned())),
+    }
+}
+
+fn diff(config: &Config) -> Result<Diff, Failure> {
+    let mut ec2 = run::start(config)?;
+    let inventory = survey(&mut ec2, Scope::All)?;
+    let path = config.folder.join("enrolment.json");
+    let remembered: Option<Remembered> = read_json(&path).map_err(Failure::Failed)?;
+    let memory = remembered.unwrap_or_default().memory;
+    let mut enroller = Enroller::new(config.enrolment.clone(), memory);
+    let seen = Seen {
+        sensors: config.sensors.clone(),
+        ..Seen::default()
+    };
+    let plan = enroller.plan(&inventory, &seen, wall());
+    Ok(Diff::of(config, &inventory, &plan))
+}
+
+impl Diff {
+    fn of(config: &Config, inventory: &Inventory, plan: &Plan) -> Self {
+        let owner = &config.enrolment.owner;
+        let mut diff = Self {
+            untagged: plan.untagged,
+            prices_of: config.enrolment.prices.as_of().to_owned(),
+            ..Self::default()
+        };
+        for source in &plan.sources {
+            let wanted = &source.subject.saved.settings;
+            let mut sessions = inventory.sessions_on(&source.interface);
+            let there = sessions.find(|session| owner.owns(session));
+            let name = source.name.as_deref().unwrap_or("");
+            let head = format!("{} {name} ", source.interface);
+            match there {
+                None if source.slot == Slot::Waits => {}
+                None => diff.create.push(format!("{head}{}", described(wanted))),
+                Some(session) => match changes(wanted, session) {
+                    changes if changes.is_empty() => diff.unchanged += 1,
+                    changes => {
+                        let changes = changes.join(", ");
+                        diff.modify
+                            .push(format!("{head}({}) {changes}", session.id));
+                    }
+                },
+            }
+        }
+        for interface in &plan.leaving {
+            let sessions = inventory.sessions_on(interface);
+            let ours = sessions.filter(|session| owner.owns(session));
+            diff.delete
+                .extend(ours.map(|session| format!("{interface} ({})", session.id)));
+        }
+        diff.make(plan);
+        let told = plan.findings.iter();
+        let told = told.filter(|finding| finding.kind.weight() > Weight::Note);
+        diff.findings = told.map(ToString::to_string).collect();
+        diff.sessions = plan.sources.len();
+        let hour = config
+            .enrolment
+            .prices
+            .card(&inventory.region)
+            .session_hour();
+        #[expect(clippy::cast_precision_loss, reason = "shown to a cent")]
+        let hours = diff.sessions as f64 * MONTH_HOURS as f64;
+        diff.usd_per_month_low = hour.low.scaled(hours).dollars();
+        diff.usd_per_month_high = hour.high.scaled(hours).dollars();
+        diff
+    }
+
+    fn make(&mut self, plan: &Plan) {
+        for need in &plan.targets {
+            let (kind, id) = (need.place.kind(), need.place.id());
+            self.make
+                .push(format!("target {kind} {id} for {}", need.sensor));
+        }
+        for need in &plan.filters {
+            let name = &need.filter.name;
+            let rules = need.filter.rules.len();
+            self.make.push(match &need.missing {
+                Missing::All => format!("filter \"{name}\" with {rules} rules"),
+                Missing::Rest { id, rules, .. } => {
+                    format!("filter \"{name}\" ({id}): {} rules", rules.len())
+                }
+            });
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (sign, lines) in [
+            ("make  ", &self.make),
+            ("+ create", &self.create),
+            ("~ modify", &self.modify),
+            ("- delete", &self.delete),
+            ("!", &self.findings),
+        ] {
+            for line in lines {
+                let _ = writeln!(text, "{sign} {line}");
+            }
+        }
+        let _ = writeln!(
+            text,
+            "{} to create, {} to modify, {} to delete, {} as they should be; {} interfaces \
+             without tag",
+            self.create.len(),
+            self.modify.len(),
+            self.delete.len(),
+            self.unchanged,
+            self.untagged
+        );
+        let _ = writeln!(
+            text,
+            "{} sessions: ${:.2} to ${:.2} a month for session-hours (prices of {}), data apart",
+            self.sessions, self.usd_per_month_low, self.usd_per_month_high, self.prices_of
+        );
+        text
+    }
+}
+
+fn described(wanted: &Settings) -> String {
+    let vni = wanted
+        .vni
+        .map_or(String::new(), |vni| format!(" vni {vni}"));
+    format!(
+        "to {} filter {} number {}{vni}",
+        wanted.target, wanted.filter, wanted.number
+    )
+}
+
+/// What differs, as `name: there -> wanted`.
+fn changes(wanted: &Settings, session: &Session) -> Vec<String> {
+    let there = &session.settings;
+    if wanted.is_met_by(there) {
+        return Vec::new();
+    }
+    let text = |number: Option<u32>| number.map_or("none".to_owned(), |one| one.to_string());
+    let length = |one: &Settings| text(one.packet_length.map(u32::from));
+    let rows = [
+        ("target", there.target.clone(), wanted.target.clone()),
+        ("filter", there.filter.clone(), wanted.filter.clone()),
+        (
+            "number",
+            there.number.to_string(),
+            wanted.number.to_string(),
+        ),
+        ("packet length", length(there), length(wanted)),
+        ("vni", text(there.vni), text(wanted.vni.or(there.vni))),
+        (
+            "description",
+            there.description.clone(),
+            wanted.description.clone(),
+        ),
+    ];
+    let differ = rows.iter().filter(|(_, there, wanted)| there != wanted);
+    differ
+        .map(|(name, there, wanted)| format!("{name}: {there} -> {wanted}"))
+        .collect()
+}
+
+/// How it stands, in a few lines.
+pub(crate) fn summary(state: &State) -> String {
+    let mut grades = std::collections::BTreeMap::new();
+    for source in &state.sources {
+        let grade = source.grade.as_deref().unwrap_or("unknown");
+        *grades.entry(grade).or_insert(0_usize) += 1;
+    }
+    let grades: Vec<String> = grades
+        .iter()
+        .map(|(grade, count)| format!("{count} {grade}"))
+        .collect();
+    let blocked = state.sources.iter().filter(|one| one.blocked.is_some());
+    let mut text = format!(
+        "{} sources ({}), {} blocked, {} open; mode {}\n",
+        state.sources.len(),
+        grades.join(", "),
+        blocked.count(),
+        state.open,
+        state.mode
+    );
+    if let Some(reason) = &state.held {
+        let _ = writeln!(text, "STOPPED: {reason}; `release` lets it go on");
+    }
+    if let Some(error) = &state.last_error {
+        let _ = writeln!(text, "last error: {error}");
+    }
+    text
+}

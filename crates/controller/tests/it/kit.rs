@@ -1,0 +1,162 @@
+//! What the tests share: an account, a configuration, and the controller as a process.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use vxscope_standin::{Account, Seed, Session, Standin};
+
+/// The key that the tests' sensors look for.
+pub(crate) const KEY: &str = "mirror";
+/// The name of a filter that the controller makes by itself.
+pub(crate) const ALL: &str = "STA - Mirror Filter - All";
+
+/// An account with a sensor, and a controller's folder.
+pub(crate) struct Site {
+    pub(crate) standin: Standin,
+    pub(crate) folder: TempDir,
+    extra: String,
+    mirroring: String,
+}
+
+/// With a sensor `i-sensor` of a size that takes ten sources.
+pub(crate) fn site() -> Site {
+    let standin = Standin::start(1).unwrap();
+    standin.account(|account| {
+        account.add_instance(Seed::new("i-sensor", "eni-sensor", "10.0.0.9").kind("m5.xlarge"));
+    });
+    let site = Site {
+        standin,
+        folder: tempfile::tempdir().unwrap(),
+        extra: String::new(),
+        mirroring: String::new(),
+    };
+    site.write();
+    site
+}
+
+/// An instance that asks to be mirrored through a filter.
+pub(crate) fn tagged(name: &str, address: &str, filter: &str) -> Seed {
+    Seed::new(&format!("i-{name}"), &format!("eni-{name}"), address).tag(KEY, filter)
+}
+
+impl Site {
+    /// Further lines of the configuration: of `[mirroring]`, and whole tables.
+    pub(crate) fn configure(&mut self, mirroring: &str, extra: &str) {
+        self.mirroring = mirroring.to_owned();
+        self.extra = extra.to_owned();
+        self.write();
+    }
+
+    fn write(&self) {
+        let text = format!(
+            "[mirroring]\nmode = \"manual\"\ntag_key = \"{KEY}\"\n{}\n\
+             [target]\nnetwork_interface = \"eni-sensor\"\n\
+             [state]\nfolder = \"{}\"\n{}\n",
+            self.mirroring,
+            self.folder.path().join("state").display(),
+            self.extra
+        );
+        std::fs::write(self.config(), text).unwrap();
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("controller.toml")
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vxscope-controller"));
+        command
+            .arg("--config")
+            .arg(self.config())
+            .args(arguments)
+            .env_clear()
+            .env("AWS_ENDPOINT_URL", self.standin.url())
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "AKIASTANDIN")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("VXSCOPE_LOG", "info")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must succeed; what it printed.
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {complaints}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Makes everything as it should be.
+    pub(crate) fn settle(&self) -> String {
+        self.ok(&["run", "--once", "--apply", "--within", "60"])
+    }
+
+    /// What would be done now.
+    pub(crate) fn plan(&self) -> Value {
+        serde_json::from_str(&self.ok(&["plan", "--json"])).unwrap()
+    }
+
+    /// A controller that goes on.
+    pub(crate) fn start(&self) -> Running {
+        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
+        let mut command = self.command(&["run", "--apply"]);
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Running(child)
+    }
+
+    pub(crate) fn account<T>(&self, act: impl FnOnce(&mut Account) -> T) -> T {
+        self.standin.account(act)
+    }
+
+    /// The sessions of an interface.
+    pub(crate) fn sessions(&self, interface: &str) -> Vec<Session> {
+        self.account(|account| account.sessions_of(interface))
+    }
+
+    /// Calls that changed something since the log was cleared.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let log = self.standin.log();
+        let changes = log
+            .changes()
+            .filter(|entry| entry.action != "GetCallerIdentity");
+        changes.map(|entry| entry.action.clone()).collect()
+    }
+}
+
+/// Waits until something is so.
+pub(crate) fn until(what: &str, longest: Duration, mut is_so: impl FnMut() -> bool) {
+    #[expect(clippy::disallowed_methods, reason = "a test at the edge")]
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < longest, "{what}: not in {longest:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A controller that is killed at the end of the test.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// As `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}

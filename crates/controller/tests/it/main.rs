@@ -1,0 +1,6 @@
+//! The controller itself, as a process, against the strict stand-in for EC2.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
+
+mod enrol;
+mod kit;
