@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::export::Format;
+
 /// Keeps VPC Traffic Mirror sessions in step with tags and policy.
 ///
 /// Credentials come by AWS's standard chain; `AWS_ENDPOINT_URL` is honoured. `VXSCOPE_LOG=info`
@@ -43,6 +45,37 @@ pub(crate) enum Command {
         /// As one JSON object.
         #[arg(long)]
         json: bool,
+    },
+    /// Brings everything back now; the running controller lowers nothing until `release`.
+    ResumeAll,
+    /// Deletes every session of ours, and lets none be made until `release`.
+    StopAll {
+        /// Why, for those who will wonder.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Ends what `stop-all` and `resume-all` began.
+    Release,
+    /// Brings back whoever is overdue, from what is left in the account; independent of the
+    /// controller.
+    Reap {
+        /// Again and again, every so many seconds; once if absent.
+        #[arg(long, value_name = "SECONDS")]
+        every: Option<u64>,
+    },
+    /// Prints the policy that the controller's role needs.
+    IamPolicy {
+        /// With what is needed until filters and targets are there.
+        #[arg(long)]
+        setup: bool,
+        /// Asks EC2, which changes nothing, whether the role has what it needs.
+        #[arg(long, conflicts_with = "setup")]
+        check: bool,
+    },
+    /// Prints the sessions that should be there for another tool.
+    Export {
+        /// Which.
+        format: Format,
     },
     /// Shows how the running controller stands.
     Status {

@@ -138,7 +138,7 @@ impl Config {
         let text = read(path).map_err(|problem| vec![problem])?;
         let of_file = |problem: String| format!("{}: {problem}", path.display());
         let raw: Raw = toml::from_str(&text).map_err(|error| vec![of_file(error.to_string())])?;
-        let checked = raw.check(path.parent().unwrap_or(Path::new("")));
+        let checked = raw.check(path.parent().unwrap_or_else(|| Path::new("")));
         checked.map_err(|problems| problems.into_iter().map(of_file).collect())
     }
 }

@@ -4,13 +4,20 @@
 
 mod arguments;
 mod config;
+mod desk;
 mod driver;
+mod export;
 mod failure;
 mod hold;
+mod iam;
+mod orders;
 mod plan;
+mod reap;
 mod run;
 mod seal;
+mod sensor;
 mod status;
+mod stopping;
 mod store;
 
 use std::io::{self, IsTerminal, Write};
@@ -38,6 +45,12 @@ fn main() -> ExitCode {
             within,
         } => run::run(config, *once, *apply, *within),
         Command::Plan { json } => plan::run(config, *json),
+        Command::ResumeAll => reap::resume_all(config),
+        Command::StopAll { reason } => stopping::stop_all(config, reason),
+        Command::Release => stopping::release(config),
+        Command::Reap { every } => reap::run(config, *every),
+        Command::IamPolicy { setup, check } => iam::run(config, *setup, *check),
+        Command::Export { format } => export::run(config, *format),
         Command::Status { json } => status::run(config, *json),
     };
     match result {

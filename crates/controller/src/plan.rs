@@ -2,23 +2,20 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Serialize;
 use vxscope_control::mirror::{Session, Settings};
-use vxscope_ec2::{Ec2, Scope, wall};
+use vxscope_ec2::{Scope, wall};
 use vxscope_enrolment::inventory::Inventory;
 use vxscope_enrolment::{Enroller, Missing, Plan, Seen, Slot, Weight};
 use vxscope_policy::strategy::MONTH_HOURS;
 
 use crate::config::Config;
+use crate::desk::Desk;
 use crate::driver::State;
 use crate::failure::Failure;
+use crate::print;
 use crate::store::{Remembered, read_json};
-use crate::{print, run};
-
-/// The longest reading of an account, every page several times.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What would be done.
 #[derive(Debug, Default, Serialize)]
@@ -52,22 +49,9 @@ pub(crate) fn text(config: &Config) -> Result<String, Failure> {
     Ok(diff(config)?.text())
 }
 
-/// Reads the account once.
-pub(crate) fn survey(ec2: &mut Ec2, scope: Scope) -> Result<Inventory, Failure> {
-    ec2.submit_survey(scope);
-    ec2.wait(PATIENCE);
-    match ec2.poll_survey() {
-        Some(Ok(inventory)) => Ok(inventory),
-        Some(Err(error)) => Err(Failure::Failed(format!(
-            "the account cannot be read: {error}"
-        ))),
-        None => Err(Failure::Failed("AWS did not answer in time".to_owned())),
-    }
-}
-
 fn diff(config: &Config) -> Result<Diff, Failure> {
-    let mut ec2 = run::start(config)?;
-    let inventory = survey(&mut ec2, Scope::All)?;
+    let mut desk = Desk::open(config.clone())?;
+    let inventory = desk.survey(Scope::All)?;
     let path = config.folder.join("enrolment.json");
     let remembered: Option<Remembered> = read_json(&path).map_err(Failure::Failed)?;
     let memory = remembered.unwrap_or_default().memory;
@@ -196,7 +180,8 @@ fn changes(wanted: &Settings, session: &Session) -> Vec<String> {
     if wanted.is_met_by(there) {
         return Vec::new();
     }
-    let text = |number: Option<u32>| number.map_or("none".to_owned(), |one| one.to_string());
+    let text =
+        |number: Option<u32>| number.map_or_else(|| "none".to_owned(), |one| one.to_string());
     let length = |one: &Settings| text(one.packet_length.map(u32::from));
     let rows = [
         ("target", there.target.clone(), wanted.target.clone()),

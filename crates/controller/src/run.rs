@@ -12,7 +12,8 @@ use vxscope_units::Timestamp;
 use crate::config::Config;
 use crate::driver::Driver;
 use crate::failure::Failure;
-use crate::{plan, print};
+use crate::sensor::Sensors;
+use crate::{orders, plan, print};
 
 /// Between two looks at everything: a fraction of what a resume may take.
 const TICK: Duration = Duration::from_millis(200);
@@ -25,13 +26,26 @@ pub(crate) fn run(file: &Path, once: bool, apply: bool, within: u64) -> Result<(
         return dry_run(&config, once);
     }
     let stop = stop()?;
-    let ec2 = start(&config)?;
+    let ec2 = Ec2::start(config.aws.clone());
+    let ec2 = ec2.map_err(|error| Failure::Failed(error.to_string()))?;
+    let mut sensors = Sensors::watch(&config.sockets)?;
+    let folder = config.folder.clone();
     let mut driver = Driver::new(config, ec2, wall()).map_err(Failure::Failed)?;
     let begun = wall();
     let mut shown = Timestamp::ZERO;
     let settled = loop {
         let now = wall();
+        while let Some(report) = sensors.poll() {
+            driver.handle_report(&report, now);
+        }
+        if let Some(order) = orders::take(&folder) {
+            tracing::warn!(?order, "somebody ordered");
+            driver.handle_command(order.command(), now);
+        }
         driver.tick(now);
+        if let Some(table) = driver.poll_bind_table() {
+            sensors.bind(&table);
+        }
         while let Some(notice) = driver.poll_notice() {
             tracing::info!(?notice);
         }
@@ -87,10 +101,6 @@ fn dry_run(config: &Config, once: bool) -> Result<(), Failure> {
             std::thread::sleep(TICK);
         }
     }
-}
-
-pub(crate) fn start(config: &Config) -> Result<Ec2, Failure> {
-    Ec2::start(config.aws.clone()).map_err(|error| Failure::Failed(error.to_string()))
 }
 
 /// Set by SIGINT and SIGTERM.

@@ -46,7 +46,10 @@ const EDGES: &[(&str, &str)] = &[
     ("benches", "units memory linux pcap config sim engine"),
     ("standin", ""),
     ("ec2", "units control enrolment"),
-    ("controller", "units policy control steward enrolment ec2"),
+    (
+        "controller",
+        "units report policy control steward api enrolment ec2",
+    ),
     ("xtask", ""),
 ];
 

@@ -112,6 +112,12 @@ impl Driver {
         }
     }
 
+    /// Does something whose failure only means that it is tried again.
+    pub(super) fn do_aside(&mut self, chore: Chore) {
+        self.crumbs.next += 1;
+        self.ec2.submit_chore(CRUMBS + self.crumbs.next, chore);
+    }
+
     /// A crumb is there, or gone, or could not be left.
     pub(super) fn handle_crumb(
         &mut self,

@@ -42,6 +42,7 @@ impl Driver {
         self.handle_crumbs(&inventory);
         self.inventory = Some(inventory);
         self.plan = plan;
+        self.table_is_new = true;
         self.chores.begin_anew();
         self.order_chores();
     }

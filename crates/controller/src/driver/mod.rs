@@ -20,8 +20,9 @@ use vxscope_control::mirror::{ApiError, Call, CallId, ErrorKind, MirrorApi, Repl
 use vxscope_ec2::{Ec2, Scope};
 use vxscope_enrolment::inventory::Inventory;
 use vxscope_enrolment::{Enroller, Plan, Seen};
-use vxscope_steward::{Notice, Steward, StewardSetup, guard_rules};
-use vxscope_units::Timestamp;
+use vxscope_report::Report;
+use vxscope_steward::{Command, Notice, Steward, StewardSetup, guard_rules};
+use vxscope_units::{BindTable, Timestamp};
 
 use crate::config::Config;
 use crate::seal::Seal;
@@ -31,6 +32,8 @@ use carry::Known;
 use chores::Chores;
 use removal::Removals;
 
+pub(crate) use breadcrumb::{crumb_of, is_crumb};
+pub(crate) use safety::{CONTROLLER, HEARTBEAT, HOLD, hold_of};
 pub(crate) use state::State;
 
 /// After a chore or a refusal the account is looked at again so soon.
@@ -67,6 +70,9 @@ pub(crate) struct Driver {
     seal: Seal,
     /// Why nothing is lowered or made, if somebody said so.
     held: Option<String>,
+    /// When others were last told that somebody is here.
+    beat_at: Timestamp,
+    table_is_new: bool,
 }
 
 impl Driver {
@@ -123,6 +129,8 @@ impl Driver {
             known: BTreeMap::new(),
             flights: BTreeMap::new(),
             held: None,
+            beat_at: Timestamp::ZERO,
+            table_is_new: false,
         })
     }
 
@@ -131,6 +139,8 @@ impl Driver {
         self.take_replies(now);
         self.take_chores(now);
         self.take_survey(now);
+        self.look_for_hold(now);
+        self.beat(now);
         self.steward.handle_safety(self.is_off_safe(now));
         self.steward.tick(now);
         self.make_steps(now);
@@ -152,6 +162,31 @@ impl Driver {
     /// Waits for an answer, but not longer.
     pub(crate) fn wait(&mut self, longest: Duration) {
         self.ec2.wait(longest);
+    }
+
+    /// A sensor's tick.
+    pub(crate) fn handle_report(&mut self, report: &Report, now: Timestamp) {
+        self.steward.handle_report(report, now);
+    }
+
+    /// The operator spoke.
+    pub(crate) fn handle_command(&mut self, command: Command, now: Timestamp) {
+        self.steward.handle_command(command, now);
+    }
+
+    /// Which sources sensors are to know, after each reading of the account.
+    #[must_use]
+    pub(crate) fn poll_bind_table(&mut self) -> Option<BindTable> {
+        if !std::mem::take(&mut self.table_is_new) {
+            return None;
+        }
+        match self.enroller.bind_table(&self.plan) {
+            Ok(table) => Some(table),
+            Err(conflicts) => {
+                tracing::error!(?conflicts, "sources cannot be told apart");
+                None
+            }
+        }
     }
 
     /// What happened, oldest first.

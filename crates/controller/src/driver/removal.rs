@@ -64,9 +64,9 @@ impl Driver {
             return;
         };
         let owner = &self.config.enrolment.owner;
-        let on = |interface| inventory.sessions_on(interface);
-        let sessions = self.plan.leaving.iter().flat_map(|interface| on(interface));
-        let sessions = sessions.filter(|session| owner.owns(session));
+        let is_leaving = |interface| self.held.is_some() || self.plan.leaving.contains(interface);
+        let sessions = inventory.sessions.values();
+        let sessions = sessions.filter(|one| is_leaving(&one.interface) && owner.owns(one));
         let removals = &mut self.removals;
         for session in sessions {
             let recent = removals

@@ -1,6 +1,8 @@
 //! Whether a source may be off, and whether anything may be made at all.
 
+use vxscope_ec2::Chore;
 use vxscope_enrolment::inventory::{Inventory, Target};
+use vxscope_policy::rules::Mode;
 use vxscope_units::Timestamp;
 
 use super::Driver;
@@ -8,6 +10,10 @@ use crate::hold;
 
 /// The tag of our targets with the time of the reaper's last round, in seconds since 1970.
 pub(crate) const HEARTBEAT: &str = "vxscope:reaper-at";
+/// The tag of our targets with the time when the controller was last there, likewise.
+pub(crate) const CONTROLLER: &str = "vxscope:controller-at";
+/// Between two signs of life; a reaper takes all that is lowered after five minutes without.
+const BEAT_NANOS: u64 = 60_000_000_000;
 /// The tag of our targets that stops everything: why.
 pub(crate) const HOLD: &str = "vxscope:hold";
 
@@ -41,11 +47,40 @@ impl Driver {
         target.tags.get(&owner.tag) == Some(&owner.value)
     }
 
-    /// Somebody stopped everything, or lets it go on. While it is stopped nobody is looked after,
-    /// so that nothing is made again.
+    /// Tells the reaper that somebody is here, while anything may be lowered.
+    pub(super) fn beat(&mut self, now: Timestamp) {
+        let lowers = self.config.enrolment.rules.mode == Mode::Dynamic;
+        let is_due = now.nanos_since(self.beat_at) >= BEAT_NANOS || now < self.beat_at;
+        let Some(inventory) = self.inventory.as_ref().filter(|_| lowers && is_due) else {
+            return;
+        };
+        self.beat_at = now;
+        let seconds = (now.as_nanos() / 1_000_000_000).to_string();
+        let targets = inventory.targets.values();
+        let targets = targets.filter(|target| self.is_our_target(target));
+        let targets: Vec<String> = targets.map(|target| target.id.clone()).collect();
+        for resource in targets {
+            let tags = [(CONTROLLER.to_owned(), seconds.clone())].into();
+            self.do_aside(Chore::Tag { resource, tags });
+        }
+    }
+
+    /// Somebody on this machine stopped everything: at once, not with the next reading.
+    pub(super) fn look_for_hold(&mut self, now: Timestamp) {
+        if self.held.is_none() {
+            self.hold(hold::read(&self.config.folder), now);
+        }
+    }
+
+    /// Somebody stopped everything, or lets it go on.
     pub(super) fn handle_hold(&mut self, inventory: &Inventory, now: Timestamp) {
         let local = hold::read(&self.config.folder);
         let held = local.or_else(|| hold_of(inventory, |target| self.is_our_target(target)));
+        self.hold(held, now);
+    }
+
+    /// While everything is stopped nobody is looked after, so that nothing is made again.
+    fn hold(&mut self, held: Option<String>, now: Timestamp) {
         if held.is_some() && self.held.is_none() {
             tracing::warn!(reason = held, "everything is stopped");
             for (_, known) in std::mem::take(&mut self.known) {

@@ -79,7 +79,9 @@ fn filters_of_ours_are_made_whole_and_never_changed_again() {
     // Its lower grades follow the edit in filters of their own; itself nobody touches.
     let log = site.standin.log();
     let names_it = |value: &String| *value == edited.id;
-    let touched = log.changes().any(|entry| entry.fields.values().any(names_it));
+    let touched = log
+        .changes()
+        .any(|entry| entry.fields.values().any(names_it));
     assert!(!touched);
     let after = site.account(|account| account.filters());
     assert!(after.contains(&edited));

@@ -2,5 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 
+mod crash;
 mod enrol;
 mod kit;
+mod operate;

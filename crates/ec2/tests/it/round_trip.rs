@@ -15,7 +15,7 @@ fn a_session_is_made_changed_and_deleted_as_asked() {
     assert_eq!(session.settings, create.settings);
     assert_eq!(session.tags, owned());
     assert_eq!(session.interface, interface);
-    assert_eq!(kit.sessions(), [session.clone()]);
+    assert_eq!(kit.sessions(), std::slice::from_ref(&session));
 
     let truncated = Settings {
         packet_length: Some(512),
