@@ -16,7 +16,7 @@
 pub mod eve;
 mod lines;
 pub mod notice;
-mod time;
+pub mod time;
 
 pub use lines::{LINE_BYTES_MAX, Lines};
 

@@ -1,9 +1,10 @@
-//! Times as detectors write them.
+//! Times as detectors, and we, write them.
 
 use vxscope_units::Timestamp;
 
 /// `2026-11-21T02:00:00.000000+0000`, with any offset, or `Z`.
-pub(crate) fn read_iso(text: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn read_iso(text: &str) -> Option<Timestamp> {
     let (date, rest) = text.split_once('T')?;
     let mut date = date.split('-').map(number);
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
@@ -24,7 +25,8 @@ pub(crate) fn read_iso(text: &str) -> Option<Timestamp> {
 }
 
 /// Seconds since 1970, with a fraction.
-pub(crate) fn read_epoch(text: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn read_epoch(text: &str) -> Option<Timestamp> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let seconds = number(seconds).filter(|it| *it < 1 << 34)?;
     Some(Timestamp::new(seconds, nanos(fraction)?))

@@ -49,6 +49,7 @@ pub(crate) fn run_everything(workspace: &Workspace) -> Result<()> {
             context.light(&["check", "--benches"], &[])
         }),
         step("controller", controller),
+        step("archive", archive),
         step("fuzz", fuzz),
         step("cold build", cold_build),
         step("first command", first_command),
@@ -95,14 +96,25 @@ fn test(context: &mut Context<'_>) -> Result<Outcome> {
 
 /// The crates over the AWS SDK, all at once so that it is compiled once for all of them.
 fn controller(context: &mut Context<'_>) -> Result<Outcome> {
-    let packages = heavy::packages();
-    let mut clippy = vec!["clippy", "--all-targets"];
-    clippy.extend(&packages);
-    clippy.extend(["--", "--deny", "warnings"]);
-    context.cargo(&clippy)?;
+    let packages = heavy::packages(&heavy::SDK);
+    clippy_of(context, &packages)?;
     // Its tests run the sensor, too.
     context.cargo(&["build", "--package", "vxscope"])?;
     test_of(context, &packages)
+}
+
+/// Parquet and S3, read back by `DuckDB` and moto.
+fn archive(context: &mut Context<'_>) -> Result<Outcome> {
+    let packages = heavy::packages(&[heavy::ARCHIVE]);
+    clippy_of(context, &packages)?;
+    test_of(context, &packages)
+}
+
+fn clippy_of(context: &mut Context<'_>, packages: &[&str]) -> Result<Outcome> {
+    let mut arguments = vec!["clippy", "--all-targets"];
+    arguments.extend(packages);
+    arguments.extend(["--", "--deny", "warnings"]);
+    context.cargo(&arguments)
 }
 
 fn test_of(context: &mut Context<'_>, packages: &[&str]) -> Result<Outcome> {

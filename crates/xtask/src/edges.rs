@@ -12,6 +12,7 @@ const EDGES: &[(&str, &str)] = &[
     ("units", ""),
     ("memory", ""),
     ("alert", "units"),
+    ("archive", "units alert"),
     ("linux", ""),
     ("wire", "units"),
     ("pcap", "units"),

@@ -1,10 +1,17 @@
-//! The crates that are too heavy for every build: over the AWS SDK, minutes and gigabytes each.
+//! The crates that are too heavy for every build: over the AWS SDK, minutes and gigabytes each,
+//! and over Parquet and object stores, minutes.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Built and tested in a step of their own, and by no command that does not name them.
-pub(crate) const HEAVY: [&str; 2] = ["vxscope-ec2", "vxscope-controller"];
+pub(crate) const HEAVY: [&str; 3] = ["vxscope-ec2", "vxscope-controller", ARCHIVE];
+
+/// Those over the AWS SDK.
+pub(crate) const SDK: [&str; 2] = ["vxscope-ec2", "vxscope-controller"];
+
+/// Over Parquet and object stores.
+pub(crate) const ARCHIVE: &str = "vxscope-archive";
 
 /// Members that no command needs to name, but that are built only with `--workspace`.
 const APART: [&str; 1] = ["vxscope-benches"];
@@ -14,9 +21,9 @@ pub(crate) fn excluded() -> Vec<&'static str> {
     HEAVY.map(|name| ["--exclude", name]).concat()
 }
 
-/// `--package` for each of them.
-pub(crate) fn packages() -> Vec<&'static str> {
-    HEAVY.map(|name| ["--package", name]).concat()
+/// `--package` for each of these.
+pub(crate) fn packages(names: &[&'static str]) -> Vec<&'static str> {
+    names.iter().flat_map(|name| ["--package", name]).collect()
 }
 
 /// One sentence for each member that is on the wrong side of `default-members`.

@@ -11,10 +11,11 @@ use std::process::Command;
 pub(crate) const VARIABLE: &str = "VXSCOPE_READERS";
 
 /// The packages, each at the version whose answers we know.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "duckdb==1.4.1",
     "flowlogs-reader==5.0.1",
     "jsonschema==4.26.0",
+    "moto[s3,server]==5.2.5",
     "ocsf-json-schema==1.2.0",
     "parsezeeklogs==3.0.1",
     "schemathesis==4.32.5",
