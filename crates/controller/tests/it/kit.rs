@@ -1,7 +1,8 @@
 //! What the tests share: an account, a configuration, and the controller as a process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,21 +16,25 @@ pub(crate) const ALL: &str = "STA - Mirror Filter - All";
 
 /// An account with a sensor, and a controller's folder.
 pub(crate) struct Site {
-    pub(crate) standin: Standin,
+    pub(crate) standin: Arc<Standin>,
     pub(crate) folder: TempDir,
+    mode: &'static str,
+    socket: String,
     extra: String,
     mirroring: String,
 }
 
 /// With a sensor `i-sensor` of a size that takes ten sources.
 pub(crate) fn site() -> Site {
-    let standin = Standin::start(1).unwrap();
+    let standin = Arc::new(Standin::start(1).unwrap());
     standin.account(|account| {
         account.add_instance(Seed::new("i-sensor", "eni-sensor", "10.0.0.9").kind("m5.xlarge"));
     });
     let site = Site {
         standin,
         folder: tempfile::tempdir().unwrap(),
+        mode: "manual",
+        socket: String::new(),
         extra: String::new(),
         mirroring: String::new(),
     };
@@ -50,12 +55,22 @@ impl Site {
         self.write();
     }
 
+    /// The policy decides, by the reports of a sensor.
+    #[expect(dead_code, reason = "the pauses")]
+    pub(crate) fn dynamic(&mut self, mirroring: &str, socket: &Path, extra: &str) {
+        self.mode = "dynamic";
+        self.socket = format!("control_socket = \"{}\"", socket.display());
+        self.configure(mirroring, extra);
+    }
+
     fn write(&self) {
         let text = format!(
-            "[mirroring]\nmode = \"manual\"\ntag_key = \"{KEY}\"\n{}\n\
-             [target]\nnetwork_interface = \"eni-sensor\"\n\
+            "[mirroring]\nmode = \"{}\"\ntag_key = \"{KEY}\"\n{}\n\
+             [target]\nnetwork_interface = \"eni-sensor\"\n{}\n\
              [state]\nfolder = \"{}\"\n{}\n",
+            self.mode,
             self.mirroring,
+            self.socket,
             self.folder.path().join("state").display(),
             self.extra
         );
