@@ -17,6 +17,7 @@ pub struct Breadcrumbs {
     /// When somebody was last there, µs since 1970.
     pub beat: u64,
     /// The highest generation of the journal: numbers of intents go on from it.
+    #[serde(default)]
     pub generation: u64,
     /// Sources that are, or may be, below full.
     pub sources: Vec<Breadcrumb>,
