@@ -53,6 +53,7 @@ pub(crate) fn run_everything(workspace: &Workspace) -> Result<()> {
         step("fuzz", fuzz),
         step("cold build", cold_build),
         step("first command", first_command),
+        step("instructions", instructions),
         step("generated pcaps", generated_pcaps),
     ];
     run_all(
@@ -166,6 +167,11 @@ fn cold_build(context: &mut Context<'_>) -> Result<Outcome> {
 fn first_command(context: &mut Context<'_>) -> Result<Outcome> {
     let binary = context.cold_build()?.binary();
     sensor::run_first_command(context.workspace, &binary).map(Outcome::Passed)
+}
+
+fn instructions(context: &mut Context<'_>) -> Result<Outcome> {
+    let binary = context.cold_build()?.binary();
+    crate::instructions::check(context.workspace, &binary, false)
 }
 
 fn generated_pcaps(context: &mut Context<'_>) -> Result<Outcome> {

@@ -11,6 +11,7 @@ mod captures;
 mod ci;
 mod edges;
 mod heavy;
+mod instructions;
 mod lab;
 mod links;
 mod manifests;
@@ -58,6 +59,13 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Count the instructions that a packet takes in the release sensor, and compare them with the
+    /// committed figures
+    Instructions {
+        /// Commit to what was counted
+        #[arg(long)]
+        update: bool,
+    },
     /// Record real traffic of two tenants in network namespaces of our own (root)
     Lab {
         /// Where the captures go; the folder of bundled captures if absent
@@ -90,6 +98,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Pcaps { make: true, .. } => pcaps::make(&workspace),
         Command::Pcaps { check: true, .. } => pcaps::check_with_built_sensor(&workspace),
         Command::Pcaps { .. } => pcaps::list(&workspace),
+        Command::Instructions { update } => instructions::with_built_sensor(&workspace, update),
         Command::Lab { out, inside } => {
             let out = out.unwrap_or_else(|| workspace.path("pcaps"));
             if inside {

@@ -107,12 +107,17 @@ fn generate(sensor: &Path, folder: &Path) -> Result<()> {
 /// Builds the sensor in the development profile and returns where it is.
 fn built_sensor(workspace: &Workspace) -> Result<PathBuf> {
     run(&mut workspace.cargo(&["build", "--quiet", "--package", "vxscope"]))?;
+    Ok(target_folder(workspace)?.join("debug/vxscope"))
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_folder(workspace: &Workspace) -> Result<PathBuf> {
     let mut query = workspace.cargo(&["metadata", "--format-version", "1", "--no-deps"]);
     let metadata: serde_json::Value = serde_json::from_str(&text_of(query.stdin(Stdio::null()))?)?;
     let target = metadata["target_directory"]
         .as_str()
         .ok_or("cargo names no target directory")?;
-    Ok(Path::new(target).join("debug/vxscope"))
+    Ok(PathBuf::from(target))
 }
 
 fn captures_in(folder: &Path) -> Result<Vec<Capture>> {

@@ -27,6 +27,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("nfdump", "nfdump"),
     tool("nfcapd", "nfdump"),
     tool("faketime", "faketime"),
+    tool("valgrind", "valgrind"),
     tool("python3", "python3-venv"),
     tool("nsenter", "util-linux"),
     tool("chromium", "chromium"),
