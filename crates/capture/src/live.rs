@@ -233,6 +233,16 @@ impl LiveBatch<'_> {
         self.len() == 0
     }
 
+    /// Whether they had to be waited for.
+    #[must_use]
+    #[inline]
+    pub const fn has_waited(&self) -> bool {
+        match self {
+            Self::Udp(batch) => batch.waited,
+            Self::Ring(batch) => batch.has_waited(),
+        }
+    }
+
     /// When the first of them came.
     #[inline]
     pub fn oldest(&self) -> Option<Timestamp> {

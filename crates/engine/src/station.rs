@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 use vxscope_capture::live::{LiveError, LiveSource};
 
-use crate::accounting::Teller;
+use crate::accounting::{Step, Teller};
 use crate::clock::LiveClock;
 use crate::command::Command;
 use crate::stop::{Deadline, Stop};
@@ -59,8 +59,14 @@ impl Station {
                 worker.end();
                 stopping = true;
             }
+            teller.stages.begin();
             let batch = source.receive()?;
             let received = batch.len();
+            if batch.has_waited() {
+                teller.stages.forget();
+            } else {
+                teller.stages.end(Step::Receive, received);
+            }
             // Before the batch, so that a datagram finds everything that was said before it was
             // sent.
             for command in commands.try_iter() {
@@ -71,7 +77,7 @@ impl Station {
                 // As fast as they can be counted: a buffer's worth, because the sockets are shut.
                 worker.refuse_batch(&batch);
             } else {
-                worker.handle_batch(&batch, clock.at(elapsed));
+                worker.handle_batch(&batch, clock.at(elapsed), &mut teller.stages);
                 worker.wake_others();
             }
             let is_cut = stopping && deadline.is_cut();
@@ -92,6 +98,7 @@ impl Station {
                 worker.set_drift(clock.drift());
             }
             teller.beat(elapsed, worker, source)?;
+            teller.stages.end(Step::Rest, received);
         }
         drain_strays(worker, deadline, clock);
         let dropped = source.dropped()?;

@@ -22,6 +22,7 @@ use vxscope_wire::{
     read_frame,
 };
 
+use crate::accounting::{Stages, Step};
 use crate::clock::Drift;
 use crate::command::Command;
 use crate::follower::{Follower, is_dns};
@@ -226,14 +227,24 @@ impl Worker {
     ///
     /// The order of live outputs is that of handling: a datagram's index is the clock's
     /// nanosecond, so that all workers' indices can be compared whatever the wall clock does.
-    pub(crate) fn handle_batch(&mut self, batch: &LiveBatch<'_>, now: Timestamp) {
+    pub(crate) fn handle_batch(
+        &mut self,
+        batch: &LiveBatch<'_>,
+        now: Timestamp,
+        stages: &mut Stages,
+    ) {
         match batch {
-            LiveBatch::Udp(batch) => self.handle_arrivals(batch.arrivals(), now),
-            LiveBatch::Ring(batch) => self.handle_arrivals(batch.arrivals(), now),
+            LiveBatch::Udp(batch) => self.handle_arrivals(batch.arrivals(), now, stages),
+            LiveBatch::Ring(batch) => self.handle_arrivals(batch.arrivals(), now, stages),
         }
     }
 
-    fn handle_arrivals<'b>(&mut self, arrivals: impl Iterator<Item = Arrival<'b>>, now: Timestamp) {
+    fn handle_arrivals<'b>(
+        &mut self,
+        arrivals: impl Iterator<Item = Arrival<'b>>,
+        now: Timestamp,
+        stages: &mut Stages,
+    ) {
         let mut ticks = self.begin(now);
         let mut frames = Frames::new();
         for arrival in arrivals {
@@ -247,12 +258,16 @@ impl Worker {
             self.newest = self.newest.max(arrival.timestamp);
             self.open(index, arrival.timestamp, source, opened, &mut frames);
             if frames.is_full() {
+                stages.end(Step::Open, frames.len());
                 self.touch(&frames, &ticks);
+                stages.end(Step::Track, frames.len());
                 frames.clear();
                 ticks.clear();
             }
         }
+        stages.end(Step::Open, frames.len());
         self.touch(&frames, &ticks);
+        stages.end(Step::Track, frames.len());
     }
 
     /// Moves the clock of a live run, which may tick.

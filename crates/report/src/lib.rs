@@ -16,7 +16,8 @@ pub use signals::{
 
 pub use status::{
     CaptureStatus, FlowStatus, FrameStatus, LATENCY_BOUNDS, Latency, PacketStatus, Reasons,
-    RingStatus, SignalStatus, SinkStatus, SourceStatus, State, Status, StrayStatus, WorkerStatus,
+    RingStatus, SignalStatus, SinkStatus, SourceStatus, StageStatus, State, Status, StrayStatus,
+    WorkerStatus,
 };
 
 pub use view::{BlindWindow, FlowPage, FlowRow, MirrorRow, Oversight};

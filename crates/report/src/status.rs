@@ -63,6 +63,20 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// From a datagram's arrival in the kernel to its entry in the ledger.
     pub latency: Latency,
+    /// What packets cost in each stage of a worker, of a sample of all batches.
+    #[serde(default)]
+    pub stages: Vec<StageStatus>,
+}
+
+/// What the packets of a sample took in one stage: seconds / packets is the cost of one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageStatus {
+    /// `receive`, `open`, `track` or `rest`.
+    pub name: String,
+    /// Packets that were timed there.
+    pub packets: u64,
+    /// What they took, all workers together.
+    pub seconds: f64,
 }
 
 /// What a sensor is doing.

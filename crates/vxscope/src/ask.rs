@@ -100,6 +100,7 @@ fn lines(status: &Status, health: &Health) -> Vec<(&'static str, String)> {
     }
     lines.push(("sources", count(status.sources)));
     lines.push(("latency", latency(&status.latency)));
+    lines.extend(stages(status).map(|text| ("stages", text)));
     lines.push(("workers", workers(status, health)));
     lines
 }
@@ -137,6 +138,17 @@ fn latency(latency: &Latency) -> String {
         span(latency.p99),
         span(latency.max)
     )
+}
+
+/// Nanoseconds of a packet in each stage, of a sample; nothing before there is one.
+fn stages(status: &Status) -> Option<String> {
+    let timed = status.stages.iter().filter(|stage| stage.packets > 0);
+    let shown = timed.map(|stage| {
+        let nanos = stage.seconds * 1e9 / stage.packets as f64;
+        format!("{} {nanos:.0} ns", stage.name)
+    });
+    let shown: Vec<_> = shown.collect();
+    (!shown.is_empty()).then(|| format!("{} a packet, sampled", shown.join(", ")))
 }
 
 fn span(seconds: f64) -> String {

@@ -70,6 +70,18 @@ fn packets(text: &mut Text, status: &Status) {
         "Datagrams that found a receive buffer full.",
         packets.kernel_dropped,
     );
+    text.family(
+        "stage_seconds",
+        "What packets took in a stage of the workers, of a sample; see stage_packets.",
+        true,
+    );
+    for stage in &status.stages {
+        text.sample(&[("stage", &stage.name)], stage.seconds);
+    }
+    text.family("stage_packets", "Packets timed in a stage.", true);
+    for stage in &status.stages {
+        text.sample(&[("stage", &stage.name)], stage.packets);
+    }
     if let Some(dropped) = status.capture.interface_dropped {
         text.counter(
             "interface_dropped_packets",

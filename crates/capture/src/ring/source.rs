@@ -41,6 +41,7 @@ pub struct RingSource {
 pub struct RingBatch<'r> {
     frames: Frames<'r>,
     options: &'r Options,
+    waited: bool,
 }
 
 impl RingSource {
@@ -69,7 +70,8 @@ impl RingSource {
     /// [`RingError::Option`].
     #[inline]
     pub fn receive(&mut self) -> Result<RingBatch<'_>, RingError> {
-        if !self.ring.is_ready() {
+        let waited = !self.ring.is_ready();
+        if waited {
             self.wait()?;
         }
         let frames = self.ring.receive(RING_BATCH);
@@ -77,6 +79,7 @@ impl RingSource {
         Ok(RingBatch {
             frames,
             options: &self.options,
+            waited,
         })
     }
 
@@ -171,6 +174,11 @@ impl<'r> RingBatch<'r> {
     #[inline]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether they had to be waited for.
+    pub(crate) const fn has_waited(&self) -> bool {
+        self.waited
     }
 
     /// The packets, in the order of their arrival.

@@ -14,6 +14,8 @@ use crate::live::Arrival;
 pub struct UdpBatch {
     pub(super) slots: DatagramBatch,
     pub(super) tunnel: Tunnel,
+    /// Whether there was a wait before they came.
+    pub(crate) waited: bool,
 }
 
 /// One datagram as it came.
@@ -42,6 +44,7 @@ impl UdpBatch {
         Self {
             slots: DatagramBatch::new(),
             tunnel: Tunnel::Vxlan,
+            waited: false,
         }
     }
 

@@ -67,7 +67,8 @@ impl UdpSource {
     #[inline]
     pub fn receive(&mut self, batch: &mut UdpBatch) -> Result<usize, UdpError> {
         let count = self.receive_waiting(batch)?;
-        if count > 0 || self.stopped || !self.wait()? {
+        batch.waited = count == 0 && !self.stopped;
+        if !batch.waited || !self.wait()? {
             return Ok(count);
         }
         self.receive_waiting(batch)

@@ -21,6 +21,7 @@ use vxscope_wire::Reject;
 
 use super::latency::Latencies;
 use super::news::News;
+use super::stages::Costs;
 use crate::follower::Desk;
 use crate::outlet::Lost;
 
@@ -66,6 +67,7 @@ struct Latest {
     status: WorkerStatus,
     look_back: [Option<Duration>; 2],
     lost: Lost,
+    costs: Costs,
 }
 
 impl Account {
@@ -115,6 +117,7 @@ impl Account {
             ticks_late: news.ticks_late,
         };
         (latest.look_back, latest.lost) = (news.look_back, news.lost);
+        latest.costs = news.costs;
         news
     }
 
@@ -331,12 +334,19 @@ impl Account {
             sources: self.sources.len() as u64,
             workers: self.workers.iter().map(|it| it.status).collect(),
             latency: self.latencies.status(),
+            stages: self.costs().status(),
             ..Status::new(
                 self.about.sensor.clone(),
                 env!("CARGO_PKG_VERSION").to_owned(),
                 micros(self.about.epoch),
             )
         }
+    }
+
+    fn costs(&self) -> Costs {
+        let mut costs = Costs::default();
+        self.workers.iter().for_each(|it| costs.merge(&it.costs));
+        costs
     }
 
     fn signals(&self) -> SignalStatus {

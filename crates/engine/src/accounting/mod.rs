@@ -8,6 +8,7 @@ mod board;
 mod latency;
 mod news;
 mod pulse;
+mod stages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub(crate) use account::{About, Account};
 pub(crate) use board::{Board, Seat};
 pub(crate) use news::{Line, Teller, connect};
 pub(crate) use pulse::Pulse;
+pub(crate) use stages::{Stage as Step, Stages};
 
 /// How often somebody looks whether a tick is due or the run stops.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -10,6 +10,7 @@ use vxscope_units::MirrorSource;
 
 use super::latency::Latencies;
 use super::pulse::Pulse;
+use super::stages::{Costs, Stages};
 use super::tick_at;
 use crate::clock;
 use crate::outlet::Lost;
@@ -33,6 +34,7 @@ pub(super) struct News {
     pub(super) ticks_late: u64,
     pub(super) look_back: [Option<Duration>; 2],
     pub(super) lost: Lost,
+    pub(super) costs: Costs,
 }
 
 /// The stage's end of the line from all workers.
@@ -58,6 +60,8 @@ pub(crate) struct Teller {
     sender: Sender<Box<News>>,
     boxes: Receiver<Box<News>>,
     latencies: Latencies,
+    /// The worker's stopwatch.
+    pub(crate) stages: Stages,
     told: u64,
     /// When the next tick is due.
     next: Duration,
@@ -87,6 +91,7 @@ pub(crate) fn connect(
             sender: sender.clone(),
             boxes,
             latencies: Latencies::new(),
+            stages: Stages::new(pulse.clock()),
             told: 0,
             next: interval,
             ticks_late: 0,
@@ -156,6 +161,7 @@ impl Teller {
         news.ticks_late = self.ticks_late;
         news.look_back = worker.look_back();
         news.lost = worker.lost();
+        news.costs = self.stages.costs();
         // There is room for every box, and the stage lives as long as its workers.
         let _ = self.sender.try_send(news);
     }
@@ -173,6 +179,7 @@ impl News {
             ticks_late: 0,
             look_back: [None; 2],
             lost: Lost::default(),
+            costs: Costs::default(),
         }
     }
 }

@@ -25,6 +25,10 @@ impl Pulse {
         }
     }
 
+    pub(super) const fn clock(&self) -> LiveClock {
+        self.clock
+    }
+
     /// A worker came round.
     #[inline]
     pub(crate) fn beat(&self, number: usize, elapsed: Duration) {
