@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Gen(GenArguments),
     /// Try mirror policies on a simulated fleet: what each costs, and which attacks it shows.
     Simulate(SimulateArguments),
+    /// Find out what this machine can carry: the highest rate without loss, in about a minute.
+    Bench(BenchArguments),
     /// Ask a running sensor how it stands.
     Status(AskArguments),
     /// Ask a running sensor for its mirror sources.
@@ -69,6 +71,22 @@ pub(crate) struct DemoArguments {
     /// Address and port of a web page to look at meanwhile; 127.0.0.1:0 lets the kernel choose.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) api: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// Inner frames: imix, jumbo, or a number of bytes; may be repeated [default: 64, imix, 1400].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) size: Vec<Size>,
+    /// How long each rate is tried.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(crate) seconds: u64,
+    /// Print JSON, with every try, instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The sensor's own; it writes no outputs but those of --export.
+    #[command(flatten)]
+    pub(crate) options: RunOptions,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod ask;
+mod bench;
 mod configuration;
 mod demo;
 mod extract;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Gen(arguments) => generate::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Status(arguments) => ask::status(&arguments),
         Command::Sources(arguments) => ask::sources(&arguments),
         Command::Mirrors(arguments) => mirrors::run(&arguments),

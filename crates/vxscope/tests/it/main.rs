@@ -1,6 +1,7 @@
 //! The binary from the outside: what is typed, what comes back, what the exit code is.
 
 mod api;
+mod bench;
 mod captures;
 mod clock;
 mod disk;
