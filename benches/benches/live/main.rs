@@ -5,7 +5,8 @@
 //!
 //! Both receive through the same sockets with the same options and batches, each in a process of
 //! its own, which is this program again. What is compared is the CPU time of that process from
-//! the end of a warm-up to its own; the sender's is the parent's.
+//! the end of a warm-up to its own; the sender's is the parent's. Then the same through packet
+//! rings (see `ring`), in a network of its own, for root.
 #![expect(clippy::print_stdout, reason = "the tables are what this is for")]
 #![expect(
     clippy::print_stderr,
@@ -13,6 +14,7 @@
 )]
 
 mod receiver;
+mod ring;
 mod sender;
 
 use std::env;
@@ -46,6 +48,9 @@ fn main() -> io::Result<()> {
         return receiver::serve(&work.to_string_lossy());
     }
     let request = Request::from_arguments(env::args().skip(1));
+    if env::var_os(ring::INSIDE).is_some() {
+        return ring::compare(&request);
+    }
     let mut report = Report::new();
     for frames in Frames::ALL {
         if request.wants(frames.name()) {
@@ -59,7 +64,7 @@ fn main() -> io::Result<()> {
         println!("Once and shortly: shows that it works, measures nothing.\n");
     }
     println!("{}\n{}", report.cpu, report.edge);
-    Ok(())
+    ring::in_a_network_of_its_own()
 }
 
 /// What the command line asks for.

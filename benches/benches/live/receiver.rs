@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::num::NonZeroU16;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use vxscope_benches::Cpu;
-use vxscope_capture::udp::{UdpBatch, UdpGroup, UdpSettings};
-use vxscope_config::{Config, ExportKind, Way};
+use vxscope_capture::live::{self, Backend, LiveBatch};
+use vxscope_capture::udp::{Interface, UdpBatch, UdpGroup, UdpSettings};
+use vxscope_config::{Backend as Choice, Config, ExportKind, Way};
 use vxscope_engine::{Live, Observer, Started, Status, Stop};
+use vxscope_linux::tap_drop::{ExtendedInstruction, LoadedProgram};
 use vxscope_wire::Tunnel;
+use vxscope_wire::bpf::{Selection, drop_selected};
 
 /// Set for a receiver; its value is the work.
 pub(crate) const ROLE: &str = "VXSCOPE_BENCH_RECEIVER";
@@ -30,10 +33,19 @@ pub(crate) enum Work {
     Eve,
     /// With the frames as well: all that `vxscope run` does by default.
     All,
+    /// What the rings leave to nobody: dropped at the ingress, unseen.
+    Drop,
+    /// A packet ring, and a look at each packet's tunnel and frame.
+    Touch,
+    /// As [`Self::Sensor`], through a packet ring.
+    Ring,
 }
 
 impl Work {
     pub(crate) const ALL: [Self; 4] = [Self::Loop, Self::Sensor, Self::Eve, Self::All];
+
+    /// Those that are compared in a network of their own.
+    pub(crate) const RINGS: [Self; 4] = [Self::Drop, Self::Loop, Self::Touch, Self::Ring];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -41,12 +53,15 @@ impl Work {
             Self::Sensor => "run, no outputs",
             Self::Eve => "run, eve",
             Self::All => "run, all outputs",
+            Self::Drop => "dropped at the ingress",
+            Self::Touch => "ring, bare reader",
+            Self::Ring => "ring, run, no outputs",
         }
     }
 
     fn kinds(self) -> Vec<Way> {
         let kinds: &[ExportKind] = match self {
-            Self::Loop | Self::Sensor => &[],
+            Self::Loop | Self::Sensor | Self::Drop | Self::Touch | Self::Ring => &[],
             Self::Eve => &[ExportKind::Eve],
             Self::All => return Config::default().export.kinds,
         };
@@ -134,9 +149,12 @@ fn numbers<const N: usize>(says: &mut impl BufRead) -> io::Result<[u64; N]> {
 
 /// The receiver itself.
 pub(crate) fn serve(name: &str) -> io::Result<()> {
-    let work = Work::ALL.into_iter().find(|work| work.name() == name);
+    let mut works = Work::ALL.into_iter().chain(Work::RINGS);
+    let work = works.find(|work| work.name() == name);
     let result = match work.ok_or(io::ErrorKind::InvalidInput)? {
         Work::Loop => receive()?,
+        Work::Drop => drop_all()?,
+        Work::Touch => touch()?,
         work => sense(work)?,
     };
     let nanos = |time: Duration| time.as_nanos();
@@ -173,21 +191,22 @@ fn since(mark: &Mutex<Cpu>) -> io::Result<Cpu> {
     Ok(Cpu::of_process()?.since(mark))
 }
 
-fn receive() -> io::Result<Received> {
-    let settings = UdpSettings {
+fn settings(interface: Option<Interface>) -> UdpSettings {
+    UdpSettings {
         address: Ipv4Addr::LOCALHOST.into(),
         groups: vec![UdpGroup {
             port: 0,
             tunnel: Tunnel::Vxlan,
         }],
-        interface: None,
+        interface,
         workers: NonZeroU16::MIN,
         seed: 0,
         receive_buffer: Config::default().capture.receive_buffer,
-    };
-    let opened = settings.open().map_err(io::Error::other)?;
-    let (port, mut sources) = (opened.groups[0].port, opened.sources);
-    let source = sources.first_mut().ok_or(io::ErrorKind::NotFound)?;
+    }
+}
+
+/// A flag that is set when the parent wants an end, and the CPU time at its mark.
+fn listen() -> (Arc<AtomicBool>, Arc<Mutex<Cpu>>) {
     let ended = Arc::new(AtomicBool::new(false));
     let mark = Arc::new(Mutex::new(Cpu::default()));
     let (seen, marks) = (ended.clone(), mark.clone());
@@ -196,6 +215,84 @@ fn receive() -> io::Result<Received> {
         wait_for_the_end(&marks);
         seen.store(true, Ordering::Relaxed);
     });
+    (ended, mark)
+}
+
+/// Nobody receives: what is left is the sender, and the way to the ingress.
+fn drop_all() -> io::Result<Received> {
+    let held = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = held.local_addr()?.port();
+    let selection = Selection {
+        ports: vec![port],
+        address: None,
+    };
+    let program = drop_selected(&selection, 14);
+    let program = program.iter().map(|it| ExtendedInstruction {
+        code: it.code,
+        registers: it.registers,
+        offset: it.offset,
+        constant: it.constant,
+    });
+    let program: Vec<_> = program.collect();
+    let lo = Interface::find("lo").map_err(io::Error::other)?;
+    let dropping = LoadedProgram::load(&program)?.attach(lo.index())?;
+    let (ended, mark) = listen();
+    say(&format!("{port}\n"))?;
+    while !ended.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    drop(dropping);
+    Ok(Received {
+        received: 0,
+        dropped: 0,
+        cpu: since(&mark)?,
+    })
+}
+
+/// The bare reader of a ring: of each packet the bytes that any sensor must look at.
+fn touch() -> io::Result<Received> {
+    let lo = Interface::find("lo").map_err(io::Error::other)?;
+    let settings = settings(Some(lo));
+    let opened = live::open(&settings, Some(Backend::PacketRing)).map_err(io::Error::other)?;
+    let (port, mut sources) = (opened.groups[0].port, opened.sources);
+    let source = sources.first_mut().ok_or(io::ErrorKind::NotFound)?;
+    let (ended, mark) = listen();
+    say(&format!("{port}\n"))?;
+    let (mut stopped, mut sum) = (false, 0_u128);
+    loop {
+        if !stopped && ended.load(Ordering::Relaxed) {
+            source.stop().map_err(io::Error::other)?;
+            stopped = true;
+        }
+        let batch = source.receive().map_err(io::Error::other)?;
+        if stopped && batch.is_empty() {
+            break;
+        }
+        if let LiveBatch::Ring(batch) = batch {
+            for frame in batch.frames() {
+                // VNI and inner EtherType, behind IPv4, UDP and VXLAN.
+                let seen = frame
+                    .packet
+                    .get(28..50)
+                    .and_then(|it| it.last_chunk::<16>());
+                sum = sum.wrapping_add(seen.map_or(0, |it| u128::from_ne_bytes(*it)));
+            }
+        }
+    }
+    std::hint::black_box(sum);
+    Ok(Received {
+        received: source.received(),
+        dropped: source.dropped().map_err(io::Error::other)?,
+        cpu: since(&mark)?,
+    })
+}
+
+fn receive() -> io::Result<Received> {
+    let settings = settings(None);
+    let opened = settings.open().map_err(io::Error::other)?;
+    let (port, mut sources) = (opened.groups[0].port, opened.sources);
+    let source = sources.first_mut().ok_or(io::ErrorKind::NotFound)?;
+    let (ended, mark) = listen();
     let mut batch = UdpBatch::new();
     say(&format!("{port}\n"))?;
     let mut stopped = false;
@@ -220,11 +317,15 @@ fn sense(work: Work) -> io::Result<Received> {
     let folder = vxscope_benches::folder()?;
     let mut config = Config::default();
     config.export.kinds = work.kinds();
+    let through_ring = work == Work::Ring;
+    if through_ring {
+        config.capture.backend = Choice::PacketRing;
+    }
     let live = Live {
         config,
         address: Ipv4Addr::LOCALHOST.into(),
         vxlan_port: Some(0),
-        interface: None,
+        interface: through_ring.then(|| "lo".to_owned()),
         out: folder.path().to_owned(),
         steward: None,
     };

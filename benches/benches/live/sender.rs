@@ -14,6 +14,10 @@ const HEADERS: usize = 14 + 20 + 8;
 const FLOWS: u32 = 1_000;
 const DATAGRAMS: u64 = 100_000;
 
+/// Datagrams in a burst, and the pause behind it.
+const BURST: u64 = 512;
+const PAUSE: Duration = Duration::from_millis(4);
+
 /// Datagrams, one behind the other.
 pub(crate) struct Sender {
     bytes: Vec<u8>,
@@ -34,6 +38,28 @@ impl Sender {
             Ok(())
         })?;
         Ok(Self { bytes, ends })
+    }
+
+    /// Sends so many, in bursts with pauses in which whoever shares the processor comes to it.
+    pub(crate) fn send_bursts(&self, port: u16, count: u64) -> io::Result<()> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.connect((Ipv4Addr::LOCALHOST, port))?;
+        let mut sent = 0;
+        loop {
+            let mut from = 0;
+            for end in &self.ends {
+                if sent == count {
+                    return Ok(());
+                }
+                let datagram = self.bytes.get(from..*end).unwrap_or_default();
+                from = *end;
+                socket.send(datagram)?;
+                sent += 1;
+                if sent.is_multiple_of(BURST) {
+                    thread::sleep(PAUSE);
+                }
+            }
+        }
     }
 
     /// Sends again and again for so long; returns how many left, and how long that took.
