@@ -166,6 +166,15 @@ impl Handoff {
         self.bundle.push((chunk.clone(), positions));
     }
 
+    /// Frames that no sink is to have.
+    pub(crate) fn shed_frames(&mut self, reason: Shed, frames: u64) {
+        let sinks = self.queues.iter_mut().filter(|it| it.lane.number == 0);
+        for queue in sinks.filter(|it| it.offered == Offered::Frames) {
+            queue.lost.add_shed(reason, frames);
+            queue.seat.show(&queue.lost);
+        }
+    }
+
     /// Takes a record, in the order of the records' positions.
     pub(crate) fn record(&mut self, record: &FlowRecord) {
         if self.wants(Offered::Records) {

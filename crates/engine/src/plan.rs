@@ -220,7 +220,7 @@ fn steering_seed(seed: u64) -> u32 {
 
 /// A number that nobody outside knows: the standard library's hasher is keyed by the system's
 /// randomness. It keys hash tables and shows in no output.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     std::collections::hash_map::RandomState::new()
         .build_hasher()
         .finish()

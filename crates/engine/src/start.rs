@@ -10,8 +10,8 @@ use vxscope_account::Ledger;
 use vxscope_config::{Config, ExportKind, Way};
 use vxscope_export::stream::Haste;
 use vxscope_export::{
-    CHUNK_BYTES, ConnLog, DecapWriter, EveLog, EveOptions, FrameChunk, GradeBook, OutputDir,
-    Overlap, Tags, VlanMode,
+    CHUNK_BYTES, ConnLog, DecapWriter, Duplicates, EveLog, EveOptions, FrameChunk, GradeBook,
+    OutputDir, Overlap, Tags, VlanMode,
 };
 use vxscope_flow::{Admission, Flows, Fragments, Payloads, Sources};
 use vxscope_wire::steer::Steering;
@@ -22,7 +22,7 @@ use crate::exits;
 use crate::follower::{Desk, Follower};
 use crate::handoff::{CHUNKS_PER_SINK, Handoff};
 use crate::outlet::{Outlet, Pace, Wanted, Wishes};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::stop::Deadline;
 use crate::vlans::Vlans;
 use crate::worker::{Role, Worker};
@@ -102,6 +102,7 @@ pub(crate) fn sinks(
         overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
         handoff: Handoff::start(exits, deadline.clone(), &board)?,
         vlans,
+        duplicates: duplicates(config, deadline.is_some()),
         warnings,
         expected: exits::expected(config),
         desk: desk.clone(),
@@ -117,6 +118,17 @@ pub(crate) fn sinks(
         grades: GradeBook::default(),
         book: None,
     })
+}
+
+/// Who looks for packets that came twice. A replay does so in the same way each time.
+fn duplicates(config: &Config, is_live: bool) -> Option<Duplicates> {
+    let suppress = match config.handoff.duplicates {
+        vxscope_config::Duplicates::Off => return None,
+        vxscope_config::Duplicates::Count => false,
+        vxscope_config::Duplicates::Suppress => true,
+    };
+    let seed = if is_live { plan::random() } else { config.seed };
+    Some(Duplicates::new(suppress, seed))
 }
 
 /// What workers send on; for a finite input.

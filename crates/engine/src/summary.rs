@@ -131,6 +131,7 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
     let others = [&written.extract_error, &written.vlan_error];
     sink_errors.extend(others.into_iter().flatten().map(ToString::to_string));
     summary.warnings.extend(written.warning);
+    summary.duplicates = written.duplicates;
     summary.vlans = written.vlans.into_iter().map(VlanSummary::from).collect();
     let whole = written
         .extracted

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 use vxscope_export::{
-    Anomaly, ConnLog, DecapWriter, EveLog, ExportError, Extracted, FrameChunk, FrameMerge,
-    GradeBook, GradeChange, Merge, Offered, OutputDir, Overlap, Shed, SinkOutcome, VlanMode,
+    Anomaly, ConnLog, DecapWriter, DuplicateSummary, Duplicates, EveLog, ExportError, Extracted,
+    FrameChunk, FrameMerge, GradeBook, GradeChange, Merge, Offered, OutputDir, Overlap,
+    Shed, SinkOutcome, VlanMode,
 };
 use vxscope_flow::FlowRecord;
 use vxscope_report::EventKind;
@@ -45,6 +46,8 @@ pub(crate) struct Sinks {
     pub(crate) overlap: Option<Overlap>,
     pub(crate) handoff: Handoff,
     pub(crate) vlans: Vlans,
+    /// Who looks for packets that came twice, if somebody does.
+    pub(crate) duplicates: Option<Duplicates>,
     /// What is less than was asked for, for people.
     pub(crate) warnings: Vec<String>,
     /// What every sink is called and offered.
@@ -99,6 +102,7 @@ pub(crate) struct Written {
     pub(crate) extracted: Vec<Extracted>,
     pub(crate) extract_error: Option<ExportError>,
     pub(crate) vlan_error: Option<ExportError>,
+    pub(crate) duplicates: Option<DuplicateSummary>,
 }
 
 /// Merges and writes until every worker has ended. Tells `closed` of each file as soon as it is
@@ -217,7 +221,20 @@ impl Sinks {
 
     fn frames(&mut self, shared: &Shared, positions: std::ops::Range<usize>) {
         let Shared(owned) = shared;
-        self.handoff.frames(owned, positions.clone());
+        let handoff = &mut self.handoff;
+        match &mut self.duplicates {
+            None => handoff.frames(owned, positions.clone()),
+            Some(duplicates) => {
+                duplicates.split(
+                    &owned.chunk,
+                    positions.clone(),
+                    |run, passes| match passes {
+                        true => handoff.frames(owned, run),
+                        false => handoff.shed_frames(Shed::Duplicate, run.len() as u64),
+                    },
+                );
+            }
+        }
         let chunk = &owned.chunk;
         if let Some(decap) = &mut self.decap {
             if self.cut {
@@ -300,6 +317,7 @@ impl Sinks {
         conn_log.map(&mut *closed);
         self.decap.map(DecapWriter::finish).map(&mut *closed);
         self.handoff.finish(closed);
+        written.duplicates = self.duplicates.map(|it| it.summary());
         // Only now has everybody asked for ids.
         (written.vlans, written.vlan_error) = self.vlans.finish();
         written.warning = self.overlap.and_then(|overlap| overlap.warning());

@@ -7,6 +7,7 @@
 //!   [`files`].
 //! * [`VlanBook`]: which source has which VLAN id, in all outputs and from run to run.
 //! * [`Merge`]: the flow records of several workers, in input order.
+//! * [`Duplicates`]: packets that were mirrored at both ends.
 //! * [`Overlap`]: says when `decap.pcap` mixes tenants.
 //! * [`summary`], [`extract`]: `summary.json`, `sources.json`, `extract.json` and its captures.
 //!
@@ -41,6 +42,7 @@ mod chunk;
 mod conn_json;
 pub mod conn_log;
 mod decap;
+mod duplicate;
 mod error;
 pub mod eve;
 pub mod extract;
@@ -77,6 +79,7 @@ pub use chunk::{CHUNK_BYTES, FRAME_BYTES_MAX, Frame, FrameChunk};
 pub use conn_json::CONN_JSON;
 pub use conn_log::ConnLog;
 pub use decap::DecapWriter;
+pub use duplicate::{DuplicatePair, DuplicateSummary, Duplicates, PAIRS_MAX};
 pub use error::ExportError;
 pub use eve::{EveLog, EveOptions};
 pub use extract::{

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 use vxscope_units::{MirrorSource, Timestamp};
 
+use crate::duplicate::DuplicateSummary;
 use crate::error::ExportError;
 use crate::file::OutputDir;
 use crate::reasons::Reasons;
@@ -38,6 +39,9 @@ pub struct Summary {
     /// What sinks counted beside their ledgers, by sink and name; what is 0 is left out.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, Reasons>,
+    /// Packets that were mirrored at both ends, if somebody looked (`handoff.duplicates`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<DuplicateSummary>,
     /// What was relevant in the traffic.
     pub signals: SignalSummary,
     /// Fragments that moved from worker to worker; absent if none did, as in every replay.

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 use libc::{c_int, ifreq};
 
+use crate::tap_drop::{ExtendedInstruction, LoadedProgram, TapDrop};
+
 /// Longest name of an interface, without the end mark.
 pub const NAME_BYTES_MAX: usize = libc::IFNAMSIZ - 1;
 
@@ -38,6 +40,8 @@ pub struct TapQueue {
     file: File,
     /// What the interface was like, if it is somebody else's and stays.
     before: Option<Before>,
+    /// Throws away what sniffers have seen, before the host's network stack sees it.
+    discard: Option<TapDrop>,
     warnings: Vec<String>,
 }
 
@@ -75,10 +79,19 @@ impl TapQueue {
         let mut queue = Self {
             file,
             before,
+            discard: None,
             warnings: Vec::new(),
         };
         queue.configure(name, mtu)?;
+        // Older kernels cannot: what is set above keeps all but broadcasts from the host anyway.
+        queue.discard = discard(name).ok();
         Ok(queue)
+    }
+
+    /// Whether the host's network stack sees nothing at all of what is written.
+    #[must_use]
+    pub const fn is_discarded(&self) -> bool {
+        self.discard.is_some()
     }
 
     /// What could not be set, as sentences for people.
@@ -234,6 +247,23 @@ fn attach(request: &ifreq, several: bool) -> io::Result<File> {
         }
     }
     Err(refused)
+}
+
+/// A program that lets nothing pass, behind the sniffers: `r0 = TC_ACT_SHOT; exit`.
+fn discard(name: &str) -> io::Result<TapDrop> {
+    let mut request = named(name)?;
+    ioctl(&control()?, libc::SIOCGIFINDEX as c_ulong, &mut request)?;
+    // SAFETY: as in `flags`, for SIOCGIFINDEX and its field.
+    let index = unsafe { request.ifr_ifru.ifru_ifindex };
+    let instruction = |code, constant| ExtendedInstruction {
+        code,
+        registers: 0,
+        offset: 0,
+        constant,
+    };
+    let program = [instruction(0xb7, 2), instruction(0x95, 0)];
+    let index = u32::try_from(index).map_err(|_| ErrorKind::InvalidData)?;
+    LoadedProgram::load(&program)?.attach(index)
 }
 
 /// Whether the interface of a queue stays when we go.
