@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use vxscope_export::{
     Anomaly, ConnLog, DecapWriter, DuplicateSummary, Duplicates, EveLog, ExportError, Extracted,
-    FrameChunk, FrameMerge, GradeBook, GradeChange, Merge, Offered, OutputDir, Overlap,
-    Shed, SinkOutcome, VlanMode,
+    FrameChunk, FrameMerge, GradeBook, GradeChange, Merge, Offered, OutputDir, Overlap, Shed,
+    SinkOutcome, VlanMode,
 };
 use vxscope_flow::FlowRecord;
 use vxscope_report::EventKind;

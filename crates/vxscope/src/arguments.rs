@@ -11,6 +11,8 @@ use vxscope_engine::Extract;
 use vxscope_policy::strategy::Strategy;
 use vxscope_sim::traffic::{Faults, FaultsError, Scenario, Size, Spec};
 
+use crate::doctor::Consumer;
+
 /// A userspace VXLAN sensor for AWS VPC Traffic Mirroring.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, max_term_width = 100)]
@@ -48,6 +50,8 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// Make a token for HTTP: a line for the file that api.tokens names.
     Token(TokenArguments),
+    /// Print what Suricata, Zeek or Arkime needs for the configured hand-off, and check it.
+    Doctor(DoctorArguments),
     /// Check a configuration file and print every problem, or explain every key.
     CheckConfig(CheckConfigArguments),
 }
@@ -119,6 +123,15 @@ pub(crate) struct RunOptions {
     pub(crate) export: Vec<Way>,
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Who reads what the sensor hands over.
+    #[arg(value_enum, value_name = "CONSUMER")]
+    pub(crate) consumer: Consumer,
+    #[command(flatten)]
+    pub(crate) options: RunOptions,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod ask;
 mod bench;
 mod configuration;
 mod demo;
+mod doctor;
 mod extract;
 mod failure;
 mod generate;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Pin(arguments) => extract::pin(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::CheckConfig(arguments) => configuration::check(&arguments),
     };
     match result {

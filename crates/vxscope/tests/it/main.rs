@@ -5,6 +5,8 @@ mod bench;
 mod captures;
 mod clock;
 mod disk;
+mod doctor;
+mod duplicates;
 mod frozen;
 mod generate;
 mod interface;
