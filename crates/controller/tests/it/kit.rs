@@ -1,6 +1,6 @@
 //! What the tests share: an account, a configuration, and the controller as a process.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,8 +18,6 @@ pub(crate) const ALL: &str = "STA - Mirror Filter - All";
 pub(crate) struct Site {
     pub(crate) standin: Arc<Standin>,
     pub(crate) folder: TempDir,
-    mode: &'static str,
-    socket: String,
     extra: String,
     mirroring: String,
 }
@@ -33,8 +31,6 @@ pub(crate) fn site() -> Site {
     let site = Site {
         standin,
         folder: tempfile::tempdir().unwrap(),
-        mode: "manual",
-        socket: String::new(),
         extra: String::new(),
         mirroring: String::new(),
     };
@@ -55,22 +51,12 @@ impl Site {
         self.write();
     }
 
-    /// The policy decides, by the reports of a sensor.
-    #[expect(dead_code, reason = "the pauses")]
-    pub(crate) fn dynamic(&mut self, mirroring: &str, socket: &Path, extra: &str) {
-        self.mode = "dynamic";
-        self.socket = format!("control_socket = \"{}\"", socket.display());
-        self.configure(mirroring, extra);
-    }
-
     fn write(&self) {
         let text = format!(
-            "[mirroring]\nmode = \"{}\"\ntag_key = \"{KEY}\"\n{}\n\
-             [target]\nnetwork_interface = \"eni-sensor\"\n{}\n\
+            "[mirroring]\nmode = \"manual\"\ntag_key = \"{KEY}\"\n{}\n\
+             [target]\nnetwork_interface = \"eni-sensor\"\n\
              [state]\nfolder = \"{}\"\n{}\n",
-            self.mode,
             self.mirroring,
-            self.socket,
             self.folder.path().join("state").display(),
             self.extra
         );
