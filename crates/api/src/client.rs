@@ -10,7 +10,7 @@ use crate::socket;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use vxscope_report::{Report, SourceStatus, Status};
+use vxscope_report::{Oversight, Report, SourceStatus, Status};
 
 /// Longest answer that is read: the reports of as many sources as a sensor may have.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -131,6 +131,14 @@ impl Client {
     /// See [`ClientError`].
     pub fn health(&mut self) -> Result<Health, ClientError> {
         self.ask(r#"{"get":"health"}"#)
+    }
+
+    /// How dynamic mirroring stands, with every mirror.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn oversight(&mut self) -> Result<Oversight, ClientError> {
+        self.ask(r#"{"get":"oversight"}"#)
     }
 
     /// Every report from the next on.

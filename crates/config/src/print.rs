@@ -24,6 +24,17 @@ impl Config {
         format!("{head}{keys}{}{}", role::EXPLAINED, source::EXPLAINED)
     }
 
+    /// The keys in which another configuration differs, the listed sources left out.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let differ = keys().filter(|key| (key.print)(self) != (key.print)(other));
+        let mut differ: Vec<String> = differ.map(Key::path).collect();
+        if self.signals.roles != other.signals.roles {
+            differ.push("[[role]]".to_owned());
+        }
+        differ
+    }
+
     fn print(&self, before: impl Fn(&Key) -> String) -> String {
         let mut text = String::new();
         let mut section = "";

@@ -75,6 +75,7 @@ const SECTIONS: &[&[Key]] = &[
     LookBack::KEYS,
     Detectors::KEYS,
     Handoff::KEYS,
+    Security::KEYS,
     Files::KEYS,
     Tap::KEYS,
 ];
@@ -177,6 +178,17 @@ section! {
     detectors: Detectors,
     => /// Frames on their way to other programs.
     handoff: Handoff,
+    => /// What a live run gives up.
+    security: Security,
+}
+
+section! {
+    /// What a live run gives up once it receives.
+    pub struct Security at |config| config.security;
+
+    /// Whether a live run makes no core dumps, gains no privileges, and has the kernel refuse
+    /// system calls that it never makes. false helps whoever wants to look at it with a debugger.
+    seal: bool = true, ["security" "seal"] ();
 }
 
 section! {
@@ -577,6 +589,11 @@ section! {
 
     /// The sensor's name in its reports; empty: the name of the host.
     sensor: String = String::new(), ["report" "sensor"] 64;
+
+    /// Whether a journal of who was there and what was mirrored is kept, in coverage/ in the folder
+    /// of the outputs: a file a month, from run to run, for `vxscope coverage`. Nobody removes it
+    /// but you.
+    coverage: bool = true, ["report" "coverage"] ();
 
     /// Milliseconds between two reports, and between two states that status and metrics show.
     interval_milliseconds: u32 = 1_000, ["report" "interval_milliseconds"] 100..=60_000;

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::record::{Event, Record};
 
-/// A sensor says once a minute that it is there. After so long without a word nobody was.
+/// A sensor says at each tick, or every ten seconds, that it is there; the longest tick is a
+/// minute. After so long without a word nobody was.
 pub const GAP_MICROS: u64 = 150_000_000;
 
 /// Outer address and network identifier.

@@ -10,6 +10,7 @@ mod clock;
 mod command;
 mod detectors;
 mod error;
+mod evidence;
 mod exits;
 mod flow_book;
 mod follower;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use vxscope_account::Statement;
+use vxscope_api::Hub;
 use vxscope_capture::InterfaceDrops;
 use vxscope_capture::live::{self as input, Backend, LiveError, LiveOpened, LiveSource};
 use vxscope_capture::udp::{Container, Interface, UdpGroup, UdpSettings};
@@ -28,6 +29,7 @@ use crate::clock::LiveClock;
 use crate::command::{Commands, Others};
 use crate::detectors::{Detectors, Saver, Tenants};
 use crate::error::EngineError;
+use crate::evidence::{Archive, Evidence, Witness};
 use crate::flow_book::FlowBook;
 use crate::learned::{Keeping, Loaded, Shelf};
 use crate::look_back::LookBack;
@@ -117,6 +119,9 @@ pub trait Observer {
 
     /// Something was decided about a mirror, or a mirror is another one.
     fn handle_notice(&mut self, _notice: &Notice) {}
+
+    /// Several times a second, with the time since the worker that is furthest behind came round.
+    fn handle_look(&mut self, _heartbeat_age: Duration) {}
 
     /// Something that somebody should know at once, and that the summary repeats.
     fn handle_warning(&mut self, _warning: &str) {}
@@ -213,9 +218,20 @@ pub fn run(
         &ears,
     )?;
     sinks.book = Some(front.flows.clone());
+    let evidence = live.config.report.coverage;
+    let evidence = evidence.then(|| Evidence::start(&live.out)).transpose()?;
+    let (evidence, archive) = evidence.unzip();
+    let witness = evidence.clone().map(|evidence| {
+        let sensor = &live.config.report.sensor;
+        Witness::new(evidence, sensor, clock.at(clock.elapsed()))
+    });
+    let witnesses = Witnesses {
+        hub: serving.hub(),
+        evidence,
+    };
     let (stewarding, stewarded) = steward(
         live,
-        &serving,
+        witnesses,
         clock,
         &dir,
         &mut sinks,
@@ -283,12 +299,21 @@ pub fn run(
         commands: commands.clone(),
         statuses,
         reports: stewarded.reports,
+        witness,
     };
     let writer = Writer::start(lines, sinks)?;
     let (served, mut account, minutes) = std::thread::scope(|scope| {
-        let accounting = start::spawn(scope, "accounting", move || stage.run())?;
+        let accounting = start::spawn(scope, "accounting", move || {
+            start::give_up();
+            stage.run()
+        })?;
         let stewarding = stewarding
-            .map(|stage| start::spawn(scope, "steward", move || stage.run()))
+            .map(|stage| {
+                start::spawn(scope, "steward", move || {
+                    start::give_up();
+                    stage.run()
+                })
+            })
             .transpose()?;
         let mut threads = Vec::new();
         let seats = workers
@@ -305,10 +330,14 @@ pub fn run(
                 teller,
             };
             let deadline = &*deadline;
-            let serve = move || station.serve(stop, deadline, clock);
+            let serve = move || {
+                start::give_up();
+                station.serve(stop, deadline, clock)
+            };
             threads.push(start::spawn(scope, &name, serve)?);
         }
         let seen = Seen {
+            pulse: pulse.clone(),
             statuses: shown,
             notices: stewarded.notices,
         };
@@ -343,6 +372,7 @@ pub fn run(
     let warnings = &mut ended.outcome.summary.warnings;
     warnings.extend(neighbours.finish());
     warnings.extend(presence.finish());
+    warnings.extend(archive.as_ref().and_then(Archive::finish));
     if let Some((mirrors, error)) = minutes {
         ended.outcome.summary.mirrors = Some(mirrors);
         ended.outcome.sink_errors.extend(error);
@@ -554,10 +584,16 @@ struct Stewarded {
     notices: Receiver<Notice>,
 }
 
+/// Who is told of mirrors, besides the writer.
+struct Witnesses {
+    hub: Hub,
+    evidence: Option<Evidence>,
+}
+
 /// Prepares who looks after the mirrors, if somebody does, and tells the writer whom to listen to.
 fn steward(
     live: &Live,
-    serving: &Serving,
+    witnesses: Witnesses,
     clock: LiveClock,
     dir: &OutputDir,
     sinks: &mut Sinks,
@@ -579,9 +615,10 @@ fn steward(
         changes,
         notices,
         shelf,
+        evidence: witnesses.evidence,
     };
     let minutes = stewarding::Minutes::create(dir)?;
-    let overview = stewarding::Overview::new(serving.hub());
+    let overview = stewarding::Overview::new(witnesses.hub);
     let stage = stewarding::Stage::new(stewardship, clock, exchange, minutes, overview);
     let stewarded = Stewarded {
         reports: Some(reports),
@@ -592,6 +629,7 @@ fn steward(
 
 /// What there is to see of a run.
 struct Seen {
+    pulse: Arc<Pulse>,
     statuses: Receiver<Status>,
     notices: Receiver<Notice>,
 }
@@ -614,6 +652,7 @@ fn watch(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
+        observer.handle_look(seen.pulse.age());
         let elapsed = clock.elapsed();
         for warning in neighbours
             .poll(elapsed)

@@ -216,7 +216,10 @@ impl Serving {
         let (server, hub) = Server::open(settings, sensor)?;
         hub.publish(first);
         let (http, health) = (server.http_address(), server.health_address());
-        let thread = start::detach("api", move || server.run())?;
+        let thread = start::detach("api", move || {
+            start::give_up();
+            server.run();
+        })?;
         Ok(Self {
             hub,
             control,

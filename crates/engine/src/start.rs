@@ -14,6 +14,7 @@ use vxscope_export::{
     OutputDir, Overlap, Tags, VlanMode,
 };
 use vxscope_flow::{Admission, Flows, Fragments, Payloads, Sources};
+use vxscope_linux::privilege::{self, Kept};
 use vxscope_wire::steer::Steering;
 
 use crate::accounting::Board;
@@ -211,6 +212,16 @@ fn worker(
         Follower::new(desk.clone(), limits.sources_max),
         outlet,
     ))
+}
+
+/// Gives up the capabilities of a thread that needs none: who parses what attackers send, and who
+/// answers whoever asks. Where the kernel does not let it, it has none that it may give up.
+pub(crate) fn give_up() {
+    let kept = Kept {
+        network: false,
+        files: privilege::is_root(),
+    };
+    let _ = privilege::drop_capabilities(kept);
 }
 
 /// Starts a thread under a name that nobody has to wait for.

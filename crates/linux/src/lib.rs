@@ -1,10 +1,11 @@
 //! What we ask of the kernel: mapped files, UDP sockets, packet rings, TAP interfaces, programs on an
-//! interface.
+//! interface, and what a process gives up.
 //!
 //! All `unsafe` of the input side is here, behind types that cannot be misused from safe code.
 
 mod mapped_file;
 mod option;
+pub mod privilege;
 mod program;
 pub mod ring;
 mod tap;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::extract::Which;
 use crate::mirrors::MirrorsArguments;
+use crate::top::Order;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use vxscope_config::Way;
 use vxscope_engine::Extract;
@@ -48,6 +49,10 @@ pub(crate) enum Command {
     Mirrors(MirrorsArguments),
     /// Plan what to mirror: strategies over an inventory, with coverage, cost, filters and advice.
     Plan(PlanArguments),
+    /// Watch a running sensor at a terminal: sources, grades, blind windows, losses.
+    Top(TopArguments),
+    /// Tell what of a source was seen when, and why not the rest.
+    Coverage(CoverageArguments),
     /// Make a token for HTTP: a line for the file that api.tokens names.
     Token(TokenArguments),
     /// Print what Suricata, Zeek or Arkime needs for the configured hand-off, and check it.
@@ -93,7 +98,7 @@ pub(crate) struct BenchArguments {
     pub(crate) options: RunOptions,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RunArguments {
     /// Address and UDP port for VXLAN; GENEVE stays on its own port.
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:4789")]
@@ -113,7 +118,7 @@ pub(crate) struct RunArguments {
 }
 
 /// What both ways to run the sensor understand.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RunOptions {
     /// Worker threads, 1 to 64 [default: workers.count of the configuration]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -384,6 +389,44 @@ pub(crate) struct PlanArguments {
     /// Print the prices that ship, as a file to start from, and nothing else.
     #[arg(long, exclusive = true)]
     pub(crate) print_prices: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArguments {
+    /// The sensor's control socket: control.sock in its --out folder, if not configured otherwise.
+    #[arg(long, value_name = "PATH", default_value = "vxscope-out/control.sock")]
+    pub(crate) socket: PathBuf,
+    /// What to sort by.
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t = Order::Rate)]
+    pub(crate) sort: Order,
+    /// Print what is so now and end, as without a terminal.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// With --once: look for so many seconds first, so that there are rates.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "once", value_parser = clap::value_parser!(u64).range(0..=60))]
+    pub(crate) seconds: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CoverageArguments {
+    /// An address, ADDRESS,VNI or an interface; without it one row of CSV for every source.
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: Option<String>,
+    /// The folder of the journal: coverage in the sensor's --out folder.
+    #[arg(long, value_name = "DIR", default_value = "vxscope-out/coverage")]
+    pub(crate) journal: PathBuf,
+    /// Begin: 2026-11-01, 2026-11-01T08:30, or -24h [default: -24h]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
+    /// End [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    /// A whole month, as in 2026-11.
+    #[arg(long, value_name = "MONTH", conflicts_with_all = ["from", "to"])]
+    pub(crate) month: Option<String>,
+    /// Print JSON instead of lines.
+    #[arg(long, requires = "source")]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod arguments;
 mod ask;
 mod bench;
 mod configuration;
+mod coverage;
 mod demo;
 mod doctor;
 mod extract;
@@ -15,14 +16,17 @@ mod mirroring;
 mod mirrors;
 mod plan;
 mod progress;
+mod reload;
 mod replay;
 mod report;
 mod run;
 mod screen;
+mod service;
 mod signal;
 mod simulate;
 mod table;
 mod token;
+mod top;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -49,6 +53,8 @@ fn main() -> ExitCode {
         Command::Extract(arguments) => extract::run(&arguments),
         Command::Pin(arguments) => extract::pin(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
+        Command::Coverage(arguments) => coverage::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::CheckConfig(arguments) => configuration::check(&arguments),

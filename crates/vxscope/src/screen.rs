@@ -2,14 +2,19 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use console::Term;
 use indicatif::HumanCount;
-use vxscope_engine::{Backend, Live, Observer, Started, Status};
+use vxscope_engine::{Backend, Commands, Live, Observer, Started, Status};
 use vxscope_steward::{Decided, Notice};
 use vxscope_units::ByteSize;
 
 use crate::mirroring::Mirroring;
+use crate::reload::Reload;
+use crate::service::{self, Service};
 use crate::table::{Room, Table};
 
 /// Where a terminal does not say how large it is.
@@ -26,6 +31,10 @@ pub(crate) struct Screen {
     table: Table,
     lines: usize,
     mirroring: Option<Mirroring>,
+    service: Service,
+    /// Asked for by SIGHUP, and how.
+    reload: Option<(Arc<AtomicBool>, Reload)>,
+    commands: Option<Commands>,
 }
 
 impl Screen {
@@ -35,12 +44,26 @@ impl Screen {
             table: Table::default(),
             lines: 0,
             mirroring: None,
+            service: Service::default(),
+            reload: None,
+            commands: None,
         }
     }
 
     /// Looks at the files of the mirrors' rules once a second, too.
     pub(crate) fn watch(&mut self, mirroring: Option<Mirroring>) {
         self.mirroring = mirroring;
+    }
+
+    /// Tells a service manager how it goes, and reads the configuration again when it asks.
+    pub(crate) fn serve(&mut self, service: Service, hangup: Arc<AtomicBool>, reload: Reload) {
+        self.service = service;
+        self.reload = Some((hangup, reload));
+    }
+
+    /// The run ends.
+    pub(crate) fn stopping(&self) {
+        self.service.tell("STOPPING=1");
     }
 
     /// Takes the live table away.
@@ -74,6 +97,13 @@ impl Observer for Screen {
     fn handle_start(&mut self, started: &Started) {
         self.table = Table::new(started.commands.bind_table());
         show(&banner(&self.live, started));
+        self.commands = Some(started.commands.clone());
+        if self.reload.is_some() && self.live.config.security.seal {
+            for open in service::seal() {
+                show(&format!("warning: {open}\n"));
+            }
+        }
+        self.service.tell("READY=1\nSTATUS=receiving");
     }
 
     fn handle_waiting(&mut self, why: &str) {
@@ -83,6 +113,17 @@ impl Observer for Screen {
     fn handle_warning(&mut self, warning: &str) {
         self.clear();
         show(&format!("warning: {warning}\n"));
+    }
+
+    fn handle_look(&mut self, heartbeat_age: Duration) {
+        self.service.beat(heartbeat_age);
+        if let (Some((hangup, reload)), Some(commands)) = (&mut self.reload, &self.commands)
+            && hangup.swap(false, Ordering::Relaxed)
+        {
+            let said = reload.run(commands);
+            self.clear();
+            show(&format!("{said}\n"));
+        }
     }
 
     fn handle_notice(&mut self, notice: &Notice) {

@@ -1,13 +1,22 @@
 //! Signals that ask a live run to end.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use vxscope_engine::Stop;
 
 use crate::failure::Failure;
+
+/// Set by SIGHUP: the configuration should be read again.
+pub(crate) fn hangup() -> Result<Arc<AtomicBool>, Failure> {
+    let asked = Arc::new(AtomicBool::new(false));
+    let registered = signal_hook::flag::register(SIGHUP, asked.clone());
+    registered.map_err(|error| Failure::Failed(format!("signals: {error}")))?;
+    Ok(asked)
+}
 
 /// A request to stop that SIGINT and SIGTERM make: the first ends the run in order, a second one
 /// at once, with files that are closed as far as they are written.

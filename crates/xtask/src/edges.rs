@@ -33,7 +33,7 @@ const EDGES: &[(&str, &str)] = &[
     ("api", "units report"),
     (
         "engine",
-        "units alert wire memory report policy steward flow account signals pcap capture export config api",
+        "units alert wire memory linux report policy steward coverage flow account signals pcap capture export config api",
     ),
     (
         "testkit",
@@ -42,7 +42,7 @@ const EDGES: &[(&str, &str)] = &[
     ("trial", "units report plot sim signals policy control"),
     (
         "vxscope",
-        "units wire pcap report account export config api engine sim policy control steward trial",
+        "units wire linux pcap report coverage account export config api engine sim policy control steward trial",
     ),
     ("benches", "units memory linux pcap config sim engine"),
     ("standin", ""),

@@ -9,12 +9,14 @@
 mod capture_file;
 mod captures;
 mod ci;
+mod deb;
 mod edges;
 mod heavy;
 mod instructions;
 mod lab;
 mod links;
 mod manifests;
+mod manual;
 mod pcaps;
 mod readers;
 mod readme;
@@ -66,6 +68,11 @@ enum Command {
         #[arg(long)]
         update: bool,
     },
+    /// Make the Debian package of the sensor, from a release build or from a program
+    Deb {
+        /// The program to put into it, already built
+        program: Option<String>,
+    },
     /// Record real traffic of two tenants in network namespaces of our own (root)
     Lab {
         /// Where the captures go; the folder of bundled captures if absent
@@ -99,6 +106,11 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Pcaps { check: true, .. } => pcaps::check_with_built_sensor(&workspace),
         Command::Pcaps { .. } => pcaps::list(&workspace),
         Command::Instructions { update } => instructions::with_built_sensor(&workspace, update),
+        Command::Deb { program } => {
+            let package = deb::make(&workspace, program.as_deref())?;
+            println!("{}", package.display());
+            Ok(())
+        }
         Command::Lab { out, inside } => {
             let out = out.unwrap_or_else(|| workspace.path("pcaps"));
             if inside {

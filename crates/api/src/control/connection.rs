@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::request::{self, LARGE_REQUEST_BYTES, REQUEST_BYTES_MAX, Request, Subject};
-use crate::hub::{Shared, Shown, count};
+use crate::hub::{Shared, Shown, count, json};
 use crate::look_back::{Asker, LookBackRequest};
 
 /// How long a client may ask nothing between two requests; then it is disconnected.
@@ -108,6 +108,7 @@ impl Connection {
             Subject::Status => shown.status(),
             Subject::Sources => shown.sources(),
             Subject::Health => shared.health().json(),
+            Subject::Oversight => json(&shared.oversight().oversight),
         };
         self.send(&[b"{\"ok\":", &answer, b"}\n"]).await
     }

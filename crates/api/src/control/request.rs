@@ -37,6 +37,8 @@ pub(super) enum Subject {
     Sources,
     /// Whether its workers work.
     Health,
+    /// How dynamic mirroring stands, with every mirror.
+    Oversight,
 }
 
 /// The word after `get`.
@@ -46,6 +48,7 @@ enum Wanted {
     Status,
     Sources,
     Health,
+    Oversight,
     Mirrors,
     Pins,
 }
@@ -158,6 +161,7 @@ impl Request {
             (Some(wanted), None, None, None, None) => Ok(match wanted {
                 Wanted::Status => Self::Get(Subject::Status),
                 Wanted::Sources => Self::Get(Subject::Sources),
+                Wanted::Oversight => Self::Get(Subject::Oversight),
                 Wanted::Health => Self::Get(Subject::Health),
                 Wanted::Mirrors => Self::Mirrors,
                 Wanted::Pins => Self::LookBack(LookBackRequest::Pins),

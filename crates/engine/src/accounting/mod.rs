@@ -19,6 +19,7 @@ use vxscope_report::Report;
 
 use crate::clock::LiveClock;
 use crate::command::Commands;
+use crate::evidence::Witness;
 use crate::live::Status;
 use crate::stop::Stop;
 
@@ -47,6 +48,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) statuses: Sender<Status>,
     /// For whoever looks after the mirrors. One who is behind finds some missing by their numbers.
     pub(crate) reports: Option<Sender<Arc<Report>>>,
+    /// Who writes down that somebody was there.
+    pub(crate) witness: Option<Witness>,
 }
 
 impl Stage<'_> {
@@ -65,6 +68,8 @@ impl Stage<'_> {
             if self.stop.is_requested() && !is_stopping {
                 is_stopping = true;
                 self.account.stop();
+                let now = self.clock.at(self.clock.elapsed());
+                self.witness.iter().for_each(|it| it.stop(now));
                 self.publish(false);
             }
             if let Some(tick) = self.due(shown) {
@@ -89,6 +94,9 @@ impl Stage<'_> {
         let snapshot = self.account.snapshot(now, elapsed, &sinks, with_report);
         if let (Some(reports), Some(report)) = (&self.reports, &snapshot.report) {
             let _ = reports.try_send(Arc::new(report.clone()));
+        }
+        if let (Some(witness), true) = (&mut self.witness, with_report) {
+            witness.tick(&snapshot);
         }
         self.hub.publish(snapshot);
         if with_report {

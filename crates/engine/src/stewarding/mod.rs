@@ -20,6 +20,7 @@ use vxscope_steward::{Command, Decided, Detection, Embedded, EmbeddedSetup, Noti
 use vxscope_units::{Grade, MirrorSource, Timestamp};
 
 use crate::clock::LiveClock;
+use crate::evidence::Evidence;
 use crate::learned::Shelf;
 use orders::Given;
 
@@ -59,6 +60,8 @@ pub(crate) struct Exchange {
     pub(crate) notices: Sender<Notice>,
     /// What is kept over a restart.
     pub(crate) shelf: Shelf,
+    /// Where grades are written down from run to run.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// The thread of the stage.
@@ -248,6 +251,10 @@ impl Stage {
                 reason,
             };
             self.minutes.note(&change);
+            self.exchange
+                .evidence
+                .iter()
+                .for_each(|it| it.grade(&change));
             if self.exchange.changes.try_send(change).is_err() {
                 self.minutes.forget();
             }

@@ -263,6 +263,8 @@ fn check_files(summary: &Value, dir: &Path) {
     names.sort();
     let expected = [
         "conn.log",
+        // The journal from run to run.
+        "coverage",
         "decap.pcap",
         "eve.json",
         "learned.ndjson",

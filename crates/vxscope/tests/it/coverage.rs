@@ -1,0 +1,99 @@
+//! What of a source was seen, over runs and a crash.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::sensor::{Sensor, until};
+use crate::{folder, vxscope};
+
+#[test]
+fn the_time_between_a_crash_and_the_next_start_is_not_seen() {
+    let dir = folder();
+    let fast = ["--set", "report.interval_milliseconds=100"];
+    let sensor = Sensor::start(dir.path(), &fast);
+    sensor.load(&["--sources", "2", "--packets", "500", "--rate", "50000"]);
+    until("records of both sources", || {
+        (journal(dir.path()).matches("\"event\":\"source\"").count() == 2).then_some(())
+    });
+    sensor.signal("KILL");
+    drop(sensor);
+    // What a crash cuts off is one line at most, and costs nothing else.
+    let path = file(dir.path());
+    let cut = journal(dir.path()) + "{\"at\":17";
+    std::fs::write(&path, cut).unwrap();
+    let sensor = Sensor::start(dir.path(), &fast);
+    sensor.stop();
+    let told = vxscope(
+        dir.path(),
+        &[
+            "coverage",
+            "127.0.0.2",
+            "--journal",
+            "out/coverage",
+            "--from",
+            "-5m",
+            "--json",
+        ],
+    );
+    let told: Value = serde_json::from_str(&told.ok()).unwrap();
+    let spans = told["spans"].as_array().unwrap();
+    let sights: Vec<&str> = spans.iter().filter_map(|it| it["sight"].as_str()).collect();
+    assert!(
+        sights.starts_with(&["unknown", "not_seen", "mirrored"]),
+        "{sights:?}"
+    );
+    for (one, next) in spans.iter().zip(spans.iter().skip(1)) {
+        assert_eq!(one["to"], next["from"]);
+    }
+    let rows = vxscope(
+        dir.path(),
+        &["coverage", "--journal", "out/coverage", "--from", "-5m"],
+    );
+    let rows = rows.ok();
+    assert_eq!(rows.lines().count(), 3, "{rows}");
+    assert!(rows.starts_with("source,vni,interface,from,to,"), "{rows}");
+    let people = [
+        "coverage",
+        "127.0.0.3",
+        "--journal",
+        "out/coverage",
+        "--from",
+        "-5m",
+    ];
+    let people = vxscope(dir.path(), &people).ok();
+    assert!(people.contains("NOT SEEN  (sensor_down)"), "{people}");
+}
+
+#[test]
+fn a_question_that_makes_no_sense_is_answered_with_what_does() {
+    let dir = folder();
+    std::fs::create_dir(dir.path().join("j")).unwrap();
+    for (arguments, code, part) in [
+        (&["--from", "yesterday"][..], 2, "write 2026-11-01"),
+        (
+            &["--from", "2026-01-02", "--to", "2026-01-01"],
+            2,
+            "before --to",
+        ),
+        (&["--month", "2026-13"], 2, "not a time"),
+        (&["--json"], 2, "SOURCE"),
+        (&["10.0.0.5"], 1, "coverage-*.ndjson"),
+    ] {
+        let arguments = [&["coverage", "--journal", "j"], arguments].concat();
+        let said = vxscope(dir.path(), &arguments).fails(code);
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+fn file(dir: &Path) -> std::path::PathBuf {
+    let folder = dir.join("out/coverage");
+    until("a journal", || {
+        let entry = std::fs::read_dir(&folder).ok()?.next()?.ok()?;
+        Some(entry.path())
+    })
+}
+
+fn journal(dir: &Path) -> String {
+    std::fs::read_to_string(file(dir)).unwrap_or_default()
+}
