@@ -99,7 +99,9 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
 /// Known sources with names, and everybody else in quarantine.
 fn configuration() -> String {
     // Short enough that flows end while somebody looks.
-    let mut text = String::from("sources.unknown = \"quarantine\"\nflow.timeouts.tcp.closed = 3\n");
+    let mut text = String::from(
+        "sources.unknown = \"quarantine\"\nflow.timeouts.tcp.closed = 3\nlook_back.http = true\n",
+    );
     let made = CAST.iter().filter(|it| it.name != FORGER);
     let made = made.map(|it| (it.name, it.address, it.vni));
     let recorded = TENANTS

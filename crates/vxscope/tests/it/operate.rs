@@ -66,3 +66,70 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
     let names = words.filter(|word| word.starts_with("vxscope_"));
     names.map(str::to_owned).collect()
 }
+
+#[test]
+fn units_are_understood_and_confined() {
+    let units = format!("{PACKAGING}/systemd");
+    let analyze = |arguments: &[&str]| {
+        let mut analyze = Command::new("systemd-analyze");
+        analyze.args(arguments).current_dir(&units).output()
+    };
+    let names = [
+        "vxscope.service",
+        "vxscope-controller.service",
+        "vxscope-tune.service",
+    ];
+    let Ok(verified) = analyze(&[&["verify"], &names[..]].concat()) else {
+        return skip("there is no systemd-analyze");
+    };
+    // The programs and pages are not installed here; nothing else may be wrong.
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    let is_known = |line: &&str| {
+        line.contains("is not executable") || line.contains("Command 'man ") || line.is_empty()
+    };
+    let wrong: Vec<&str> = said.lines().filter(|line| !is_known(line)).collect();
+    let of_ours = wrong.iter().filter(|line| line.contains("vxscope")).count();
+    assert_eq!(of_ours, 0, "{said}");
+    for name in ["vxscope.service", "vxscope-controller.service"] {
+        // Exposure in tenths: 3.0 is what systemd calls well confined.
+        let judged = analyze(&["security", "--offline=true", "--threshold=30", name]).unwrap();
+        let said = String::from_utf8_lossy(&judged.stdout);
+        assert!(judged.status.success(), "{said}");
+    }
+    let unit = std::fs::read_to_string(format!("{units}/vxscope.service")).unwrap();
+    assert!(unit.contains("IPAddressDeny=169.254.169.254/32 fd00:ec2::254/128"));
+}
+
+/// On a tree of our own, which has an old kernel's settings.
+#[test]
+fn tuning_raises_what_is_too_low_and_can_undo() {
+    let dir = folder();
+    let proc = dir.path().join("proc/net/core");
+    std::fs::create_dir_all(&proc).unwrap();
+    let (low, high) = (proc.join("rmem_max"), proc.join("netdev_budget"));
+    std::fs::write(&low, "212992\n").unwrap();
+    std::fs::write(&high, "99999\n").unwrap();
+    let tune = |command: &str| {
+        let run = Command::new(format!("{PACKAGING}/vxscope-tune"))
+            .arg(command)
+            .env("VXSCOPE_TUNE_PROC", dir.path().join("proc"))
+            .env("VXSCOPE_TUNE_STATE", dir.path().join("state"))
+            .output()
+            .expect("a shell");
+        assert_eq!(run.status.success(), command != "help");
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    };
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap().trim().to_owned();
+    assert!(tune("explain").contains("net.core.rmem_max = 1073741824\n    lets"));
+    for _ in 0..2 {
+        tune("apply");
+        assert_eq!(
+            (read(&low), read(&high)),
+            ("1073741824".into(), "99999".into())
+        );
+    }
+    tune("undo");
+    assert_eq!((read(&low), read(&high)), ("212992".into(), "99999".into()));
+    assert!(tune("undo").contains("nothing to undo"));
+    tune("help");
+}

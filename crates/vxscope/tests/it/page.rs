@@ -65,6 +65,21 @@ fn check(found: &Value, address: &str) {
     );
     assert!(found["decisions"].as_u64() >= Some(3), "{found}");
     assert!(found["flows"].as_u64() >= Some(1), "{found}");
+    let given = found["given"].as_str().expect("an answer");
+    let counts: Vec<u64> = given
+        .split(" of ")
+        .filter_map(|it| it.parse().ok())
+        .collect();
+    assert!(
+        matches!(counts.as_slice(), [found, seen] if found == seen && *seen > 0),
+        "{given}"
+    );
+    assert!(
+        ["d4c3b2a1", "4d3cb2a1"]
+            .iter()
+            .any(|magic| found["capture"] == *magic),
+        "{found}"
+    );
     // What somebody types, or a packet says, is text.
     assert!(
         found["error"]

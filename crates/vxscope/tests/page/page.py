@@ -103,8 +103,19 @@ def main(address, folder):
             search = driver.find_element(By.CSS_SELECTOR, "#flows-form input")
             search.send_keys("tcp")
             search.submit()
+            # Nobody clicks on a row that is just being replaced.
             wait.until(lambda it: shown(it, "#flow-table tbody tr"))
+            time.sleep(1)
             found["flows"] = len(shown(driver, "#flow-table tbody tr"))
+            # Its packets, as a capture.
+            behaviour = {"behavior": "allow", "downloadPath": str(folder)}
+            driver.execute_cdp_cmd("Page.setDownloadBehavior", behaviour)
+            shown(driver, "#flow-table tbody button")[0].click()
+            given = wait.until(lambda it: [one for one in shown(it, "#flow-table button") if one.text != "get"])
+            found["given"] = given[0].text
+            captures = wait.until(lambda it: list(folder.glob("flow-*.pcap")))
+            found["capture"] = captures[0].read_bytes()[:4].hex()
+
             search.clear()
             search.send_keys("<img src=x onerror=alert(1)>")
             search.submit()

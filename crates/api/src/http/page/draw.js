@@ -27,14 +27,15 @@ function fill(element, properties, children) {
 /**
  * Shows items as elements that stay the same ones as long as their keys do, so that neither a
  * click nor the focus is lost when numbers change. `make` gets the item; the element has it as
- * `item`.
+ * `item`. With `fixed` one that is there is as it should be.
  */
-export function renew(container, items, keyOf, make) {
+export function renew(container, items, keyOf, make, fixed = false) {
   const old = new Map([...container.children].map((element) => [element.dataset.key, element]));
   container.replaceChildren(...items.map((item) => {
-    const made = make(item);
     const key = String(keyOf(item));
     const there = old.get(key);
+    if (there && fixed) return there;
+    const made = make(item);
     if (!there) {
       made.dataset.key = key;
       made.item = item;

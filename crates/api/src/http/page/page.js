@@ -282,9 +282,10 @@ async function showFlows(older) {
   try {
     const page = await ask(`/api/v1/flows?${query}`);
     view.flowsNext = page.next ?? null;
-    const rows = page.flows.map(flowRow);
     const body = $("flow-table").tBodies[0];
-    older ? body.append(...rows) : body.replaceChildren(...rows);
+    view.flowsOlder = older;
+    if (older) body.append(...page.flows.map(flowRow));
+    else renew(body, page.flows, (flow) => flow.seq, flowRow, true);
     $("flows-count").textContent = `${count(page.remembered)} remembered${page.forgotten ? `, ${count(page.forgotten)} older ones in eve.json` : ""}`;
     $("flows-older").disabled = view.flowsNext === null;
   } catch (error) {
@@ -298,7 +299,28 @@ function flowRow(flow) {
     end(flow.originator, flow.originator_port), end(flow.responder, flow.responder_port)];
   const numbers = [`${count(flow.packets[0])} / ${count(flow.packets[1])}`, `${si(flow.bytes[0], "B")} / ${si(flow.bytes[1], "B")}`];
   return el("tr", { title: `${flow.community_id}, flow ${flow.flow_id}` }, cells.map((text) => el("td", {}, text)),
-    numbers.map((text) => el("td", { class: "n" }, text)), el("td", {}, `${flow.state}, ${flow.reason}`), el("td", {}, "–"));
+    numbers.map((text) => el("td", { class: "n" }, text)), el("td", {}, `${flow.state}, ${flow.reason}`),
+    el("td", {}, el("button", { type: "button", onclick: (event) => download(event.currentTarget, flow) }, "get")));
+}
+
+/** The packets of a flow as a capture; the button then says how many there still were. */
+async function download(button, flow) {
+  const query = new URLSearchParams({ flow_id: flow.flow_id, vni: flow.vni, reason: "asked for on the page" });
+  button.disabled = true;
+  try {
+    const answer = await fetch(`/api/v1/extract?${query}`, { headers: headers(), cache: "no-store" });
+    if (answer.status === 401) wantToken();
+    if (!answer.ok) throw new Error((await answer.json()).error?.message ?? answer.statusText);
+    const address = URL.createObjectURL(await answer.blob());
+    el("a", { href: address, download: `flow-${flow.flow_id}.pcap` }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
+    const [found, seen] = ["found", "seen"].map((name) => answer.headers.get(`x-vxscope-packets-${name}`));
+    button.textContent = `${found} of ${seen}`;
+  } catch (error) {
+    button.textContent = "not given";
+    button.title = error.message;
+  }
+  button.disabled = false;
 }
 
 // ---- health ---------------------------------------------------------------------------------
@@ -364,7 +386,7 @@ function begin() {
   every(2000, showSources);
   every(2000, showMirrors);
   every(5000, async () => { view.health = await ask("/api/v1/health"); });
-  every(10000, () => showFlows(false));
+  every(10000, async () => { if (!view.flowsOlder) await showFlows(false); });
 }
 
 begin();
