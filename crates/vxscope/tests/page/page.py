@@ -110,7 +110,8 @@ def main(address, folder):
             # Its packets, as a capture.
             behaviour = {"behavior": "allow", "downloadPath": str(folder)}
             driver.execute_cdp_cmd("Page.setDownloadBehavior", behaviour)
-            shown(driver, "#flow-table tbody button")[0].click()
+            # The size of the window is a pretended one, so a click by place may miss.
+            driver.execute_script("document.querySelector('#flow-table tbody button').click()")
             given = wait.until(lambda it: [one for one in shown(it, "#flow-table button") if one.text != "get"])
             found["given"] = given[0].text
             captures = wait.until(lambda it: list(folder.glob("flow-*.pcap")))
