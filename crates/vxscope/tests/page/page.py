@@ -77,13 +77,17 @@ def main(address, folder):
             wait.until(lambda it: shown(it, "#tiles .tile") and shown(it, ".card"))
             found["cards"] = len(shown(driver, ".card"))
             # Somebody is paused after a while.
-            wait.until(lambda it: shown(it, ".card.off"))
-            time.sleep(2.5)
+            # (A source that is just being enrolled is off without a decision.)
+            def decided(it):
+                return [one for one in shown(it, ".card.off") if "comparable hours" in one.get_attribute("textContent")]
+
+            wait.until(decided)
+            time.sleep(1)
             picture(driver, folder, "light")
             found["overflow"] = [overflow(driver)]
 
             # Why is it paused? One click: the card.
-            paused = shown(driver, ".card.off")[0]
+            paused = wait.until(decided)[0]
             found["paused"] = paused.get_attribute("data-source")
             paused.click()
             wait.until(lambda it: shown(it, "#why"))
