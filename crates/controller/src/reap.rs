@@ -158,7 +158,6 @@ fn crumbs(desk: &Desk, inventory: &Inventory, seal: &Seal) -> (Breadcrumbs, usiz
     let crumbs = Breadcrumbs {
         schema: CRUMBS_SCHEMA,
         fence: 0,
-        generation: 0,
         beat: beats.max().unwrap_or(0).saturating_mul(1_000_000),
         generation: 0,
         sources,
