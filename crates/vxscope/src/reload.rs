@@ -38,9 +38,8 @@ impl Reload {
         if new.sources.listed == self.running.sources.listed {
             return "reload: nothing has changed".to_owned();
         }
-        let table = match BindTable::try_new(new.sources.listed.clone()) {
-            Ok(table) => table,
-            Err(_) => return "reload: refused, the sources contradict each other".to_owned(),
+        let Ok(table) = BindTable::try_new(new.sources.listed.clone()) else {
+            return "reload: refused, the sources contradict each other".to_owned();
         };
         match commands.replace_bind_table(table) {
             Ok(()) => {
