@@ -16,7 +16,7 @@ use vxscope_capture::InterfaceDrops;
 use vxscope_capture::live::{self as input, Backend, LiveError, LiveOpened, LiveSource};
 use vxscope_capture::udp::{Container, Interface, UdpGroup, UdpSettings};
 use vxscope_config::{Backend as Choice, Config};
-use vxscope_export::{OutputDir, SinkOutcome};
+use vxscope_export::{ConnLog, OutputDir, SinkOutcome};
 use vxscope_flow::Admission;
 use vxscope_report::{CaptureStatus, Report};
 use vxscope_steward::Notice;
@@ -610,6 +610,7 @@ fn steward(
     let (reports, taken) = bounded(stewarding::QUEUE);
     let (changes, noted) = bounded(stewarding::QUEUE);
     sinks.grade_changes = Some(noted);
+    sinks.conn_log.iter_mut().for_each(ConnLog::add_marks);
     let exchange = stewarding::Exchange {
         reports: taken,
         changes,

@@ -146,7 +146,10 @@ pub(crate) fn write(
         frames.drain_ready(|chunk, positions| sinks.frames(chunk, positions), drop);
         while let Some(item) = items.pop_ready() {
             match item {
-                Item::Flow(record) => {
+                Item::Flow(mut record) => {
+                    record.mark = sinks
+                        .grades
+                        .mark(record.source, record.start, record.closed);
                     last_closed = last_closed.max(record.closed);
                     sinks.record(&record);
                 }
@@ -255,8 +258,7 @@ impl Sinks {
             return logs.for_each(|it| it.shed(Shed::Deadline, 1));
         }
         if let Some(eve) = &mut self.eve {
-            let mark = self.grades.mark(record.source, record.start, record.closed);
-            eve.push(record, mark.as_ref());
+            eve.push(record);
         }
         if let Some(conn_log) = &mut self.conn_log {
             conn_log.push(record);

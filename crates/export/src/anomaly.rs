@@ -129,7 +129,7 @@ mod tests {
     fn it_agrees_with_the_flow_record() {
         for strict in [false, true] {
             let mut flow = Vec::new();
-            write_record(&mut flow, &tcp_flow(), None, &EveOptions { strict });
+            write_record(&mut flow, &tcp_flow(), &EveOptions { strict });
             let flow: Value = serde_json::from_slice(&flow).unwrap();
             let anomaly: Value = serde_json::from_str(&line(&anomaly(), strict)).unwrap();
             for key in [

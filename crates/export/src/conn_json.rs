@@ -7,6 +7,7 @@ use serde::Serialize;
 use vxscope_flow::FlowRecord;
 
 use crate::conn_log::{micros, push_uid};
+use crate::grade::Marked;
 use crate::lines::LineFormat;
 use crate::protocol;
 
@@ -45,6 +46,8 @@ struct Line<'a> {
     ip_proto: u8,
     vni: u32,
     community_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vxscope: Option<Marked>,
 }
 
 /// All three are unset where no time passed.
@@ -78,6 +81,7 @@ fn write_record(out: &mut Vec<u8>, record: &FlowRecord) {
         ip_proto: record.protocol,
         vni: record.source.vni.get(),
         community_id: record.community_id.as_str(),
+        vxscope: Marked::of(record),
     };
     // Numbers, text and addresses always have a JSON form, and a vector takes it.
     let _ = serde_json::to_writer(&mut *out, &line);
@@ -103,10 +107,10 @@ fn seconds(micros: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::CONN_JSON;
+    use super::{CONN_JSON, write_record};
     use crate::file::OutputDir;
     use crate::lines::LineLog;
-    use crate::testing::{plain_record, tcp_record};
+    use crate::testing::{marked_record, plain_record, tcp_record};
     use crate::way_out::WayOut;
     use vxscope_flow::FlowRecord;
 
@@ -116,6 +120,15 @@ mod tests {
             &tcp_record(),
             r#"{"ts":1000.25,"uid":"C002Al26WS","id.orig_h":"10.0.0.1","id.orig_p":1122,"id.resp_h":"10.0.0.2","id.resp_p":80,"proto":"tcp","duration":2.5,"orig_bytes":70,"resp_bytes":1284,"conn_state":"SF","missed_bytes":12,"history":"ShADadFf","orig_pkts":5,"orig_ip_bytes":330,"resp_pkts":4,"resp_ip_bytes":1444,"ip_proto":6,"vni":7,"community_id":"1:wCb3OG7yAFWelaUydu0D+125CLM="}"#,
         );
+    }
+
+    #[test]
+    fn a_flow_of_a_lowered_source_is_marked() {
+        let mut out = Vec::new();
+        write_record(&mut out, &marked_record());
+        let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let expected = serde_json::json!({"grade": "off", "not_mirrored_seconds": 12.04});
+        assert_eq!(line["vxscope"], expected);
     }
 
     #[test]

@@ -7,10 +7,11 @@
 //! mirror's, not a conversation of its own. SCTP keeps its ports, where Zeek writes 0.
 
 use vxscope_flow::FlowRecord;
-use vxscope_units::Timestamp;
+use vxscope_units::{GradeMark, Timestamp};
 
 use crate::error::ExportError;
 use crate::file::OutputDir;
+use crate::grade;
 use crate::protocol;
 use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
 use crate::text::{push_address, push_log_time, push_micros, push_u64, text};
@@ -58,22 +59,28 @@ const UID_DIGITS: u32 = 9;
 
 const _: () = assert!(62u64.pow(UID_DIGITS) > 1 << 53);
 
+/// Further columns of a run whose mirrors are looked after, so that "not seen" is not taken for
+/// "did not happen": the lowest grade that the source had meanwhile and how long flows were not
+/// mirrored, both unset where it was full.
+const MARKS: [(&str, &str); 2] = [("mirror_grade", "string"), ("not_mirrored", "interval")];
+
 /// Appends the header lines. `opened` is the time of the first record, not the wall clock's, so
 /// that the same capture gives the same file.
-pub fn write_header(out: &mut Vec<u8>, opened: Timestamp) {
+pub fn write_header(out: &mut Vec<u8>, opened: Timestamp, is_marked: bool) {
     text(
         out,
         "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n",
     );
     text(out, "#path\tconn\n#open\t");
     push_log_time(out, opened);
+    let columns = || COLUMNS.iter().chain(MARKS.iter().filter(|_| is_marked));
     text(out, "\n#fields");
-    for (name, _) in COLUMNS {
+    for (name, _) in columns() {
         text(out, "\t");
         text(out, name);
     }
     text(out, "\n#types");
-    for (_, kind) in COLUMNS {
+    for (_, kind) in columns() {
         text(out, "\t");
         text(out, kind);
     }
@@ -88,7 +95,7 @@ pub fn write_trailer(out: &mut Vec<u8>, closed: Timestamp) {
 }
 
 /// Appends one line.
-pub fn write_record(out: &mut Vec<u8>, record: &FlowRecord) {
+pub fn write_record(out: &mut Vec<u8>, record: &FlowRecord, is_marked: bool) {
     out.reserve(LINE_BYTES);
     push_micros(out, micros(record.start));
     text(out, "\t");
@@ -113,7 +120,20 @@ pub fn write_record(out: &mut Vec<u8>, record: &FlowRecord) {
     column(out, u64::from(record.source.vni.get()));
     text(out, "\t");
     text(out, record.community_id.as_str());
+    if is_marked {
+        push_mark(out, record.mark.as_ref());
+    }
     text(out, "\n");
+}
+
+fn push_mark(out: &mut Vec<u8>, mark: Option<&GradeMark>) {
+    let Some(mark) = mark else {
+        return text(out, "\t-\t-");
+    };
+    text(out, "\t");
+    text(out, mark.grade.name());
+    text(out, "\t");
+    push_micros(out, grade::micros(mark));
 }
 
 /// Appends `C` and the flow id in base 62, always ten characters.
@@ -133,6 +153,7 @@ pub fn push_uid(out: &mut Vec<u8>, flow_id: u64) {
 pub struct ConnLog {
     sink: SinkFile,
     headed: bool,
+    is_marked: bool,
 }
 
 impl ConnLog {
@@ -148,15 +169,23 @@ impl ConnLog {
         Ok(Self {
             sink,
             headed: false,
+            is_marked: false,
         })
+    }
+
+    /// Adds what of each flow's time was not mirrored. To be asked for before the first record.
+    pub fn add_marks(&mut self) {
+        self.is_marked = !self.headed;
     }
 
     /// Writes one record. Records come in the order of [`FlowRecord::order`]; `#open` is when
     /// the first one was made.
     pub fn push(&mut self, record: &FlowRecord) {
         self.open(record.closed);
-        self.sink
-            .offer(1, |file| file.append(|out| write_record(out, record)));
+        let is_marked = self.is_marked;
+        self.sink.offer(1, |file| {
+            file.append(|out| write_record(out, record, is_marked))
+        });
     }
 
     /// Counts records that never came this far.
@@ -194,8 +223,10 @@ impl ConnLog {
     fn open(&mut self, opened: Timestamp) {
         if !self.headed {
             self.headed = true;
-            self.sink
-                .offer(0, |file| file.append(|out| write_header(out, opened)));
+            let is_marked = self.is_marked;
+            self.sink.offer(0, |file| {
+                file.append(|out| write_header(out, opened, is_marked))
+            });
         }
     }
 }
@@ -247,7 +278,7 @@ mod tests {
 
     use super::{COLUMNS, ConnLog, LINE_BYTES, push_uid, write_record};
     use crate::file::OutputDir;
-    use crate::testing::{ipv6_record, plain_record, tcp_record};
+    use crate::testing::{ipv6_record, marked_record, plain_record, tcp_record};
 
     #[test]
     fn a_tcp_flow() {
@@ -347,7 +378,8 @@ mod tests {
             record.history.push(b'S');
         }
         let mut out = Vec::new();
-        write_record(&mut out, &record);
+        record.mark = marked_record().mark;
+        write_record(&mut out, &record, true);
         assert!(out.len() <= LINE_BYTES, "{}", out.len());
     }
 
@@ -372,6 +404,27 @@ mod tests {
         }
         assert_eq!(lines[10..], ["#close\t1970-01-01-00-33-20"]);
         assert!(text.ends_with('\n'));
+    }
+
+    #[test]
+    fn a_marked_log_says_what_was_not_mirrored() {
+        let guard = tempfile::tempdir().unwrap();
+        let dir = OutputDir::create(guard.path()).unwrap();
+        let mut log = ConnLog::create(&dir).unwrap();
+        log.add_marks();
+        log.push(&marked_record());
+        log.push(&tcp_record());
+        let _ = log.finish(Timestamp::new(2_000, 0));
+        let text = std::fs::read_to_string(dir.path().join("conn.log")).unwrap();
+        let ends: Vec<_> = text.lines().skip(6).take(4).collect();
+        for (line, end) in ends.iter().zip([
+            "\tcommunity_id\tmirror_grade\tnot_mirrored",
+            "\tstring\tstring\tinterval",
+            "\toff\t12.040000",
+            "=\t-\t-",
+        ]) {
+            assert!(line.ends_with(end), "{line}");
+        }
     }
 
     #[test]
@@ -400,7 +453,7 @@ mod tests {
     /// `expected` has spaces where the log has tabs; no value holds a space.
     fn check(record: &FlowRecord, expected: &str) {
         let mut out = Vec::new();
-        write_record(&mut out, record);
+        write_record(&mut out, record, false);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             expected.replace(' ', "\t") + "\n"

@@ -11,7 +11,7 @@ use vxscope_flow::{CloseReason, FlowRecord, TcpRecord};
 use crate::anomaly::{Anomaly, write_anomaly};
 use crate::error::ExportError;
 use crate::file::OutputDir;
-use crate::grade::{GradeChange, GradeMark, push_mark, write_grade_change};
+use crate::grade::{GradeChange, push_mark, write_grade_change};
 use crate::protocol;
 use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
 use crate::text::{
@@ -46,16 +46,11 @@ pub struct EveOptions {
     pub strict: bool,
 }
 
-/// Appends one record and a newline; with a mark, if its source was lowered meanwhile.
+/// Appends one record and a newline; marked, if its source was lowered meanwhile.
 ///
 /// No value can need escaping: names are fixed, addresses and Community IDs are plain ASCII
 /// without quotes or backslashes.
-pub fn write_record(
-    out: &mut Vec<u8>,
-    record: &FlowRecord,
-    mark: Option<&GradeMark>,
-    options: &EveOptions,
-) {
+pub fn write_record(out: &mut Vec<u8>, record: &FlowRecord, options: &EveOptions) {
     out.reserve(LINE_BYTES);
     text(out, "{\"timestamp\":\"");
     push_time(out, record.closed);
@@ -76,7 +71,7 @@ pub fn write_record(
     }
     if !options.strict {
         push_extras(out, record);
-        if let Some(mark) = mark {
+        if let Some(mark) = &record.mark {
             push_mark(out, mark);
         }
     }
@@ -105,10 +100,10 @@ impl EveLog {
     }
 
     /// Writes one record. Records come in the order of [`FlowRecord::order`].
-    pub fn push(&mut self, record: &FlowRecord, mark: Option<&GradeMark>) {
+    pub fn push(&mut self, record: &FlowRecord) {
         let options = self.options;
         self.sink.offer(1, |file| {
-            file.append(|out| write_record(out, record, mark, &options))
+            file.append(|out| write_record(out, record, &options))
         });
     }
 
@@ -301,9 +296,7 @@ mod tests {
 
     use super::{EveLog, EveOptions, LINE_BYTES, flow_reason, flow_state, write_record};
     use crate::file::OutputDir;
-    use crate::grade::GradeMark;
-    use crate::testing::{ipv6_record, plain_record, tcp_record};
-    use vxscope_units::Grade;
+    use crate::testing::{ipv6_record, marked_record, plain_record, tcp_record};
 
     #[test]
     fn a_tcp_flow_is_written_in_suricatas_order() {
@@ -415,13 +408,10 @@ mod tests {
 
     #[test]
     fn a_flow_of_a_lowered_source_says_how_much_of_it_was_not_mirrored() {
-        let mark = GradeMark {
-            grade: Grade::Off,
-            not_mirrored: std::time::Duration::from_millis(12_040),
-        };
+        let record = marked_record();
         let written = |strict| {
             let mut out = Vec::new();
-            write_record(&mut out, &tcp_record(), Some(&mark), &EveOptions { strict });
+            write_record(&mut out, &record, &EveOptions { strict });
             serde_json::from_slice::<Value>(&out).unwrap()
         };
         let expected = serde_json::json!({"grade": "off", "not_mirrored_seconds": 12.04});
@@ -470,7 +460,7 @@ mod tests {
         let dir = OutputDir::create(guard.path()).unwrap();
         let mut log = EveLog::create(&dir, EveOptions::default()).unwrap();
         for _ in 0..1_000 {
-            log.push(&tcp_record(), None);
+            log.push(&tcp_record());
         }
         let outcome = log.finish();
         assert_eq!(
@@ -494,7 +484,7 @@ mod tests {
 
     fn line(record: &FlowRecord, strict: bool) -> String {
         let mut out = Vec::new();
-        write_record(&mut out, record, None, &EveOptions { strict });
+        write_record(&mut out, record, &EveOptions { strict });
         String::from_utf8(out).unwrap()
     }
 }

@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use vxscope_units::{EvidenceClass, Grade, MirrorSource, Timestamp};
+use serde::Serialize;
+use vxscope_flow::FlowRecord;
+use vxscope_units::{EvidenceClass, Grade, GradeMark, MirrorSource, Timestamp};
 
 use crate::eve::number;
-use crate::text::{push_address, push_time, text};
+use crate::text::{push_address, push_micros, push_time, text};
 
 /// Changes remembered of one source. A day has at most 24 by default; of older ones nothing is
 /// known, and flows that began before them are marked by what is.
@@ -28,15 +30,6 @@ pub struct GradeChange {
     pub grade: Grade,
     /// Why, in one word.
     pub reason: &'static str,
-}
-
-/// What a flow record must say about its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GradeMark {
-    /// The lowest grade that its source had meanwhile.
-    pub grade: Grade,
-    /// How much of the time flows were not mirrored.
-    pub not_mirrored: Duration,
 }
 
 /// Every source's grades.
@@ -149,10 +142,31 @@ pub fn write_grade_change(out: &mut Vec<u8>, change: &GradeChange) {
 pub(crate) fn push_mark(out: &mut Vec<u8>, mark: &GradeMark) {
     text(out, ",\"vxscope\":{\"grade\":\"");
     text(out, mark.grade.name());
-    let seconds = mark.not_mirrored;
-    number(out, "\",\"not_mirrored_seconds\":", seconds.as_secs());
-    let millis = format!(".{:03}}}", seconds.subsec_millis());
-    text(out, &millis);
+    text(out, "\",\"not_mirrored_seconds\":");
+    push_micros(out, micros(mark));
+    text(out, "}");
+}
+
+/// A mark as an object in formats that are written as a whole: the same names everywhere.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Marked {
+    grade: &'static str,
+    not_mirrored_seconds: f64,
+}
+
+impl Marked {
+    /// What a record is marked with, if it is.
+    pub(crate) fn of(record: &FlowRecord) -> Option<Self> {
+        record.mark.map(|mark| Self {
+            grade: mark.grade.name(),
+            not_mirrored_seconds: micros(&mark) as f64 / 1e6,
+        })
+    }
+}
+
+/// How much was not mirrored, in microseconds.
+pub(crate) fn micros(mark: &GradeMark) -> u64 {
+    u64::try_from(mark.not_mirrored.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

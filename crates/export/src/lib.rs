@@ -88,7 +88,7 @@ pub use extract::{
 };
 pub use file::{CRASHES_KEPT, OUTPUT_NAMES, OutputDir, OutputFile};
 pub use frame_merge::FrameMerge;
-pub use grade::{CHANGES_KEPT, GradeBook, GradeChange, GradeMark, write_grade_change};
+pub use grade::{CHANGES_KEPT, GradeBook, GradeChange, write_grade_change};
 pub use ipfix::Ipfix;
 pub use lines::{LineFormat, LineLog};
 pub use merge::{Merge, Ordered};

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use vxscope_flow::{FlowRecord, Traffic};
 
+use crate::grade::Marked;
 use crate::lines::LineFormat;
 use crate::protocol;
 use crate::text::{push_time, text};
@@ -42,6 +43,8 @@ struct Line<'a> {
     tcp: Option<Tcp>,
     vni: u32,
     outer_ip: std::net::IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vxscope: Option<Marked>,
 }
 
 /// Suricata's `netflow` object, without the TTLs, which records do not keep.
@@ -129,6 +132,7 @@ fn write_side(out: &mut Vec<u8>, record: &FlowRecord, side: &Side) {
         }),
         vni: record.source.vni.get(),
         outer_ip: record.source.address,
+        vxscope: Marked::of(record),
     };
     // Numbers, text and addresses always have a JSON form, and a vector takes it.
     let _ = serde_json::to_writer(&mut *out, &line);
@@ -139,4 +143,24 @@ fn time(time: vxscope_units::Timestamp) -> String {
     let mut out = Vec::with_capacity(31);
     push_time(&mut out, time);
     String::from_utf8(out).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_record;
+    use crate::testing::{marked_record, tcp_record};
+    use serde_json::Value;
+
+    #[test]
+    fn a_flow_of_a_lowered_source_is_marked() {
+        let line = |record| {
+            let mut out = Vec::new();
+            write_record(&mut out, &record);
+            let first = out.split(|byte| *byte == b'\n').next().unwrap();
+            serde_json::from_slice::<Value>(first).unwrap()
+        };
+        let expected = serde_json::json!({"grade": "off", "not_mirrored_seconds": 12.04});
+        assert_eq!(line(marked_record())["vxscope"], expected);
+        assert!(line(tcp_record())["vxscope"].is_null());
+    }
 }

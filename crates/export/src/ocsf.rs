@@ -8,6 +8,7 @@ use vxscope_flow::tcp::ConnState;
 use vxscope_flow::{CloseReason, Crossing, FlowRecord};
 use vxscope_units::Timestamp;
 
+use crate::grade::Marked;
 use crate::lines::LineFormat;
 use crate::protocol;
 
@@ -99,6 +100,8 @@ struct Unmapped {
     outer_ip: IpAddr,
     close_reason: &'static str,
     conn_state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirrored: Option<Marked>,
 }
 
 fn write_record(out: &mut Vec<u8>, record: &FlowRecord) {
@@ -161,6 +164,7 @@ fn write_record(out: &mut Vec<u8>, record: &FlowRecord) {
             outer_ip: record.source.address,
             close_reason: record.reason.name(),
             conn_state: record.conn_state.name(),
+            mirrored: Marked::of(record),
         },
     };
     // Numbers, text and addresses always have a JSON form, and a vector takes it.
@@ -181,4 +185,24 @@ fn activity(record: &FlowRecord) -> u32 {
 
 fn millis(time: Timestamp) -> u64 {
     time.as_nanos() / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_record;
+    use crate::testing::{marked_record, tcp_record};
+    use serde_json::Value;
+
+    #[test]
+    fn a_flow_of_a_lowered_source_is_marked() {
+        let line = |record| {
+            let mut out = Vec::new();
+            write_record(&mut out, &record);
+            let first = out.split(|byte| *byte == b'\n').next().unwrap();
+            serde_json::from_slice::<Value>(first).unwrap()
+        };
+        let expected = serde_json::json!({"grade": "off", "not_mirrored_seconds": 12.04});
+        assert_eq!(line(marked_record())["unmapped"]["mirrored"], expected);
+        assert!(line(tcp_record())["unmapped"]["mirrored"].is_null());
+    }
 }

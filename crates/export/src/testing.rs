@@ -7,7 +7,7 @@ use std::path::Path;
 use vxscope_flow::tcp::{ConnState, History, TcpPhase};
 use vxscope_flow::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
 use vxscope_pcap::{Precision, Reader, Step, classic};
-use vxscope_units::{LinkType, MirrorSource, Timestamp, Vni};
+use vxscope_units::{Grade, GradeMark, LinkType, MirrorSource, Timestamp, Vni};
 
 /// A mirror source with this VNI, each at the same address.
 pub(crate) fn source(vni: u32) -> MirrorSource {
@@ -99,6 +99,18 @@ pub(crate) fn tcp_record() -> FlowRecord {
         crossing: Crossing::Ingress,
         closed_at: 9,
         late_packets: 0,
+        mark: None,
+    }
+}
+
+/// A TCP flow of a source that was off for a while.
+pub(crate) fn marked_record() -> FlowRecord {
+    FlowRecord {
+        mark: Some(GradeMark {
+            grade: Grade::Off,
+            not_mirrored: std::time::Duration::from_millis(12_040),
+        }),
+        ..tcp_record()
     }
 }
 

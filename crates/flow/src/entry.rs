@@ -286,6 +286,7 @@ impl<K: Key> Hot<K> {
             crossing: cold.crossing,
             closed_at: at,
             late_packets: cold.late_packets,
+            mark: None,
         }
     }
 }

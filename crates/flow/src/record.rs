@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use vxscope_units::{MirrorSource, Timestamp};
+use vxscope_units::{GradeMark, MirrorSource, Timestamp};
 
 use crate::community_id::CommunityId;
 use crate::tcp::{ConnState, History, TcpPhase};
@@ -116,6 +116,8 @@ pub struct FlowRecord {
     pub closed_at: u64,
     /// Packets of it that arrived after it was closed (absorbed, and part of the counts).
     pub late_packets: u64,
+    /// What of its source was not mirrored meanwhile, said by whoever looks after the mirrors.
+    pub mark: Option<GradeMark>,
 }
 
 impl FlowRecord {

@@ -199,7 +199,7 @@ fn of_cause(cause: Cause) -> &'static str {
         Cause::Residual => "an edge of it would have two hidden ends",
         Cause::Pinned => "somebody pinned it",
         Cause::Rules => "the rules no longer allow the grade",
-        Cause::Manual => "mirrors are managed by hand, or the operator asked for all of them",
+        Cause::Manual => "mirrors are managed by hand, or the operator asked so",
         Cause::Unplanned => "it is lower than anybody wished",
     }
 }

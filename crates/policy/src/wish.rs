@@ -122,7 +122,7 @@ vxscope_units::reasons! {
         Pinned = "pinned",
         /// Raised: the rules no longer allow the grade.
         Rules = "rules",
-        /// Raised: mirrors are managed by hand, or the operator asked for all of them.
+        /// Raised: mirrors are managed by hand, or the operator asked so.
         Manual = "manual",
         /// Raised: it is lower than anybody wished.
         Unplanned = "unplanned",

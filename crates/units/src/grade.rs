@@ -1,6 +1,7 @@
 //! How much of a source is mirrored, and which evidence that leaves visible.
 
 use std::fmt;
+use std::time::Duration;
 
 /// How much of one source its mirror session copies, from everything to nothing.
 ///
@@ -123,6 +124,16 @@ impl fmt::Display for EvidenceClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// What must be said of a time in which a source was not mirrored in full, so that "not seen" is
+/// not taken for "did not happen".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GradeMark {
+    /// The lowest grade that the source had meanwhile.
+    pub grade: Grade,
+    /// How much of the time flows were not mirrored.
+    pub not_mirrored: Duration,
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod timestamp;
 
 pub use bind::{BindTable, Binding, Conflict, ConflictKind, Payload, Unknown};
 pub use byte_size::{ByteSize, ByteSizeError};
-pub use grade::{EvidenceClass, Grade};
+pub use grade::{EvidenceClass, Grade, GradeMark};
 pub use link_type::LinkType;
 pub use prefix::{Prefix, PrefixError};
 pub use served_port::{ServedPort, ServedPortError};
