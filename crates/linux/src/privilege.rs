@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn a_thread_has_what_it_keeps_and_others_what_they_had() {
         let before = capabilities().unwrap();
-        let given_up = thread::spawn(|| {
+        let (network, none) = apart(|| {
             drop_capabilities(Kept {
                 network: true,
                 files: false,
@@ -265,11 +265,15 @@ mod tests {
             .unwrap();
             (network, capabilities().unwrap())
         });
-        let (network, none) = given_up.join().unwrap();
         let of_network = 1 << CAP_NET_ADMIN | 1 << CAP_NET_RAW;
         assert_eq!(network, before & of_network);
         assert_eq!(none, 0);
         assert_eq!(capabilities().unwrap(), before);
+    }
+
+    /// What a thread of its own returns.
+    fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| scope.spawn(work).join().unwrap())
     }
 
     /// In a process of its own: there is no way back.
@@ -281,9 +285,7 @@ mod tests {
             no_new_privileges().unwrap();
             refuse_system_calls().unwrap();
             // In every thread, and files and threads are as before.
-            let refused = thread::spawn(|| Command::new("true").status())
-                .join()
-                .unwrap();
+            let refused = apart(|| Command::new("true").status());
             let error = refused.expect_err("nothing is executed");
             assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
             assert!(
