@@ -75,9 +75,9 @@ const SECTIONS: &[&[Key]] = &[
     LookBack::KEYS,
     Detectors::KEYS,
     Handoff::KEYS,
-    Security::KEYS,
     Files::KEYS,
     Tap::KEYS,
+    Security::KEYS,
 ];
 
 macro_rules! key {

@@ -166,6 +166,8 @@ impl Guard {
         if past.grade < Grade::Full {
             let bounds = member.bounds;
             member.demand = steady(&bounds, past.grade);
+            // It may have been seen at full, or new, just before; what ends then is not this.
+            member.demand_until = None;
         }
         self.put(row, member);
     }
