@@ -9,7 +9,7 @@
 //! ```
 //! use vxscope_enrolment::assurance::{Received, Sent, State, Told, judge};
 //!
-//! let sent = Sent { mirrored: 0, skipped: 0, all: 9_000 };
+//! let sent = Sent { mirrored: 0, skipped: 0, all: 9_000_000 };
 //! let told = Told { sent: Some(sent), received: Received::default(), ..Told::default() };
 //! assert_eq!(judge(&told).state, State::NotCopied, "it talks, and its filter lets nothing pass");
 //! ```
