@@ -25,7 +25,8 @@ fn stop_all_deletes_ours_and_holds_until_release() {
     site.account(|account| account.put_session(foreign.clone()));
     let running = site.start();
     let said = site.ok(&["stop-all", "--reason", "money"]);
-    assert!(said.contains("2 sessions deleted, none left"), "{said}");
+    // The running controller hears of it as well and may be the first to delete them.
+    assert!(said.contains("sessions deleted, none left"), "{said}");
     // Without sensor and journal, and while a controller runs that would make them again.
     std::thread::sleep(Duration::from_secs(4));
     assert_eq!(site.account(|account| account.sessions()), [foreign]);
