@@ -190,19 +190,12 @@ fn millis(time: Timestamp) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::write_record;
-    use crate::testing::{marked_record, tcp_record};
-    use serde_json::Value;
+    use crate::testing::{MARK, first_line, marked_record, tcp_record};
 
     #[test]
     fn a_flow_of_a_lowered_source_is_marked() {
-        let line = |record| {
-            let mut out = Vec::new();
-            write_record(&mut out, &record);
-            let first = out.split(|byte| *byte == b'\n').next().unwrap();
-            serde_json::from_slice::<Value>(first).unwrap()
-        };
-        let expected = serde_json::json!({"grade": "off", "not_mirrored_seconds": 12.04});
-        assert_eq!(line(marked_record())["unmapped"]["mirrored"], expected);
-        assert!(line(tcp_record())["unmapped"]["mirrored"].is_null());
+        let mark = |record| first_line(write_record, &record)["unmapped"]["mirrored"].take();
+        assert_eq!(mark(marked_record()).to_string(), MARK);
+        assert!(mark(tcp_record()).is_null());
     }
 }

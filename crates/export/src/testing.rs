@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use serde_json::Value;
 use vxscope_flow::tcp::{ConnState, History, TcpPhase};
 use vxscope_flow::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
 use vxscope_pcap::{Precision, Reader, Step, classic};
@@ -112,6 +113,17 @@ pub(crate) fn marked_record() -> FlowRecord {
         }),
         ..tcp_record()
     }
+}
+
+/// How its mark looks in formats of JSON.
+pub(crate) const MARK: &str = r#"{"grade":"off","not_mirrored_seconds":12.04}"#;
+
+/// The first line that a format of JSON makes of a record.
+pub(crate) fn first_line(write: fn(&mut Vec<u8>, &FlowRecord), record: &FlowRecord) -> Value {
+    let mut out = Vec::new();
+    write(&mut out, record);
+    let line = out.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    serde_json::from_slice(line).expect("a line of JSON")
 }
 
 /// The same between two IPv6 addresses with another protocol, without TCP's fields.
