@@ -38,7 +38,7 @@ pub use role::Role;
 pub use section::{
     Api, Backend, Capture, Config, Decap, Decapsulation, Detectors, Duplicates, Eve, Export, Files,
     Flow, FlowScope, Forward, Handoff, Ipfix, LookBack, PairTimeouts, PayloadKept, Policy,
-    PolicyMode, Report, Rings, Signals, Sources, Split, Tap, TcpTimeouts, Timeouts,
+    PolicyMode, Report, Rings, Security, Signals, Sources, Split, Tap, TcpTimeouts, Timeouts,
     TruncatedFrames, UnknownSources, VlanMode,
 };
 pub use source::binding;
