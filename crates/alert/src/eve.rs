@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use serde::Deserialize;
+use vxscope_units::time::read_iso;
 
-use crate::time::read_iso;
 use crate::{Alert, Line, Malformed, NAME_BYTES_MAX, file_name, protocol, tidy};
 
 /// What is read of a record; the rest, which may be large, is skipped.

@@ -16,7 +16,6 @@
 pub mod eve;
 mod lines;
 pub mod notice;
-pub mod time;
 
 pub use lines::{LINE_BYTES_MAX, Lines};
 

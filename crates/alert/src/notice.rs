@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use serde_json::Value;
+use vxscope_units::time::{read_epoch, read_iso};
 
-use crate::time::{read_epoch, read_iso};
 use crate::{Alert, Line, Malformed, NAME_BYTES_MAX, file_name, protocol, tidy};
 
 /// Columns of a table that are remembered; far more than any log has. What is beyond is not read.

@@ -1,8 +1,8 @@
 //! A line becomes a row: a value for each column, and the rest.
 
 use serde_json::{Map, Value};
-use vxscope_alert::time::{read_epoch, read_iso};
 use vxscope_units::Timestamp;
+use vxscope_units::time::{read_epoch, read_iso};
 
 use crate::day::Day;
 use crate::table::{Column, Kind, Type};

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 
+use vxscope_units::civil;
+
 /// More is not a request to EC2.
 const HEAD_MAX: u64 = 64 << 10;
 const BODY_MAX: u64 = 1 << 20;
@@ -80,7 +82,7 @@ pub(crate) fn write_response(
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, from seconds since 1970.
 pub(crate) fn http_date(seconds: u64) -> String {
-    let (year, month, day) = civil(seconds / 86_400);
+    let (year, month, day) = civil::date(seconds / 86_400);
     let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     let months = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -99,7 +101,7 @@ pub(crate) fn http_date(seconds: u64) -> String {
 
 /// `2026-11-21T08:49:37Z`.
 pub(crate) fn iso_date(seconds: u64) -> String {
-    let (year, month, day) = civil(seconds / 86_400);
+    let (year, month, day) = civil::date(seconds / 86_400);
     format!(
         "{year}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
         seconds / 3_600 % 24,
@@ -112,40 +114,9 @@ pub(crate) fn iso_date(seconds: u64) -> String {
 pub(crate) fn amz_date(text: &str) -> Option<u64> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
     let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-    let days = days(year, month, day)?;
+    let days = civil::days(year, month, day)?;
     let (hour, minute, second) = (number(9, 11)?, number(11, 13)?, number(13, 15)?);
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
-}
-
-/// Year, month, day of a day since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    (year + era * 400 + u64::from(month <= 2), month, day)
-}
-
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    let year = if month <= 2 {
-        year.checked_sub(1)?
-    } else {
-        year
-    };
-    let era = year / 400;
-    let of_era = year % 400;
-    let shifted = if month > 2 { month - 3 } else { month + 9 };
-    let of_year = (153 * shifted + 2) / 5 + day - 1;
-    let of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    (era * 146_097 + of_era).checked_sub(719_468)
 }
 
 #[cfg(test)]

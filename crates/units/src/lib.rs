@@ -10,12 +10,14 @@
 
 mod bind;
 mod byte_size;
+pub mod civil;
 mod grade;
 mod link_type;
 mod prefix;
 mod reason;
 mod served_port;
 mod source;
+pub mod time;
 mod timestamp;
 
 pub use bind::{BindTable, Binding, Conflict, ConflictKind, Payload, Unknown};

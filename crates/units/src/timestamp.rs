@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::civil;
+
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Nanoseconds since 1970-01-01T00:00:00Z; reaches the year 2554 and saturates there.
@@ -69,20 +71,7 @@ impl Timestamp {
     pub fn civil(self) -> (u64, u64, u64, u64, u64, u64) {
         let seconds = self.seconds();
         let (days, second_of_day) = (seconds / 86_400, seconds % 86_400);
-        // Days to proleptic Gregorian date, counted in 400-year eras from 0000-03-01.
-        let shifted = days + 719_468;
-        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_shifted = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
-        let month = if month_shifted < 10 {
-            month_shifted + 3
-        } else {
-            month_shifted - 9
-        };
-        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        let (year, month, day) = civil::date(days);
         (
             year,
             month,

@@ -12,7 +12,7 @@ const EDGES: &[(&str, &str)] = &[
     ("units", ""),
     ("memory", ""),
     ("alert", "units"),
-    ("archive", "units alert"),
+    ("archive", "units"),
     ("linux", ""),
     ("wire", "units"),
     ("pcap", "units"),
@@ -45,7 +45,7 @@ const EDGES: &[(&str, &str)] = &[
         "units wire linux pcap report coverage account export config api engine sim policy control steward trial",
     ),
     ("benches", "units memory linux pcap config sim engine"),
-    ("standin", ""),
+    ("standin", "units"),
     ("ec2", "units control enrolment"),
     (
         "controller",

@@ -1,8 +1,11 @@
-//! Times as detectors, and we, write them.
+//! Times as Suricata, Zeek and we write them, read back.
 
-use vxscope_units::Timestamp;
+use crate::{Timestamp, civil};
 
-/// `2026-11-21T02:00:00.000000+0000`, with any offset, or `Z`.
+/// Of the years that a [`Timestamp`] reaches, with room for any offset.
+const LAST_YEAR: u64 = 2_500;
+
+/// `2026-11-21T02:00:00.000000+0000`, with any offset, or `Z` (RFC 3339, and as Suricata writes it).
 #[must_use]
 pub fn read_iso(text: &str) -> Option<Timestamp> {
     let (date, rest) = text.split_once('T')?;
@@ -13,13 +16,9 @@ pub fn read_iso(text: &str) -> Option<Timestamp> {
     let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
     let mut time = time.split(':').map(number);
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    let fits = (1970..=2200).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
+    let fits = year <= LAST_YEAR && hour < 24 && minute < 60 && second <= 60;
+    let days = civil::days(year, month, day)?;
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
     let seconds = seconds.checked_add_signed(-offset(zone)?)?;
     fits.then_some(Timestamp::new(seconds, nanos(fraction)?))
 }
@@ -64,16 +63,6 @@ fn nanos(fraction: &str) -> Option<u64> {
     let kept = fraction.get(..fraction.len().min(9))?;
     let digits = u32::try_from(kept.len()).ok()?;
     Some(number(kept)? * 10_u64.pow(9 - digits))
-}
-
-/// Days from 1970 to a date of the Gregorian calendar (Howard Hinnant, `days_from_civil`).
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, month) = (year / 400, (month + 9) % 12);
-    let of_era = year % 400;
-    let of_year = (153 * month + 2) / 5 + day.max(1) - 1;
-    let day_of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    (era * 146_097 + day_of_era).saturating_sub(719_468)
 }
 
 #[cfg(test)]
