@@ -2,6 +2,7 @@
 //! what they see.
 
 mod calls;
+mod detectors;
 mod rules;
 mod sensor;
 
@@ -14,11 +15,10 @@ use vxscope_policy::rules::SourceFacts;
 use vxscope_policy::{
     Decisions, Event as PolicyEvent, Hindrance, Kept, Policy, SensorKey, SourceKey, Wish,
 };
-use vxscope_sim::random::{Random, hash};
+use vxscope_sim::random::hash;
 use vxscope_units::{EvidenceClass, Grade, MirrorSource, Vni};
 
 use crate::activity::Day;
-use crate::attack::{Attack, Kind, evidence_at};
 use crate::cost::{REGION, timestamp};
 use crate::fleet;
 use crate::time::{DAY, HOUR, MINUTE, SECOND};
@@ -27,6 +27,7 @@ use crate::world::World;
 
 pub use calls::Rate;
 use calls::{Calls, Effect};
+use detectors::{Alert, Detectors};
 pub use rules::{bounds_of, fleet_rules};
 use sensor::Sensor;
 
@@ -38,8 +39,6 @@ const TICK: u64 = MINUTE;
 const QUIET: u64 = 10 * MINUTE;
 /// How often the senders' own counters are read.
 const COUNTERS: u64 = 5 * MINUTE;
-/// A detector that has enough says so after this long.
-const DETECTOR: u64 = 20 * SECOND;
 
 /// What the policy is given to sense with. Leaving some out shows what they are worth.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -183,16 +182,10 @@ struct Closed<'a> {
     /// Sources that live now.
     alive: Vec<u32>,
     born: usize,
-    /// Attacks that have begun and are not over, and those that begin later.
-    active: Vec<&'a Attack>,
-    ahead: std::slice::Iter<'a, Attack>,
-    next_attack: Option<&'a Attack>,
+    detectors: Detectors<'a>,
     /// Signs of attacks in order of time.
     signs: Vec<crate::activity::Event>,
     sign: usize,
-    /// Alerts that wait to be told: when, whom, whether severe.
-    alerts: Vec<(u64, u32, bool)>,
-    storm: Random,
     /// By source: why it was not lowered when it was looked at last.
     told: Vec<Option<Hindrance>>,
     run: Run,
@@ -206,8 +199,6 @@ impl<'a> Closed<'a> {
             .flat_map(|attack| attack.signs.iter().copied())
             .collect();
         signs.sort_by_key(|sign| (sign.at, sign.source));
-        let mut ahead = world.attacks.iter();
-        let next_attack = ahead.next();
         let mut sensor = Sensor::new(&world.fleet);
         sensor.sightings = senses.residual && senses.wakeups;
         sensor.edges = senses.residual;
@@ -227,13 +218,9 @@ impl<'a> Closed<'a> {
             grades: vec![Grade::Full; world.fleet.sources.len()],
             alive: Vec::new(),
             born: 0,
-            active: Vec::new(),
-            ahead,
-            next_attack,
+            detectors: Detectors::new(world),
             signs,
             sign: 0,
-            alerts: Vec::new(),
-            storm: Random::new(hash(world.seed, 14)),
             told: vec![None; world.fleet.sources.len()],
             run: Run::default(),
         }
@@ -321,7 +308,7 @@ impl<'a> Closed<'a> {
         if event.kind == vxscope_report::EventKind::Alert {
             let grade = self.timeline.grade(event.source, event.at);
             if grade.shows(event.class()) {
-                self.alerts.push((event.at + DETECTOR, event.source, false));
+                self.detectors.mistake(event.source, event.at);
             }
         } else {
             self.sensor.handle_event(event, &self.keys, &self.timeline);
@@ -343,8 +330,8 @@ impl<'a> Closed<'a> {
             .handle_tick(SensorKey(0), timestamp(from), timestamp(to), true);
         self.report(to);
         self.read_counters(to);
-        self.detect(to);
-        self.storm(to);
+        self.detectors.detect(&self.timeline, to);
+        self.detectors.storm(self.senses.storm, &self.alive, to);
         self.tell_alerts(to);
         if to.is_multiple_of(HOUR) {
             self.count_kept();
@@ -397,49 +384,8 @@ impl<'a> Closed<'a> {
         }
     }
 
-    /// Detectors look at what is mirrored of the attacks that go on.
-    fn detect(&mut self, now: u64) {
-        while let Some(attack) = self.next_attack.filter(|attack| attack.start() < now) {
-            self.active.push(attack);
-            self.next_attack = self.ahead.next();
-        }
-        let (timeline, alerts) = (&self.timeline, &mut self.alerts);
-        self.active.retain(|attack| {
-            let seen = attack.legs.iter().find_map(|leg| {
-                let at = evidence_at(leg, timeline).filter(|at| *at <= now)?;
-                Some((at, leg))
-            });
-            if let Some((at, leg)) = seen {
-                let severe = matches!(attack.kind, Kind::Lateral | Kind::Exfiltration);
-                let told = at.max(now - TICK) + DETECTOR;
-                alerts.push((told, leg.source, severe));
-                alerts.extend(leg.peer.map(|peer| (told, peer, severe)));
-            }
-            seen.is_none() && attack.end() > now
-        });
-    }
-
-    /// An attacker makes alerts about anybody.
-    fn storm(&mut self, now: u64) {
-        if self.senses.storm <= 0.0 || self.alive.is_empty() {
-            return;
-        }
-        let mut rest = self.senses.storm * TICK as f64 / HOUR as f64;
-        while rest > 0.0 {
-            if crate::draw::share(&mut self.storm) < rest {
-                let source = self.alive[self.storm.index(self.alive.len())];
-                self.alerts.push((now, source, false));
-            }
-            rest -= 1.0;
-        }
-    }
-
     fn tell_alerts(&mut self, now: u64) {
-        let due: Vec<_> = self
-            .alerts
-            .extract_if(.., |(at, _, _)| *at <= now)
-            .collect();
-        for (_, source, severe) in due {
+        for Alert { source, severe, .. } in self.detectors.due(now) {
             let Some(key) = self.keys[source as usize] else {
                 continue;
             };
