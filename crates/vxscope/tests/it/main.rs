@@ -15,6 +15,7 @@ mod learned;
 mod life;
 mod live;
 mod look_back;
+mod memory;
 mod mirrors;
 mod neighbour;
 mod operate;
