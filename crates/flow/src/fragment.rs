@@ -72,6 +72,20 @@ impl Fragments {
     /// Gives a later fragment the ports of its first; `now` is the capture's clock.
     #[inline(always)]
     pub fn join(&mut self, source: MirrorSource, view: &mut FrameView, now: Timestamp) -> Joined {
+        if matches!(view.fragment, Fragment::No) {
+            return Joined::Whole;
+        }
+        self.join_fragment(source, view, now)
+    }
+
+    // Out of line, so that a whole packet's source stays where it is.
+    #[inline(never)]
+    fn join_fragment(
+        &mut self,
+        source: MirrorSource,
+        view: &mut FrameView,
+        now: Timestamp,
+    ) -> Joined {
         match view.fragment {
             Fragment::No => Joined::Whole,
             Fragment::First { id } => {
