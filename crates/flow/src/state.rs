@@ -55,12 +55,13 @@ impl State {
         slot: u32,
         packet: &Packet,
     ) -> Option<CloseReason> {
+        // Nearly every packet is answered without a look at the flow. Only TCP has flags.
+        let is_syn = packet.view.tcp.flags & vxscope_wire::flag::SYN != 0;
+        if !is_syn && self.limits.active_timeout == 0 {
+            return None;
+        }
         let (hot, cold) = table.get(slot)?;
-        let flags = packet.view.tcp.flags;
-        if flags & vxscope_wire::flag::SYN != 0
-            && hot.key.protocol() == protocol::TCP
-            && cold.tcp.is_reuse(&packet.view.tcp)
-        {
+        if is_syn && hot.key.protocol() == protocol::TCP && cold.tcp.is_reuse(&packet.view.tcp) {
             return Some(CloseReason::TcpReuse);
         }
         self.is_too_old(cold, second(packet.now).into())
