@@ -71,6 +71,18 @@ pub struct Frame<'a> {
     pub observed: Observed,
 }
 
+impl Frame<'_> {
+    /// Whether more has to be counted than bytes: one question for nearly every frame.
+    #[inline]
+    fn is_out_of_the_ordinary(&self) -> bool {
+        self.view.truncated
+            | self.reserved_bits
+            | self.observed.opened
+            | (self.view.class == Class::NonIp)
+            | (self.joined != Joined::Whole)
+    }
+}
+
 impl Row {
     /// Counts one frame: in exactly one of tracked and untracked, of stored and unstored.
     #[inline]
@@ -80,14 +92,8 @@ impl Row {
         self.bytes += bytes;
         self.ip_bytes += u64::from(frame.view.ip_len);
         self.cells.add(frame.crossing, frame.observed.label, bytes);
-        self.truncated += u64::from(frame.view.truncated);
-        self.non_ip += u64::from(frame.view.class == Class::NonIp);
-        self.reserved_bits += u64::from(frame.reserved_bits);
-        match frame.joined {
-            Joined::Whole => {}
-            Joined::First => self.fragments_first += 1,
-            Joined::Later => self.fragments_later += 1,
-            Joined::Orphan => self.fragments_orphan += 1,
+        if frame.is_out_of_the_ordinary() {
+            self.count_the_rest(frame);
         }
         match frame.observed.tracked {
             Ok(()) => self.tracked += 1,
@@ -97,8 +103,22 @@ impl Row {
             Ok(()) => self.stored += 1,
             Err(reason) => self.unstored.add(reason),
         }
-        self.flows += u64::from(frame.observed.opened);
         self.see(frame.timestamp);
+    }
+
+    /// What few frames are.
+    #[inline(never)]
+    fn count_the_rest(&mut self, frame: &Frame<'_>) {
+        self.truncated += u64::from(frame.view.truncated);
+        self.non_ip += u64::from(frame.view.class == Class::NonIp);
+        self.reserved_bits += u64::from(frame.reserved_bits);
+        self.flows += u64::from(frame.observed.opened);
+        match frame.joined {
+            Joined::Whole => {}
+            Joined::First => self.fragments_first += 1,
+            Joined::Later => self.fragments_later += 1,
+            Joined::Orphan => self.fragments_orphan += 1,
+        }
     }
 
     #[inline]
