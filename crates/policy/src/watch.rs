@@ -1,5 +1,7 @@
 //! What sensors and control tell: ticks, observations, grades that are really so.
 
+use std::time::Duration;
+
 use vxscope_report::EventKind;
 use vxscope_units::{EvidenceClass, Grade, Timestamp};
 
@@ -186,6 +188,31 @@ impl Policy {
                 self.schedule_review(key, plus(since, on_min));
             }
         }
+    }
+
+    /// A source that was just enrolled has been lowered by an earlier run: its pause goes on, and
+    /// ends within `due_in`, when the gate would end it, at a moment that is drawn as that of any
+    /// other pause.
+    pub fn adopt(&mut self, key: SourceKey, grade: Grade, due_in: Duration, now: Timestamp) {
+        let Some(source) = self.get(key).filter(|_| grade < Grade::Full) else {
+            return;
+        };
+        let Some(longest) = source.terms.blind_max_of(grade) else {
+            return;
+        };
+        source.planned = grade;
+        source.observed = grade;
+        for class in EvidenceClass::ALL {
+            let hidden = (!grade.shows(class)).then_some(now);
+            source.blind_since[class.index()] = hidden;
+        }
+        let in_nanos = |time: Duration| time.as_secs_f64() * 1e9;
+        let earliest = in_nanos(due_in.saturating_sub(longest / 2));
+        let until = nanos(self.random.between(earliest, in_nanos(due_in)));
+        let until = now.plus_nanos(until);
+        self.sources[key.index()].rest = Rest::Paused { until };
+        self.ends.add(until, key);
+        self.set_lowered(key, true);
     }
 
     /// Control or the gate has refused to lower a source, or has brought it back before its time:

@@ -1,5 +1,7 @@
 //! Who decides: the policy, or a shadow of it whose wishes come true only there.
 
+use std::time::Duration;
+
 use vxscope_policy::rules::{Mode, Rules, SourceFacts};
 use vxscope_policy::{
     Decisions, Event, Evidence, KeptEdge, Missed, Observation, Observer, Policy, SensorKey, Shadow,
@@ -78,6 +80,13 @@ impl Mind {
     pub(crate) fn handle_grade(&mut self, key: SourceKey, grade: Grade, now: Timestamp) {
         if let Self::Real(policy) = self {
             policy.handle_grade(key, grade, now, now);
+        }
+    }
+
+    /// A source that was just enrolled is lowered already; the shadow lowers nothing.
+    pub(crate) fn adopt(&mut self, key: SourceKey, grade: Grade, due_in: Duration, now: Timestamp) {
+        if let Self::Real(policy) = self {
+            policy.adopt(key, grade, due_in, now);
         }
     }
 

@@ -27,6 +27,8 @@ use crate::setup::{StewardSetup, bounds_of, guard_rules};
 
 /// Why a source has a session at all.
 const ENROLLED: &str = "enrolled";
+/// Why a source is lower when a run begins.
+const ADOPTED: &str = "adopted";
 /// A pin without end.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -216,7 +218,21 @@ impl Steward {
             .enroll(key, &enrolled.region, enrolled.path, now);
         self.intake.bind(enrolled.mirror, &enrolled.network, key);
         self.roll.add(key, enrolled);
+        self.adopt(key, now);
         Some(key)
+    }
+
+    /// What an earlier run lowered stays so until it is due.
+    fn adopt(&mut self, key: SourceKey, now: Timestamp) {
+        let guard = self.keeper.guard();
+        let granted = guard.granted(row(key));
+        if granted == Grade::Full {
+            return;
+        }
+        let due_in = guard.due_in(row(key)).unwrap_or_default();
+        self.mind.adopt(key, granted, due_in, now);
+        self.ledger.change(key, now, granted);
+        self.why.insert(key, ADOPTED);
     }
 
     /// What a source's session is to be has changed: another filter, target or number. Nothing if
@@ -473,6 +489,12 @@ impl Steward {
     #[must_use]
     pub fn resume_takes(&self) -> Duration {
         self.keeper.resume_takes()
+    }
+
+    /// Everything comes back now; afterwards sources may be lowered again.
+    pub fn recall(&mut self, now: Timestamp) {
+        self.keeper.recall();
+        self.mind.handle_event(Event::ResumeAll, now);
     }
 
     /// Whether off is safe: the journal takes records, and a reaper is alive.

@@ -251,6 +251,11 @@ impl Keeper {
         self.guard.hold(held || self.mode == Mode::Manual);
     }
 
+    /// Everything comes back; afterwards sources may be lowered again.
+    pub fn recall(&mut self) {
+        self.guard.recall();
+    }
+
     /// Everything comes back, and nothing is lowered until [`Keeper::hold`] with `false`.
     pub fn resume_all(&mut self) {
         self.guard.recall();
