@@ -27,6 +27,9 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// For an answer; then nobody knows what became of the call.
     pub call_timeout: Duration,
+    /// Calls of readings: so many at once, and so many thousandths of one a second. The default is
+    /// half of what EC2 gives for readings of everything, 50 and 10.
+    pub readings: (u32, u64),
 }
 
 impl Default for Settings {
@@ -37,6 +40,7 @@ impl Default for Settings {
             endpoint: None,
             connect_timeout: Duration::from_secs(2),
             call_timeout: Duration::from_secs(10),
+            readings: (25, 5_000),
         }
     }
 }

@@ -102,6 +102,13 @@ impl Ec2 {
         }
     }
 
+    /// Whether every job was answered, and every answer polled.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let polled = self.replies.is_empty() && self.surveys.is_empty() && self.chores.is_empty();
+        self.open == 0 && polled
+    }
+
     /// Jobs that were not made because too many were under way.
     #[must_use]
     pub fn refused(&self) -> u64 {

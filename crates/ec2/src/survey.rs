@@ -7,7 +7,6 @@ use std::time::Duration;
 use vxscope_control::mirror::{ApiError, Call, ErrorKind, Reply};
 use vxscope_control::{Bucket, Random, backoff};
 use vxscope_enrolment::inventory::Inventory;
-use vxscope_units::Timestamp;
 
 use crate::client::Clients;
 use crate::clock::wall;
@@ -35,7 +34,7 @@ pub enum Scope {
 /// Reads an account, page by page, as fast as the bucket lets it.
 pub(crate) struct Surveyor<'a> {
     pub(crate) clients: &'a Clients,
-    /// Ours of describing calls: half of what EC2 gives for readings of everything.
+    /// Ours of describing calls; see [`crate::Settings::readings`].
     pub(crate) bucket: &'a RefCell<Bucket>,
     pub(crate) random: &'a RefCell<Random>,
 }
@@ -171,11 +170,6 @@ impl Surveyor<'_> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-}
-
-/// Half of EC2's bucket for readings of everything: 50 and 10/s.
-pub(crate) fn bucket(now: Timestamp) -> Bucket {
-    Bucket::new(25, 5_000, now)
 }
 
 fn by_id<T>(things: Vec<T>, id: impl Fn(&T) -> String) -> BTreeMap<String, T> {

@@ -6,15 +6,15 @@ use std::rc::Rc;
 use crossbeam_channel::Sender;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
-use vxscope_control::Random;
 use vxscope_control::mirror::{ApiError, Call, CallId, Reply};
+use vxscope_control::{Bucket, Random};
 use vxscope_enrolment::inventory::Inventory;
 
 use crate::chore::{Chore, ChoreId, Done};
 use crate::client::{Clients, Settings};
 use crate::clock::wall;
 use crate::session;
-use crate::survey::{Scope, Surveyor, bucket};
+use crate::survey::{Scope, Surveyor};
 
 /// Calls under way at once: at 100 ms each enough for many times the account's rate.
 const AT_ONCE: usize = 16;
@@ -49,7 +49,8 @@ pub(crate) fn run(
 
 async fn serve(settings: &Settings, mut jobs: mpsc::Receiver<Job>, answers: Sender<Answer>) {
     let clients = Rc::new(Clients::connect(settings).await);
-    let bucket = Rc::new(RefCell::new(bucket(wall())));
+    let (burst, rate_milli) = settings.readings;
+    let bucket = Rc::new(RefCell::new(Bucket::new(burst, rate_milli, wall())));
     let random = Rc::new(RefCell::new(Random::new(wall().as_nanos())));
     let slots = Rc::new(Semaphore::new(AT_ONCE));
     while let Some(job) = jobs.recv().await {
