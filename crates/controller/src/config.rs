@@ -180,6 +180,7 @@ impl Raw {
                 credentials_file: self.aws.credentials_file,
                 connect_timeout: seconds(self.aws.connect_timeout_seconds, aws.connect_timeout),
                 call_timeout: seconds(self.aws.call_timeout_seconds, aws.call_timeout),
+                readings: aws.readings,
             },
             enrolment,
             sensors,

@@ -10,6 +10,8 @@ mod export;
 mod failure;
 mod hold;
 mod iam;
+mod learned;
+mod minutes;
 mod orders;
 mod plan;
 mod reap;
@@ -19,6 +21,8 @@ mod sensor;
 mod status;
 mod stopping;
 mod store;
+#[cfg(test)]
+mod trial;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -43,7 +47,14 @@ fn main() -> ExitCode {
             once,
             apply,
             within,
-        } => run::run(config, *once, *apply, *within),
+        } => {
+            let options = run::Options {
+                once: *once,
+                apply: *apply,
+                within: *within,
+            };
+            run::run(config, options)
+        }
         Command::Plan { json } => plan::run(config, *json),
         Command::ResumeAll => reap::resume_all(config),
         Command::StopAll { reason } => stopping::stop_all(config, reason),

@@ -10,7 +10,7 @@ use vxscope_control::mirror::{Call, ErrorKind, Session, Settings};
 use vxscope_ec2::{Scope, wall};
 use vxscope_enrolment::inventory::Inventory;
 use vxscope_enrolment::lead::{Breadcrumb, Breadcrumbs, CRUMBS_SCHEMA, reap};
-use vxscope_units::Grade;
+use vxscope_units::{Grade, Timestamp};
 
 use crate::config::Config;
 use crate::desk::Desk;
@@ -30,7 +30,7 @@ pub(crate) fn run(file: &Path, every: Option<u64>) -> Result<(), Failure> {
     let stop = stop()?;
     let mut desk = Desk::open(config)?;
     loop {
-        let round = round(&mut desk, false);
+        let round = round(&mut desk, false, wall());
         let Some(every) = every else {
             return print(&round?);
         };
@@ -57,14 +57,15 @@ pub(crate) fn resume_all(file: &Path) -> Result<(), Failure> {
         tracing::warn!(%error, "no running controller can be told");
     }
     let mut desk = Desk::open(config)?;
-    let said = round(&mut desk, true)?;
+    let said = round(&mut desk, true, wall())?;
     print(&said)
 }
 
-fn round(desk: &mut Desk, everything: bool) -> Result<String, Failure> {
+/// Brings back who is overdue, or everybody; what was done, for people.
+pub(crate) fn round(desk: &mut Desk, everything: bool, now: Timestamp) -> Result<String, Failure> {
     let seal = Seal::read(&desk.config.key_file).map_err(Failure::Failed)?;
     let inventory = desk.survey(Scope::All)?;
-    let now = wall().as_nanos() / 1_000;
+    let now = now.as_nanos() / 1_000;
     let beat = (now / 1_000_000).to_string();
     let targets = desk.tag_targets(&inventory, HEARTBEAT, &beat)?;
     let ours = desk.our_targets(&inventory);

@@ -1,17 +1,19 @@
 //! `run`: the loop itself, and its end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use vxscope_ec2::{Ec2, wall};
+use vxscope_enrolment::lead::{Ending, Farewell};
 use vxscope_units::Timestamp;
 
 use crate::config::Config;
 use crate::driver::Driver;
 use crate::failure::Failure;
+use crate::minutes::Minutes;
 use crate::sensor::Sensors;
 use crate::{orders, plan, print};
 
@@ -19,65 +21,146 @@ use crate::{orders, plan, print};
 const TICK: Duration = Duration::from_millis(200);
 /// How often the status is written.
 const SHOW_NANOS: u64 = 2_000_000_000;
+/// How long the end waits for the last calls.
+const LAST_CALLS: Duration = Duration::from_secs(2);
 
-pub(crate) fn run(file: &Path, once: bool, apply: bool, within: u64) -> Result<(), Failure> {
+/// What was typed behind `run`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) once: bool,
+    pub(crate) apply: bool,
+    /// With `once`: seconds.
+    pub(crate) within: u64,
+}
+
+pub(crate) fn run(file: &Path, options: Options) -> Result<(), Failure> {
     let config = Config::read(file).map_err(Failure::Configuration)?;
-    if !apply {
-        return dry_run(&config, once);
+    if !options.apply {
+        return dry_run(&config, options.once);
     }
-    let stop = stop()?;
-    let ec2 = Ec2::start(config.aws.clone());
-    let ec2 = ec2.map_err(|error| Failure::Failed(error.to_string()))?;
-    let mut sensors = Sensors::watch(&config.sockets)?;
-    let folder = config.folder.clone();
-    let mut driver = Driver::new(config, ec2, wall()).map_err(Failure::Failed)?;
-    let begun = wall();
-    let mut shown = Timestamp::ZERO;
-    let settled = loop {
+    let signals = Signals::listen()?;
+    let mut work = Work::begin(config)?;
+    let settled = if options.once {
+        work.settle(options.within, &signals)
+    } else {
+        work.go_on(&signals);
+        true
+    };
+    work.end(options.once, settled)
+}
+
+/// A controller at work.
+struct Work {
+    driver: Driver,
+    sensors: Sensors,
+    minutes: Minutes,
+    folder: PathBuf,
+    shown: Timestamp,
+}
+
+impl Work {
+    fn begin(config: Config) -> Result<Self, Failure> {
+        let ec2 = Ec2::start(config.aws.clone());
+        let ec2 = ec2.map_err(|error| Failure::Failed(error.to_string()))?;
+        let sensors = Sensors::watch(&config.sockets)?;
+        let folder = config.folder.clone();
+        let driver = Driver::new(config, ec2, wall()).map_err(Failure::Failed)?;
+        Ok(Self {
+            driver,
+            sensors,
+            minutes: Minutes::new(&folder),
+            folder,
+            shown: Timestamp::ZERO,
+        })
+    }
+
+    /// Until somebody ends it.
+    fn go_on(&mut self, signals: &Signals) {
+        let mut farewell = None;
+        loop {
+            let now = self.step();
+            if farewell.is_none()
+                && let Some(ending) = signals.ending()
+            {
+                let end = Farewell::new(ending, now);
+                if end.resumes() {
+                    self.driver.bring_back(now);
+                }
+                farewell = Some(end);
+            }
+            let lowered = self.driver.lowered();
+            if let Some(end) = &farewell
+                && end.is_over(lowered, now)
+            {
+                if end.resumes() && lowered > 0 {
+                    tracing::warn!(lowered, "the rest is brought back by the reaper");
+                    self.driver.leave_to_reaper();
+                    self.driver.wait(LAST_CALLS);
+                }
+                return;
+            }
+            self.driver.wait(TICK);
+        }
+    }
+
+    /// Until everything is as it should be; false if it is not in time.
+    fn settle(&mut self, within: u64, signals: &Signals) -> bool {
+        let begun = wall();
+        loop {
+            let now = self.step();
+            if self.driver.is_settled() {
+                return true;
+            }
+            self.driver.hurry(now);
+            let late = now.nanos_since(begun) > within.saturating_mul(1_000_000_000);
+            if late || signals.ending().is_some() {
+                return false;
+            }
+            self.driver.wait(TICK);
+        }
+    }
+
+    /// Everything once.
+    fn step(&mut self) -> Timestamp {
         let now = wall();
-        while let Some(report) = sensors.poll() {
-            driver.handle_report(&report, now);
+        while let Some(report) = self.sensors.poll() {
+            self.driver.handle_report(&report, now);
         }
-        if let Some(order) = orders::take(&folder) {
+        if let Some(order) = orders::take(&self.folder) {
             tracing::warn!(?order, "somebody ordered");
-            driver.handle_command(order.command(), now);
+            self.driver.handle_command(order.command(), now);
         }
-        driver.tick(now);
-        if let Some(table) = driver.poll_bind_table() {
-            sensors.bind(&table);
+        self.driver.tick(now);
+        if let Some(table) = self.driver.poll_bind_table() {
+            self.sensors.bind(&table);
         }
-        while let Some(notice) = driver.poll_notice() {
+        while let Some(notice) = self.driver.poll_notice() {
             tracing::info!(?notice);
+            self.minutes.note(&notice);
         }
-        if now.nanos_since(shown) >= SHOW_NANOS || now < shown {
-            shown = now;
-            driver.show(now);
+        if now.nanos_since(self.shown) >= SHOW_NANOS || now < self.shown {
+            self.shown = now;
+            self.driver.show(now);
+        }
+        now
+    }
+
+    fn end(mut self, once: bool, settled: bool) -> Result<(), Failure> {
+        let now = wall();
+        self.driver.show(now);
+        self.driver.close(now);
+        let state = self.driver.state(now);
+        if !settled {
+            let why = state.last_error.unwrap_or_else(|| "see status".to_owned());
+            return Err(Failure::Failed(format!(
+                "not everything is as it should be: {why}"
+            )));
         }
         if once {
-            if driver.is_settled() {
-                break true;
-            }
-            driver.hurry(now);
+            print(&plan::summary(&state))?;
         }
-        let late = now.nanos_since(begun) > within.saturating_mul(1_000_000_000);
-        if stop.load(Ordering::Relaxed) || (once && late) {
-            break !once;
-        }
-        driver.wait(TICK);
-    };
-    driver.show(wall());
-    driver.close();
-    if !settled {
-        let state = driver.state(wall());
-        let why = state.last_error.unwrap_or_else(|| "see status".to_owned());
-        return Err(Failure::Failed(format!(
-            "not everything is as it should be: {why}"
-        )));
+        Ok(())
     }
-    if once {
-        print(&plan::summary(&driver.state(wall())))?;
-    }
-    Ok(())
 }
 
 /// Says what would be done, whenever that changes.
@@ -103,14 +186,46 @@ fn dry_run(config: &Config, once: bool) -> Result<(), Failure> {
     }
 }
 
+/// How the end is asked for.
+struct Signals {
+    stop: Arc<AtomicBool>,
+    /// SIGHUP: another controller begins in a moment.
+    upgrade: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let upgrade = Arc::new(AtomicBool::new(false));
+        register(SIGHUP, &upgrade)?;
+        Ok(Self {
+            stop: stop()?,
+            upgrade,
+        })
+    }
+
+    fn ending(&self) -> Option<Ending> {
+        if self.stop.load(Ordering::Relaxed) {
+            Some(Ending::Final)
+        } else {
+            let upgrade = self.upgrade.load(Ordering::Relaxed);
+            upgrade.then_some(Ending::Upgrade)
+        }
+    }
+}
+
 /// Set by SIGINT and SIGTERM.
 pub(crate) fn stop() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone())
-            .map_err(|error| Failure::Failed(format!("signals: {error}")))?;
-    }
+    register(SIGINT, &stop)?;
+    register(SIGTERM, &stop)?;
     Ok(stop)
+}
+
+fn register(signal: i32, flag: &Arc<AtomicBool>) -> Result<(), Failure> {
+    let registered = signal_hook::flag::register(signal, flag.clone());
+    registered
+        .map(drop)
+        .map_err(|error| Failure::Failed(format!("signals: {error}")))
 }
 
 fn nanos(duration: Duration) -> u64 {

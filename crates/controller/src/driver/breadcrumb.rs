@@ -1,5 +1,5 @@
-//! What is left in the account before a session is deleted: a tag of its interface with all that
-//! it takes to make the session again, for a reaper that has nothing else.
+//! What is left in the account before a session shows less or is deleted: a tag of its interface
+//! with all that it takes to make the session as it was, for a reaper that has nothing else.
 //!
 //! The tag is sealed: who may describe interfaces must not learn from it when a source is not
 //! watched, and who may tag interfaces must not make the reaper create sessions.
@@ -55,28 +55,28 @@ pub(crate) fn crumb_of(interface: &Interface, seal: &Seal) -> Option<Crumb> {
     serde_json::from_slice(&seal.open(text, &interface.id)?).ok()
 }
 
+/// A call that waits until its crumb is there.
+#[derive(Debug)]
+struct Waiting {
+    step: Step,
+    interface: String,
+    since: Timestamp,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Breadcrumbs {
     next: ChoreId,
     /// Calls that wait until their crumb is there.
-    waiting: BTreeMap<ChoreId, (Step, Timestamp)>,
+    waiting: BTreeMap<ChoreId, Waiting>,
     /// Crumbs that are being taken away, by interface.
     sweeping: BTreeMap<ChoreId, String>,
-    /// How to make each session again, by its id: a call that is repeated has no record.
-    saved: BTreeMap<String, Saved>,
 }
 
 impl Driver {
     /// Leaves the crumb; the call follows when it is there.
     pub(super) fn leave_crumb(&mut self, step: Step, now: Timestamp) {
-        let Call::Delete { id } = &step.call else {
-            return;
-        };
-        if let Some(Record::Lower { saved, .. }) = &step.record {
-            self.crumbs.saved.insert(id.clone(), saved.clone());
-        }
-        let Some(saved) = self.crumbs.saved.get(id).cloned() else {
+        let Some(saved) = self.saved_of(&step) else {
             // Nobody knows how to make it again: so it stays.
             self.steward.handle_not_durable(step.id, now);
             return;
@@ -89,12 +89,29 @@ impl Driver {
         };
         self.crumbs.next += 1;
         let chore = CRUMBS + self.crumbs.next;
-        self.crumbs.waiting.insert(chore, (step, now));
+        let waiting = Waiting {
+            step,
+            interface: saved.interface.clone(),
+            since: now,
+        };
+        self.crumbs.waiting.insert(chore, waiting);
         let tag = Chore::Tag {
             resource: saved.interface,
             tags: [(KEY.to_owned(), sealed)].into(),
         };
         self.ec2.submit_chore(chore, tag);
+    }
+
+    /// How to make the session again that a step changes. A step that is repeated has no record.
+    fn saved_of(&self, step: &Step) -> Option<Saved> {
+        if let Some(Record::Lower { saved, .. }) = &step.record {
+            return Some(saved.clone());
+        }
+        let (Call::Delete { id } | Call::Modify { id, .. }) = &step.call else {
+            return None;
+        };
+        let session = self.inventory.as_ref()?.sessions.get(id)?;
+        Some(self.known.get(&session.interface)?.subject.saved.clone())
     }
 
     fn crumb(&self, saved: &Saved, now: Timestamp) -> Crumb {
@@ -126,7 +143,7 @@ impl Driver {
         now: Timestamp,
     ) {
         self.crumbs.sweeping.remove(&id);
-        let Some((step, since)) = self.crumbs.waiting.remove(&id) else {
+        let Some(Waiting { step, since, .. }) = self.crumbs.waiting.remove(&id) else {
             return;
         };
         match done {
@@ -146,16 +163,13 @@ impl Driver {
     pub(super) fn handle_crumbs(&mut self, inventory: &Inventory) {
         let with = inventory.interfaces.values().filter(|one| is_crumb(one));
         let stale = with.filter(|interface| {
-            let waits = self.crumbs.waiting.values().any(|(step, _)| {
-                let Call::Delete { id } = &step.call else {
-                    return false;
-                };
-                let saved = self.crumbs.saved.get(id);
-                saved.is_some_and(|saved| saved.interface == interface.id)
-            });
+            let mut waiting = self.crumbs.waiting.values();
+            let waits = waiting.any(|one| one.interface == interface.id);
             let swept = self.crumbs.sweeping.values().any(|id| *id == interface.id);
             let is_back = self.known.get(&interface.id).is_none_or(|known| {
-                known.has_session && self.steward.effective(known.mirror) > Some(Grade::Off)
+                let full = Some(Grade::Full);
+                let is_full = self.steward.effective(known.mirror) == full;
+                known.has_session && is_full && self.steward.granted(known.mirror) == full
             });
             is_back && !waits && !swept
         });
@@ -168,9 +182,5 @@ impl Driver {
             let resource = interface;
             self.ec2.submit_chore(id, Chore::Untag { resource, keys });
         }
-        let known = &self.known;
-        self.crumbs
-            .saved
-            .retain(|_, saved| known.contains_key(&saved.interface));
     }
 }

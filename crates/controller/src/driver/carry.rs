@@ -34,6 +34,7 @@ impl Driver {
                 self.take_in(source, &inventory, now);
             }
         }
+        self.return_once(&inventory, now);
         let gone = self.known.keys().filter(|id| plan.source(id).is_none());
         let gone: Vec<String> = gone.cloned().collect();
         for interface in gone {

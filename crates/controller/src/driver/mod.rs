@@ -22,9 +22,12 @@ use vxscope_enrolment::inventory::Inventory;
 use vxscope_enrolment::{Enroller, Plan, Seen};
 use vxscope_report::Report;
 use vxscope_steward::{Command, Notice, Steward, StewardSetup, guard_rules};
-use vxscope_units::{BindTable, Timestamp};
+#[cfg(test)]
+use vxscope_units::MirrorSource;
+use vxscope_units::{BindTable, Grade, Timestamp};
 
 use crate::config::Config;
+use crate::learned::Book;
 use crate::seal::Seal;
 use crate::store::{Remembered, Store};
 use breadcrumb::Breadcrumbs;
@@ -54,6 +57,7 @@ pub(crate) struct Driver {
     plan: Plan,
     survey_open: bool,
     survey_at: Timestamp,
+    survey_begun: Timestamp,
     /// When something was last under way.
     busy_at: Timestamp,
     surveys: u64,
@@ -68,6 +72,9 @@ pub(crate) struct Driver {
     removals: Removals,
     crumbs: Breadcrumbs,
     seal: Seal,
+    learned: Book,
+    /// Whether nobody was here for so long that all comes back; unknown before the first reading.
+    returned: bool,
     /// Why nothing is lowered or made, if somebody said so.
     held: Option<String>,
     /// When others were last told that somebody is here.
@@ -98,6 +105,8 @@ impl Driver {
         };
         let mut steward = Steward::new(setup, now);
         steward.recover(replay);
+        let learned = Book::new(&config.folder);
+        steward.remember(learned.read(now));
         let first: Vec<Record> = steward.poll_records();
         store
             .append(&first)
@@ -113,6 +122,8 @@ impl Driver {
             removals: Removals::new(now),
             crumbs: Breadcrumbs::default(),
             seal: Seal::read(&config.key_file)?,
+            learned,
+            returned: false,
             config,
             ec2,
             steward,
@@ -121,6 +132,7 @@ impl Driver {
             plan: Plan::default(),
             survey_open: false,
             survey_at: Timestamp::ZERO,
+            survey_begun: Timestamp::ZERO,
             busy_at: now,
             surveys: 0,
             surveys_failed: 0,
@@ -145,10 +157,40 @@ impl Driver {
         self.steward.tick(now);
         self.make_steps(now);
         self.remove(now);
+        self.learned.tick(&self.steward, now);
         if self.is_busy() {
             self.busy_at = now;
         }
         self.look_again(now);
+    }
+
+    /// Somebody asked for the end, for good: everything comes back, and nothing is lowered.
+    pub(crate) fn bring_back(&mut self, now: Timestamp) {
+        self.steward.handle_command(Command::ResumeAll, now);
+    }
+
+    /// Sources that are lower than full and can come back.
+    pub(crate) fn lowered(&self) -> usize {
+        let sources = self.known.values();
+        let lowered = sources.filter(|known| {
+            let has = self.steward.effective(known.mirror);
+            has.is_some_and(|grade| grade < Grade::Full)
+                && self.steward.blocked(known.mirror).is_none()
+        });
+        lowered.count()
+    }
+
+    /// Who is looked after, by interface.
+    #[cfg(test)]
+    pub(crate) fn mirrors(&self) -> impl Iterator<Item = (String, MirrorSource)> {
+        let known = self.known.iter();
+        known.map(|(interface, known)| (interface.clone(), known.mirror))
+    }
+
+    /// Whether no call is under way.
+    #[cfg(test)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.ec2.is_idle()
     }
 
     /// With `--once`: the account is read again as soon as everything looks done.
@@ -221,9 +263,10 @@ impl Driver {
             || !self.plan.leaving.is_empty()
     }
 
-    /// Ends in order: resumes what must be resumed by others is in the journal and in the
-    /// account already, so nothing is left to do but to write down what is known.
-    pub(crate) fn close(&mut self) {
+    /// Ends in order: what must be resumed by others is in the journal and in the account already,
+    /// so nothing is left to do but to write down what is known.
+    pub(crate) fn close(&mut self, now: Timestamp) {
+        self.learned.close(&self.steward, now);
         let records = self.steward.poll_records();
         if let Err(error) = self.store.append(&records) {
             tracing::error!(%error, "the journal does not take the last records");
@@ -272,7 +315,8 @@ impl Driver {
             self.survey_open = false;
             self.surveys += 1;
             match read {
-                Ok(inventory) => {
+                Ok(mut inventory) => {
+                    inventory.read_at = self.survey_begun;
                     self.last_error = None;
                     self.survey_at = after(now, self.config.limits.describe_every);
                     self.carry(inventory, now);
@@ -292,6 +336,7 @@ impl Driver {
         let far = after(now, self.config.limits.describe_every + AFTER_FAILURE);
         if !self.survey_open && (now >= self.survey_at || self.survey_at > far) {
             self.survey_open = true;
+            self.survey_begun = now;
             self.ec2.submit_survey(Scope::All);
         }
     }
@@ -313,7 +358,7 @@ impl Driver {
         for step in steps {
             if step.must_be_durable && durable.is_err() {
                 self.steward.handle_not_durable(step.id, now);
-            } else if step.must_be_durable && matches!(step.call, Call::Delete { .. }) {
+            } else if step.must_be_durable {
                 self.leave_crumb(step, now);
             } else {
                 self.submit(step, now);

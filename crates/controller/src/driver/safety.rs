@@ -2,6 +2,7 @@
 
 use vxscope_ec2::Chore;
 use vxscope_enrolment::inventory::{Inventory, Target};
+use vxscope_enrolment::lead::{Return, returns};
 use vxscope_policy::rules::Mode;
 use vxscope_units::Timestamp;
 
@@ -54,14 +55,45 @@ impl Driver {
         let Some(inventory) = self.inventory.as_ref().filter(|_| lowers && is_due) else {
             return;
         };
+        let targets = self.our_targets(inventory);
         self.beat_at = now;
-        let seconds = (now.as_nanos() / 1_000_000_000).to_string();
-        let targets = inventory.targets.values();
-        let targets = targets.filter(|target| self.is_our_target(target));
-        let targets: Vec<String> = targets.map(|target| target.id.clone()).collect();
+        let seconds = now.seconds().to_string();
         for resource in targets {
             let tags = [(CONTROLLER.to_owned(), seconds.clone())].into();
             self.do_aside(Chore::Tag { resource, tags });
+        }
+    }
+
+    /// Nobody will be here: the reaper's next round brings back all that is left.
+    pub(crate) fn leave_to_reaper(&mut self) {
+        let Some(inventory) = &self.inventory else {
+            return;
+        };
+        let targets = self.our_targets(inventory);
+        for resource in targets {
+            let keys = vec![CONTROLLER.to_owned()];
+            self.do_aside(Chore::Untag { resource, keys });
+        }
+    }
+
+    fn our_targets(&self, inventory: &Inventory) -> Vec<String> {
+        let targets = inventory.targets.values();
+        let ours = targets.filter(|target| self.is_our_target(target));
+        ours.map(|target| target.id.clone()).collect()
+    }
+
+    /// What is paused when a run begins stays so if the run before ended minutes ago. After longer
+    /// the reaper has begun to bring it back, and this run does, too.
+    pub(super) fn return_once(&mut self, inventory: &Inventory, now: Timestamp) {
+        if std::mem::replace(&mut self.returned, true) {
+            return;
+        }
+        let targets = inventory.targets.values();
+        let ours = targets.filter(|target| self.is_our_target(target));
+        let beats = ours.filter_map(|target| target.tags.get(CONTROLLER)?.parse::<u64>().ok());
+        let last = beats.max().map(|seconds| Timestamp::new(seconds, 0));
+        if returns(last, now) == Return::ResumesAll {
+            self.steward.recall(now);
         }
     }
 
