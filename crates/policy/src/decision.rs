@@ -215,7 +215,7 @@ impl fmt::Display for KeptSentence<'_> {
             Hindrance::Hours => write!(f, "too little was watched: {}", Evidence(numbers)),
             Hindrance::Residual => write!(
                 f,
-                "only {:.0} % of its edges would still be shown by their other ends",
+                "only {:.0} % of its edges are shown by their other ends",
                 numbers.residual * 100.0
             ),
             Hindrance::Saving => {
@@ -251,7 +251,7 @@ fn of_hindrance(hindrance: Hindrance) -> &'static str {
         Hindrance::Admission => "control could not bring everybody back in time",
         Hindrance::Hours => "too little was watched",
         Hindrance::Relevant => "it shows too much",
-        Hindrance::Residual => "somebody it speaks with is hidden too",
+        Hindrance::Residual => "somebody it speaks with does not show it",
         Hindrance::Saving => "it would not pay",
         Hindrance::Honesty => "refused at random",
     }

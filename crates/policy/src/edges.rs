@@ -20,8 +20,11 @@ const _: () = assert!(DAYS == 14);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Edge {
     pub(crate) peer: SourceKey,
-    /// Seconds since 1970, to the year 2106.
+    /// When either end showed it last, in seconds since 1970, to the year 2106.
     seen: u32,
+    /// When the other end did; 0 if it never has. Its mirror may have a filter, or stand where
+    /// this traffic does not pass.
+    shown: u32,
     /// Relevant events with it, by the class that they needed; saturating.
     pub(crate) events: [u8; EvidenceClass::COUNT],
 }
@@ -31,8 +34,14 @@ impl Edge {
         KeptEdge {
             peer: self.peer,
             seen: self.seen,
+            shown: self.shown,
             events: self.events,
         }
+    }
+
+    /// Whether the other end showed it too when it was last seen, or within a day of that.
+    pub(crate) const fn is_shown(&self) -> bool {
+        self.seen.saturating_sub(self.shown) < CURRENT_SECONDS
     }
 
     /// Whether any relevant event had to do with it.
@@ -50,19 +59,30 @@ pub(crate) fn seconds(at: Timestamp) -> u32 {
 }
 
 impl Edges {
-    /// Remembers an edge; `false` if a current one had to be forgotten for it.
+    /// Remembers an edge that this source showed; `false` if a current one had to be forgotten
+    /// for it.
     pub(crate) fn touch(&mut self, peer: SourceKey, at: Timestamp) -> bool {
-        let now = seconds(at);
+        self.remember(peer, seconds(at), 0)
+    }
+
+    /// Remembers an edge that the other end showed; the result as with [`Self::touch`].
+    pub(crate) fn touch_shown(&mut self, peer: SourceKey, at: Timestamp) -> bool {
+        self.remember(peer, seconds(at), seconds(at))
+    }
+
+    fn remember(&mut self, peer: SourceKey, seen: u32, shown: u32) -> bool {
         match self.0.binary_search_by_key(&peer, |edge| edge.peer) {
             Ok(index) => {
-                self.0[index].seen = self.0[index].seen.max(now);
+                let edge = &mut self.0[index];
+                edge.seen = edge.seen.max(seen);
+                edge.shown = edge.shown.max(shown);
                 true
             }
-            Err(_) => self.insert(peer, now),
+            Err(_) => self.insert(peer, seen, shown),
         }
     }
 
-    fn insert(&mut self, peer: SourceKey, now: u32) -> bool {
+    fn insert(&mut self, peer: SourceKey, now: u32, shown: u32) -> bool {
         let mut kept_all = true;
         if self.0.len() >= EDGES_KEPT {
             let oldest = (0..self.0.len()).min_by_key(|index| self.0[*index].seen);
@@ -73,6 +93,7 @@ impl Edges {
         let edge = Edge {
             peer,
             seen: now,
+            shown,
             events: [0; EvidenceClass::COUNT],
         };
         let index = self.0.partition_point(|edge| edge.peer < peer);
@@ -88,11 +109,12 @@ impl Edges {
         }
     }
 
-    /// The events of an edge in an earlier run.
-    pub(crate) fn restore_events(&mut self, peer: SourceKey, events: [u8; EvidenceClass::COUNT]) {
+    /// What an earlier run knew of an edge besides when it was seen.
+    pub(crate) fn restore(&mut self, peer: SourceKey, kept: &KeptEdge) {
         if let Ok(index) = self.0.binary_search_by_key(&peer, |edge| edge.peer) {
-            let known = &mut self.0[index].events;
-            *known = std::array::from_fn(|class| known[class].max(events[class]));
+            let known = &mut self.0[index];
+            known.shown = known.shown.max(kept.shown);
+            known.events = std::array::from_fn(|class| known.events[class].max(kept.events[class]));
         }
     }
 
@@ -140,6 +162,22 @@ mod tests {
         assert!(edges.touch(SourceKey::new(9_998), at(86_401)));
         assert_eq!(edges.iter().count(), EDGES_KEPT);
         assert!(edges.heap_bytes() < 8_192);
+    }
+
+    #[test]
+    fn an_edge_is_shown_if_its_other_end_showed_it_within_a_day_of_the_last_time() {
+        let mut edges = Edges::default();
+        let peer = SourceKey::new(3);
+        let at = |hour: u64| Timestamp::new(1_000_000 + hour * 3_600, 0);
+        let is_shown = |edges: &Edges| edges.iter().next().map(|edge| edge.is_shown());
+        edges.touch(peer, at(0));
+        assert_eq!(is_shown(&edges), Some(false));
+        edges.touch_shown(peer, at(1));
+        assert_eq!(is_shown(&edges), Some(true));
+        edges.touch(peer, at(24));
+        assert_eq!(is_shown(&edges), Some(true));
+        edges.touch(peer, at(25));
+        assert_eq!(is_shown(&edges), Some(false));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct KeptEdge {
     pub peer: SourceKey,
     /// When last, seconds since 1970.
     pub seen: u32,
+    /// When the other end itself showed it last, seconds since 1970; 0 if it never has.
+    pub shown: u32,
     /// Relevant events with it by the class that they needed.
     pub events: [u8; EvidenceClass::COUNT],
 }
@@ -109,8 +111,6 @@ impl Policy {
                 self.lose_edges(end, seen);
             }
         }
-        self.sources[one.index()]
-            .edges
-            .restore_events(other, edge.events);
+        self.sources[one.index()].edges.restore(other, edge);
     }
 }

@@ -92,7 +92,7 @@ impl Relevance<'_> {
             for class in EvidenceClass::ALL {
                 let count = u32::from(edge.events[class.index()]);
                 let is_hidden = !grade.shows(class);
-                if count > 0 && is_hidden && !self.policy.can_show(edge.peer, class, self.now) {
+                if count > 0 && is_hidden && !self.policy.shows_edge(edge, class, self.now) {
                     events = events.saturating_add(count);
                 }
             }

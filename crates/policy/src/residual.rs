@@ -1,10 +1,12 @@
 //! What other sources still show of one: computed on the grades they are meant to have and really
-//! have, so that no edge has two hidden ends.
+//! have, so that no edge has two hidden ends, and on the edges that they have really shown. A
+//! mirror at full whose filter leaves an edge out, or that stands where it does not pass, shows
+//! nothing of it.
 
 use vxscope_units::{EvidenceClass, Grade, Timestamp};
 
 use crate::SourceKey;
-use crate::edges::Edges;
+use crate::edges::{Edge, Edges};
 use crate::policy::Policy;
 
 impl Policy {
@@ -18,7 +20,7 @@ impl Policy {
         let edges = source.edges.iter();
         for edge in edges.filter(|edge| Edges::is_current(edge, now)) {
             all += 1;
-            shown += u32::from(self.can_show(edge.peer, EvidenceClass::Flow, now));
+            shown += u32::from(self.shows_edge(edge, EvidenceClass::Flow, now));
         }
         if shown == all {
             1.0
@@ -27,8 +29,13 @@ impl Policy {
         }
     }
 
+    /// Whether the other end of an edge shows a class of it.
+    pub(crate) fn shows_edge(&self, edge: &Edge, class: EvidenceClass, now: Timestamp) -> bool {
+        edge.is_shown() && self.can_show(edge.peer, class, now)
+    }
+
     /// Whether a source shows a class, and its sensor is alive to see it.
-    pub(crate) fn can_show(&self, key: SourceKey, class: EvidenceClass, now: Timestamp) -> bool {
+    fn can_show(&self, key: SourceKey, class: EvidenceClass, now: Timestamp) -> bool {
         let source = &self.sources[key.index()];
         source.shows(class) && !self.sensor(source.sensor).is_stale(now)
     }

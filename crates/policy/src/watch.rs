@@ -73,10 +73,13 @@ impl Policy {
         if key == peer || self.get(peer).is_none() {
             return;
         }
-        for (one, other) in [(key, peer), (peer, key)] {
-            if !self.sources[one.index()].edges.touch(other, at) {
+        // For the other end it is an edge that somebody else shows.
+        let own = self.sources[key.index()].edges.touch(peer, at);
+        let others = self.sources[peer.index()].edges.touch_shown(key, at);
+        for (end, kept_all) in [(key, own), (peer, others)] {
+            if !kept_all {
                 self.counts.edges_forgotten += 1;
-                self.lose_edges(one, at);
+                self.lose_edges(end, at);
             }
         }
         // Seen late, or through the little that is left of one end.

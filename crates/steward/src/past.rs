@@ -30,6 +30,9 @@ pub struct NamedEdge {
     pub vni: u32,
     /// When last, seconds since 1970.
     pub seen: u32,
+    /// When the other end itself showed it last, seconds since 1970; 0 if it never has.
+    #[serde(default)]
+    pub shown: u32,
     /// Relevant events with it by the class that they needed.
     pub events: [u8; EvidenceClass::COUNT],
 }
@@ -40,6 +43,7 @@ impl NamedEdge {
             outer_ip: peer.address,
             vni: peer.vni.get(),
             seen: edge.seen,
+            shown: edge.shown,
             events: edge.events,
         }
     }
@@ -88,6 +92,7 @@ impl Past {
             let edge = KeptEdge {
                 peer: SourceKey::default(),
                 seen: named.seen,
+                shown: named.shown,
                 events: named.events,
             };
             match row(peer) {

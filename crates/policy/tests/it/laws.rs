@@ -83,8 +83,8 @@ proptest! {
         let mut calls: Vec<(u64, Wish)> = Vec::new();
         let mut lowered = 0;
         for minute in 0..80 * 60_u64 {
-            let peers: Vec<[SourceKey; 1]> = (0..SOURCES)
-                .map(|row| [world.sources[(row + spread) % SOURCES]])
+            let peers: Vec<[SourceKey; 2]> = (0..SOURCES)
+                .map(|row| [spread, SOURCES - spread].map(|away| world.sources[(row + away) % SOURCES]))
                 .collect();
             for (row, key) in world.sources.clone().into_iter().enumerate() {
                 // What is due is done now; of two calls for one source the later one holds.
@@ -116,8 +116,8 @@ proptest! {
     }
 }
 
-/// One minute in which everybody speaks with one other; decides without carrying out.
-fn advance(world: &mut World, peers: &[[SourceKey; 1]]) {
+/// One minute in which everybody speaks with two others; decides without carrying out.
+fn advance(world: &mut World, peers: &[[SourceKey; 2]]) {
     let from = at(world.now);
     world.now += TICK;
     let now = at(world.now);

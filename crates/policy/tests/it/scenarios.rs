@@ -203,6 +203,39 @@ fn two_ends_of_an_edge_are_never_hidden_together() {
 }
 
 #[test]
+fn a_source_whose_flows_its_partner_shows_too_is_hidden_and_one_whose_partner_does_not_is_not() {
+    // The first of each pair speaks with a critical source, which is always at full. The filter
+    // of the second pair's critical source leaves their conversation out.
+    for partner_shows in [true, false] {
+        let text = r#"{"mode": "dynamic", "assign": [
+            {"importance": "critical", "cidr": "10.0.0.1/32"},
+            {"importance": "low", "cidr": "10.0.0.0/8"}]}"#;
+        let mut world = World::new(4, rules(text), 31);
+        let keys = world.sources.clone();
+        let mut hidden = 0;
+        for _ in 0..48 * 60 {
+            world.tick(true, |row, grade| {
+                let edges = match row {
+                    0 => &keys[1..2],
+                    1 if partner_shows => &keys[..1],
+                    _ => &[],
+                };
+                (grade >= Grade::Truncated).then_some(Observation { edges, ..talk() })
+            });
+            hidden += u32::from(world.grades[0] < Grade::Truncated);
+        }
+        assert_eq!(world.grades[1], Grade::Full);
+        assert_eq!(hidden > 0, partner_shows);
+        let alone = world.decided.kept.iter().any(|kept| {
+            kept.source == keys[0]
+                && kept.hindrance == Hindrance::Residual
+                && kept.numbers.residual < 1.0
+        });
+        assert_eq!(alone, !partner_shows);
+    }
+}
+
+#[test]
 fn what_is_not_known_is_never_concluded_from() {
     type Shows = fn(usize) -> Option<Observation<'static>>;
     let table: [(Hindrance, Shows, bool); 4] = [
