@@ -47,7 +47,20 @@ pub const CRASHES_KEPT: u32 = 8;
 pub struct OutputDir {
     path: PathBuf,
     /// Held as long as anybody writes here.
-    lock: Option<Arc<File>>,
+    lock: Option<Arc<Lock>>,
+}
+
+/// A folder that others are kept away from. A child process that another thread is just starting
+/// has a copy of every open file, and with it the lock, until it becomes its own program: so
+/// closing ours does not end it, and it is given up in so many words.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // It ends with the last copy otherwise.
+        let _ = self.0.unlock();
+    }
 }
 
 impl OutputDir {
@@ -76,7 +89,7 @@ impl OutputDir {
                 path: self.path.clone(),
             }),
             _ => {
-                self.lock = Some(Arc::new(folder));
+                self.lock = Some(Arc::new(Lock(folder)));
                 Ok(())
             }
         }
@@ -399,8 +412,12 @@ mod tests {
         let mut other = OutputDir::create(held.path()).unwrap();
         let error = other.lock().unwrap_err().to_string();
         assert!(error.contains("another vxscope"), "{error}");
+        // As a child process that is not its own program yet would have it.
+        let lock = held.lock.as_ref().unwrap();
+        let of_child = lock.0.try_clone().unwrap();
         drop(held);
         other.lock().unwrap();
+        drop(of_child);
     }
 
     #[test]
