@@ -38,8 +38,8 @@ pub use role::Role;
 pub use section::{
     Api, Backend, Capture, Config, Decap, Decapsulation, Detectors, Duplicates, Eve, Export, Files,
     Flow, FlowScope, Forward, Handoff, Ipfix, LookBack, PairTimeouts, PayloadKept, Policy,
-    PolicyMode, Report, Rings, Security, Signals, Sources, Split, Tap, TcpTimeouts, Timeouts,
-    TruncatedFrames, UnknownSources, VlanMode,
+    PolicyMode, RecordFiles, Report, Rings, Security, Signals, Sources, Split, Tap, TcpTimeouts,
+    Timeouts, TruncatedFrames, UnknownSources, VlanMode,
 };
 pub use source::binding;
 pub use sta::{HandlingMode, StaConf};

@@ -63,6 +63,7 @@ const SECTIONS: &[&[Key]] = &[
     Export::KEYS,
     Eve::KEYS,
     Decap::KEYS,
+    RecordFiles::KEYS,
     Ipfix::KEYS,
     Policy::KEYS,
     Report::KEYS,
@@ -144,7 +145,7 @@ mod serving;
 mod sources;
 
 pub use capture::{Backend, Capture, Decapsulation};
-pub use export::{Decap, Eve, Export, Ipfix, VlanMode};
+pub use export::{Decap, Eve, Export, Ipfix, RecordFiles, VlanMode};
 pub use flow::{Flow, FlowScope, PairTimeouts, Rings, TcpTimeouts, Timeouts};
 pub use handoff::{Duplicates, Files, Forward, Handoff, Split, Tap, TruncatedFrames};
 pub use look_back::{Detectors, LookBack};

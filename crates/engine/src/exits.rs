@@ -7,8 +7,8 @@ use vxscope_config::{Config, ExportKind, Forward, Split, TruncatedFrames, Way};
 use vxscope_export::files::{CaptureFiles, FileFormat, FileSettings};
 use vxscope_export::stream::{Haste, OverIpEnd, PcapOverIp, PcapStream};
 use vxscope_export::{
-    CONN_JSON, Ipfix, LineLog, NETFLOW_EVE, OCSF, Offered, OutputDir, Tags, Tap, TapSettings,
-    Truncated, VPC_FLOW_LOGS, Vxlan, WayOut,
+    CONN_JSON, Ipfix, LineLog, NETFLOW_EVE, OCSF, Offered, OutputDir, Rotation, Tags, Tap,
+    TapSettings, Truncated, VPC_FLOW_LOGS, Vxlan, WayOut,
 };
 
 use crate::error::EngineError;
@@ -87,7 +87,7 @@ impl Opening<'_> {
         let target = way.target.as_deref().unwrap_or_default();
         let (config, tags) = (self.config, self.tags.clone());
         let room = config.handoff.reader_buffer.as_usize();
-        let lines = |format| LineLog::create(self.dir, format);
+        let lines = |format| LineLog::create(self.dir, format, self.rotation());
         Ok(match way.kind {
             ExportKind::Eve | ExportKind::ConnLog | ExportKind::Decap => Vec::new(),
             ExportKind::ConnJson => one(lines(CONN_JSON)?),
@@ -111,6 +111,16 @@ impl Opening<'_> {
                 one(Vxlan::open(target, marked, self.ears)?)
             }
         })
+    }
+
+    /// When files of records end.
+    pub(crate) fn rotation(&self) -> Rotation {
+        let files = &self.config.export.files;
+        Rotation {
+            bytes_max: some(files.rotate_bytes.get()),
+            nanos_max: some(u64::from(files.rotate_seconds) * NANOS_PER_SECOND),
+            haste: self.haste,
+        }
     }
 
     /// One part for each worker.
@@ -138,7 +148,6 @@ impl Opening<'_> {
 
     fn files(&self, folder: &str, format: FileFormat) -> Result<CaptureFiles, EngineError> {
         let files = &self.config.handoff.files;
-        let some = |limit: u64| (limit > 0).then_some(limit);
         let suricata = (!files.suricata_socket.is_empty()).then(|| {
             let output = match files.suricata_output.as_str() {
                 "" => folder,
@@ -160,6 +169,11 @@ impl Opening<'_> {
         };
         Ok(CaptureFiles::open(folder, self.tags.clone(), settings)?)
     }
+}
+
+/// A limit that is none where it is 0.
+fn some(limit: u64) -> Option<u64> {
+    (limit > 0).then_some(limit)
 }
 
 /// A sink with one thread.

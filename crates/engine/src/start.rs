@@ -66,6 +66,9 @@ pub(crate) fn sinks(
 ) -> Result<Sinks, EngineError> {
     // What cannot be gone on with must not cost the files of the run before.
     let vlans = Vlans::open(config, &dir, deadline.is_some())?;
+    if deadline.is_some() {
+        vxscope_export::keep_finished(&dir)?;
+    }
     dir.remove_stale()?;
     let export = &config.export;
     let mode = writer::vlan_mode(export.decap.vlan);
@@ -92,13 +95,14 @@ pub(crate) fn sinks(
         tags: tags(writer::vlan_mode(config.handoff.vlan)),
         ears,
     };
+    let rotation = opening.rotation();
     let (exits, warnings) = exits::open(&opening)?;
     Ok(Sinks {
         eve: wants(ExportKind::Eve)
-            .then(|| EveLog::create(&dir, options))
+            .then(|| EveLog::create(&dir, options, rotation))
             .transpose()?,
         conn_log: wants(ExportKind::ConnLog)
-            .then(|| ConnLog::create(&dir))
+            .then(|| ConnLog::create(&dir, rotation))
             .transpose()?,
         overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
         handoff: Handoff::start(exits, deadline.clone(), &board)?,

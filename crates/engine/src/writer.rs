@@ -18,6 +18,7 @@ use vxscope_signals::{Fact, FactKind};
 use vxscope_units::{MirrorSource, Timestamp};
 
 use crate::accounting::{Board, Seat};
+use crate::clock;
 use crate::flow_book::FlowBook;
 use crate::follower::Desk;
 use crate::handoff::Handoff;
@@ -218,8 +219,9 @@ impl Sinks {
         }
         self.flushed = reached;
         self.decap.iter_mut().for_each(DecapWriter::flush);
-        self.eve.iter_mut().for_each(EveLog::flush);
-        self.conn_log.iter_mut().for_each(ConnLog::flush);
+        let now = clock::wall();
+        self.eve.iter_mut().for_each(|it| it.tick(now));
+        self.conn_log.iter_mut().for_each(|it| it.tick(now));
     }
 
     fn frames(&mut self, shared: &Shared, positions: std::ops::Range<usize>) {

@@ -110,6 +110,7 @@ mod tests {
     use super::{CONN_JSON, write_record};
     use crate::file::OutputDir;
     use crate::lines::LineLog;
+    use crate::records::Rotation;
     use crate::testing::{MARK, first_line, marked_record, plain_record, tcp_record};
     use crate::way_out::WayOut;
     use vxscope_flow::FlowRecord;
@@ -143,7 +144,7 @@ mod tests {
     fn check(record: &FlowRecord, expected: &str) {
         let guard = tempfile::tempdir().unwrap();
         let dir = OutputDir::create(guard.path()).unwrap();
-        let mut log = Box::new(LineLog::create(&dir, CONN_JSON).unwrap());
+        let mut log = Box::new(LineLog::create(&dir, CONN_JSON, Rotation::NEVER).unwrap());
         log.records(std::slice::from_ref(record));
         assert_eq!(log.count().written(), 1);
         let outcome = log.finish();

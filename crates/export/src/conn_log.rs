@@ -13,7 +13,8 @@ use crate::error::ExportError;
 use crate::file::OutputDir;
 use crate::grade;
 use crate::protocol;
-use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
+use crate::records::{Layout, Named, RecordFile, Rotation};
+use crate::sink::{Shed, SinkCount, SinkOutcome};
 use crate::text::{push_address, push_log_time, push_micros, push_u64, text};
 use crate::way_out::Offered;
 
@@ -148,12 +149,24 @@ pub fn push_uid(out: &mut Vec<u8>, flow_id: u64) {
     out.extend_from_slice(&digits);
 }
 
-/// The file `conn.log`.
+/// The file `conn.log`, or a series of such files.
 #[derive(Debug)]
-pub struct ConnLog {
-    sink: SinkFile,
-    headed: bool,
+pub struct ConnLog(RecordFile<Zeek>);
+
+/// Header and trailer of a log of Zeek's.
+#[derive(Debug)]
+struct Zeek {
     is_marked: bool,
+}
+
+impl Layout for Zeek {
+    fn head(&self, out: &mut Vec<u8>, opened: Timestamp) {
+        write_header(out, opened, self.is_marked);
+    }
+
+    fn tail(&self, out: &mut Vec<u8>, closed: Timestamp) {
+        write_trailer(out, closed);
+    }
 }
 
 impl ConnLog {
@@ -164,70 +177,51 @@ impl ConnLog {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(dir: &OutputDir) -> Result<Self, ExportError> {
-        let sink = SinkFile::new(NAME, Offered::Records, dir.create_file("conn.log")?);
-        Ok(Self {
-            sink,
-            headed: false,
-            is_marked: false,
-        })
+    pub fn create(dir: &OutputDir, rotation: Rotation) -> Result<Self, ExportError> {
+        let named = Named {
+            name: NAME,
+            offered: Offered::Records,
+            file: "conn.log",
+        };
+        let layout = Zeek { is_marked: false };
+        Ok(Self(RecordFile::create(dir, named, rotation, layout)?))
     }
 
     /// Adds what of each flow's time was not mirrored. To be asked for before the first record.
     pub fn add_marks(&mut self) {
-        self.is_marked = !self.headed;
+        self.0.layout.is_marked = !self.0.is_begun();
     }
 
     /// Writes one record. Records come in the order of [`FlowRecord::order`]; `#open` is when
     /// the first one was made.
     pub fn push(&mut self, record: &FlowRecord) {
-        self.open(record.closed);
-        let is_marked = self.is_marked;
-        self.sink.offer(1, |file| {
-            file.append(|out| write_record(out, record, is_marked))
-        });
+        let is_marked = self.0.layout.is_marked;
+        self.0
+            .push(1, record.closed, |out| write_record(out, record, is_marked));
     }
 
     /// Counts records that never came this far.
     pub fn shed(&mut self, reason: Shed, records: u64) {
-        self.sink.shed(reason, records);
+        self.0.shed(reason, records);
     }
 
-    /// Writes out what is only in memory yet, so that a crash does not take it along.
-    pub fn flush(&mut self) {
-        self.sink.flush();
+    /// Writes out what is only in memory yet, so that a crash does not take it along, and finishes
+    /// a file that is old.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.0.tick(now);
     }
 
     /// The ledger so far.
     #[must_use]
     pub fn count(&self) -> &SinkCount {
-        self.sink.count()
-    }
-
-    /// Why it writes no more, if so.
-    #[must_use]
-    pub fn error(&self) -> Option<&ExportError> {
-        self.sink.error()
+        self.0.count()
     }
 
     /// Writes `#close` and gives the file its name. In replay, `closed` is the capture's last
     /// time.
     #[must_use]
-    pub fn finish(mut self, closed: Timestamp) -> SinkOutcome {
-        self.open(closed);
-        self.sink
-            .offer(0, |file| file.append(|out| write_trailer(out, closed)));
-        self.sink.finish()
-    }
-
-    fn open(&mut self, opened: Timestamp) {
-        if !self.headed {
-            self.headed = true;
-            let is_marked = self.is_marked;
-            self.sink.offer(0, |file| {
-                file.append(|out| write_header(out, opened, is_marked))
-            });
-        }
+    pub fn finish(self, closed: Timestamp) -> SinkOutcome {
+        self.0.finish(closed)
     }
 }
 
@@ -278,6 +272,7 @@ mod tests {
 
     use super::{COLUMNS, ConnLog, LINE_BYTES, push_uid, write_record};
     use crate::file::OutputDir;
+    use crate::records::Rotation;
     use crate::testing::{ipv6_record, marked_record, plain_record, tcp_record};
 
     #[test]
@@ -410,7 +405,7 @@ mod tests {
     fn a_marked_log_says_what_was_not_mirrored() {
         let guard = tempfile::tempdir().unwrap();
         let dir = OutputDir::create(guard.path()).unwrap();
-        let mut log = ConnLog::create(&dir).unwrap();
+        let mut log = ConnLog::create(&dir, Rotation::NEVER).unwrap();
         log.add_marks();
         log.push(&marked_record());
         log.push(&tcp_record());
@@ -440,7 +435,7 @@ mod tests {
     fn log(records: &[FlowRecord]) -> String {
         let guard = tempfile::tempdir().unwrap();
         let dir = OutputDir::create(guard.path()).unwrap();
-        let mut log = ConnLog::create(&dir).unwrap();
+        let mut log = ConnLog::create(&dir, Rotation::NEVER).unwrap();
         for record in records {
             log.push(record);
         }

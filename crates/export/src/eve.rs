@@ -7,13 +7,15 @@ use std::net::IpAddr;
 
 use vxscope_flow::tcp::TcpPhase;
 use vxscope_flow::{CloseReason, FlowRecord, TcpRecord};
+use vxscope_units::Timestamp;
 
 use crate::anomaly::{Anomaly, write_anomaly};
 use crate::error::ExportError;
 use crate::file::OutputDir;
 use crate::grade::{GradeChange, push_mark, write_grade_change};
 use crate::protocol;
-use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
+use crate::records::{Layout, Named, RecordFile, Rotation};
+use crate::sink::{Shed, SinkCount, SinkOutcome};
 use crate::text::{
     push_address, push_address_full, push_hex, push_padded, push_time, push_u64, text,
 };
@@ -78,12 +80,18 @@ pub fn write_record(out: &mut Vec<u8>, record: &FlowRecord, options: &EveOptions
     text(out, "}\n");
 }
 
-/// The file `eve.json`.
+/// The file `eve.json`, or a series of such files.
 #[derive(Debug)]
 pub struct EveLog {
-    sink: SinkFile,
+    file: RecordFile<Lines>,
     options: EveOptions,
 }
+
+/// Lines, and nothing around them.
+#[derive(Debug)]
+struct Lines;
+
+impl Layout for Lines {}
 
 impl EveLog {
     /// Its name as in `--export` and in the summary.
@@ -93,17 +101,25 @@ impl EveLog {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(dir: &OutputDir, options: EveOptions) -> Result<Self, ExportError> {
-        let file = dir.create_file("eve.json")?;
-        let sink = SinkFile::new(NAME, Offered::RecordsAndAnomalies, file);
-        Ok(Self { sink, options })
+    pub fn create(
+        dir: &OutputDir,
+        options: EveOptions,
+        rotation: Rotation,
+    ) -> Result<Self, ExportError> {
+        let named = Named {
+            name: NAME,
+            offered: Offered::RecordsAndAnomalies,
+            file: "eve.json",
+        };
+        let file = RecordFile::create(dir, named, rotation, Lines)?;
+        Ok(Self { file, options })
     }
 
     /// Writes one record. Records come in the order of [`FlowRecord::order`].
     pub fn push(&mut self, record: &FlowRecord) {
         let options = self.options;
-        self.sink.offer(1, |file| {
-            file.append(|out| write_record(out, record, &options))
+        self.file.push(1, record.closed, |out| {
+            write_record(out, record, &options);
         });
     }
 
@@ -111,45 +127,40 @@ impl EveLog {
     /// counted; strict files do not have it.
     pub fn push_grade_change(&mut self, change: &GradeChange) {
         if !self.options.strict {
-            self.sink
-                .offer(0, |file| file.append(|out| write_grade_change(out, change)));
+            self.file
+                .push(0, change.at, |out| write_grade_change(out, change));
         }
     }
 
     /// Writes what happened in a flow, among the records in the order of the input.
     pub fn push_anomaly(&mut self, anomaly: &Anomaly<'_>) {
         let options = self.options;
-        self.sink.offer(1, |file| {
-            file.append(|out| write_anomaly(out, anomaly, &options))
+        self.file.push(1, anomaly.time, |out| {
+            write_anomaly(out, anomaly, &options);
         });
     }
 
     /// Counts records that never came this far.
     pub fn shed(&mut self, reason: Shed, records: u64) {
-        self.sink.shed(reason, records);
+        self.file.shed(reason, records);
     }
 
-    /// Writes out what is only in memory yet, so that a crash does not take it along.
-    pub fn flush(&mut self) {
-        self.sink.flush();
+    /// Writes out what is only in memory yet, so that a crash does not take it along, and finishes
+    /// a file that is old.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.file.tick(now);
     }
 
     /// The ledger so far.
     #[must_use]
     pub fn count(&self) -> &SinkCount {
-        self.sink.count()
-    }
-
-    /// Why it writes no more, if so.
-    #[must_use]
-    pub fn error(&self) -> Option<&ExportError> {
-        self.sink.error()
+        self.file.count()
     }
 
     /// Gives the file its name.
     #[must_use]
     pub fn finish(self) -> SinkOutcome {
-        self.sink.finish()
+        self.file.finish(Timestamp::ZERO)
     }
 }
 
@@ -296,6 +307,7 @@ mod tests {
 
     use super::{EveLog, EveOptions, LINE_BYTES, flow_reason, flow_state, write_record};
     use crate::file::OutputDir;
+    use crate::records::Rotation;
     use crate::testing::{ipv6_record, marked_record, plain_record, tcp_record};
 
     #[test]
@@ -458,7 +470,7 @@ mod tests {
     fn the_log_holds_what_was_pushed_and_counts_it() {
         let guard = tempfile::tempdir().unwrap();
         let dir = OutputDir::create(guard.path()).unwrap();
-        let mut log = EveLog::create(&dir, EveOptions::default()).unwrap();
+        let mut log = EveLog::create(&dir, EveOptions::default(), Rotation::NEVER).unwrap();
         for _ in 0..1_000 {
             log.push(&tcp_record());
         }

@@ -29,6 +29,16 @@ pub const OUTPUT_NAMES: [&str; 13] = [
     "sessions.json",
 ];
 
+/// Those of them that hold flow records.
+pub const RECORD_NAMES: [&str; 6] = [
+    "eve.json",
+    "conn.log",
+    "conn.json",
+    "netflow.json",
+    "vpc-flow-logs.log",
+    "ocsf.json",
+];
+
 /// Bytes collected before a write; keeps system calls rare at a few hundred bytes a record.
 const BUFFER_BYTES: usize = 256 << 10;
 

@@ -58,6 +58,7 @@ mod ocsf;
 mod overlap;
 mod protocol;
 mod reasons;
+mod records;
 mod shelf;
 mod sink;
 pub mod stream;
@@ -72,6 +73,7 @@ mod vlan_book;
 mod vpc_flow_logs;
 mod vxlan;
 mod way_out;
+mod whole;
 
 pub use anomaly::{Anomaly, write_anomaly};
 pub use audit::{Asked, AuditError, AuditLog, AuditedFlow, Who};
@@ -86,7 +88,7 @@ pub use extract::{
     CaptureFormat, Extracted, ExtractedFlow, Packets, append_records, capture_header,
     write_extracted,
 };
-pub use file::{CRASHES_KEPT, OUTPUT_NAMES, OutputDir, OutputFile};
+pub use file::{CRASHES_KEPT, OUTPUT_NAMES, OutputDir, OutputFile, RECORD_NAMES};
 pub use frame_merge::FrameMerge;
 pub use grade::{CHANGES_KEPT, GradeBook, GradeChange, write_grade_change};
 pub use ipfix::Ipfix;
@@ -96,6 +98,7 @@ pub use netflow_eve::NETFLOW_EVE;
 pub use ocsf::OCSF;
 pub use overlap::{CONVERSATIONS_MAX, Overlap};
 pub use reasons::Reasons;
+pub use records::{Rotation, keep_finished};
 pub use shelf::{Shelf, ShelfLimits, Swept};
 pub use sink::{Shed, SinkCount, SinkOutcome};
 pub use summary::{

@@ -1,11 +1,12 @@
-//! A file of flow records, one or a few lines each, in whatever format.
+//! Files of flow records, one or a few lines each, in whatever format.
 
 use vxscope_flow::FlowRecord;
 use vxscope_units::Timestamp;
 
 use crate::error::ExportError;
 use crate::file::OutputDir;
-use crate::sink::{SinkCount, SinkFile, SinkOutcome};
+use crate::records::{Layout, Named, RecordFile, Rotation};
+use crate::sink::{SinkCount, SinkOutcome};
 use crate::way_out::{Offered, WayOut};
 
 /// What the lines of a format look like.
@@ -21,44 +22,52 @@ pub struct LineFormat {
     pub write: fn(&mut Vec<u8>, &FlowRecord),
 }
 
+impl Layout for LineFormat {
+    fn head(&self, out: &mut Vec<u8>, _: Timestamp) {
+        out.extend_from_slice(self.header.as_bytes());
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
-pub struct LineLog {
-    sink: SinkFile,
-    format: LineFormat,
-}
+pub struct LineLog(RecordFile<LineFormat>);
 
 impl LineLog {
     /// Starts the file.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(dir: &OutputDir, format: LineFormat) -> Result<Self, ExportError> {
-        let mut file = dir.create_file(format.file)?;
-        file.write(format.header.as_bytes())?;
-        let sink = SinkFile::new(format.name, Offered::Records, file);
-        Ok(Self { sink, format })
+    pub fn create(
+        dir: &OutputDir,
+        format: LineFormat,
+        rotation: Rotation,
+    ) -> Result<Self, ExportError> {
+        let named = Named {
+            name: format.name,
+            offered: Offered::Records,
+            file: format.file,
+        };
+        Ok(Self(RecordFile::create(dir, named, rotation, format)?))
     }
 }
 
 impl WayOut for LineLog {
     fn records(&mut self, records: &[FlowRecord]) {
+        let write = self.0.layout.write;
         for record in records {
-            let write = self.format.write;
-            self.sink
-                .offer(1, |file| file.append(|out| write(out, record)));
+            self.0.push(1, record.closed, |out| write(out, record));
         }
     }
 
-    fn tick(&mut self, _: Timestamp) {
-        self.sink.flush();
+    fn tick(&mut self, now: Timestamp) {
+        self.0.tick(now);
     }
 
     fn count(&self) -> SinkCount {
-        *self.sink.count()
+        *self.0.count()
     }
 
     fn finish(self: Box<Self>) -> SinkOutcome {
-        self.sink.finish()
+        self.0.finish(Timestamp::ZERO)
     }
 }

@@ -1,5 +1,8 @@
 //! Outputs that are written of every flow and frame.
 
+use vxscope_units::ByteSize;
+
+use super::SIZE_MAX;
 use crate::field::choice;
 use crate::way::{ExportKind, Way};
 
@@ -14,8 +17,23 @@ section! {
     eve: Eve,
     => /// `decap.pcap`.
     decap: Decap,
+    => /// Files of flow records.
+    files: RecordFiles,
     => /// Flow records to an IPFIX collector.
     ipfix: Ipfix,
+}
+
+section! {
+    /// Files of flow records: `eve.json`, `conn.log`, `conn.json`, `netflow.json`,
+    /// `vpc-flow-logs.log`, `ocsf.json`. Where they are rotated, each is a series of finished files
+    /// such as `eve-00000012-20261121T092736Z.json`, whose numbers grow from run to run.
+    pub struct RecordFiles at |config| config.export.files;
+
+    /// A file that has so many bytes is finished, and the next one begins; 0 never.
+    rotate_bytes: ByteSize = ByteSize::bytes(0), ["export.files" "rotate_bytes"] ByteSize::bytes(0)..=SIZE_MAX;
+
+    /// A file is finished so many seconds after its first record; 0 never.
+    rotate_seconds: u32 = 0, ["export.files" "rotate_seconds"] 0..=604_800;
 }
 
 section! {

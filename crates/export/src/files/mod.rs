@@ -27,10 +27,11 @@ use crate::stream::Haste;
 use crate::tagged::{Packer, Tagged};
 use crate::vlan::Tags;
 use crate::way_out::{Offered, WayOut};
+use crate::whole::Closed;
 
 pub use format::FileFormat;
 use notice::Notices;
-use segment::{Closed, Segment};
+use segment::Segment;
 use shelf::Shelf;
 
 /// Ticks between two times that everything in memory is written out: about a second.

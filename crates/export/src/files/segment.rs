@@ -1,11 +1,5 @@
 //! One capture file while it is written.
-//!
-//! ```text
-//! on the disk, whole records | in memory, whole records |      a write that fails costs the right part
-//! ```
 
-use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use vxscope_units::{BindTable, Timestamp};
@@ -13,37 +7,16 @@ use vxscope_units::{BindTable, Timestamp};
 use super::Gap;
 use super::format::{Encoder, FileFormat};
 use crate::error::ExportError;
-use crate::file::FILE_MODE;
 use crate::tagged::Tagged;
-
-/// Bytes collected before a write.
-const BUFFER_BYTES: usize = 256 << 10;
+use crate::whole::{Closed, WholeFile};
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Segment {
-    file: File,
-    hidden: PathBuf,
-    target: PathBuf,
+    file: WholeFile,
     encoder: Encoder,
-    buffer: Vec<u8>,
-    /// Bytes on the disk.
-    written: u64,
-    /// Packets on the disk, and in memory.
-    packets: [u64; 2],
     first: Timestamp,
     last: Timestamp,
-}
-
-/// What became of a file.
-#[derive(Debug)]
-pub(super) struct Closed {
-    /// Where it is; `None` if there is nothing in it.
-    pub(super) path: Option<PathBuf>,
-    pub(super) bytes: u64,
-    /// Packets that were not written after all.
-    pub(super) lost: u64,
-    pub(super) error: Option<ExportError>,
 }
 
 impl Segment {
@@ -54,22 +27,11 @@ impl Segment {
         format: FileFormat,
         first: Timestamp,
     ) -> Result<Self, ExportError> {
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&hidden)
-            .map_err(|cause| ExportError::io("create", &target, cause))?;
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-        let encoder = Encoder::start(format, &mut buffer);
+        let mut file = WholeFile::create(hidden, target)?;
+        let encoder = file.append(|out| Encoder::start(format, out));
         Ok(Self {
             file,
-            hidden,
-            target,
             encoder,
-            buffer,
-            written: 0,
-            packets: [0; 2],
             first,
             last: first,
         })
@@ -86,12 +48,12 @@ impl Segment {
     }
 
     pub(super) fn packets(&self) -> u64 {
-        self.packets.iter().sum()
+        self.file.items()
     }
 
     /// Bytes so far.
     pub(super) fn len(&self) -> u64 {
-        self.written + self.buffer.len() as u64
+        self.file.len()
     }
 
     /// Bytes with one more frame, at most.
@@ -102,8 +64,7 @@ impl Segment {
     /// Appends a frame.
     ///
     /// # Errors
-    /// The disk is full or fails: why, and how many packets are lost, this one among them. What
-    /// was written before is whole: close it.
+    /// As [`WholeFile::push`].
     pub(super) fn push(
         &mut self,
         tagged: &Tagged<'_>,
@@ -111,69 +72,22 @@ impl Segment {
         names: &BindTable,
     ) -> Result<(), (ExportError, u64)> {
         self.last = self.last.max(tagged.frame.timestamp);
-        self.encoder.push(&mut self.buffer, tagged, gap, names);
-        let [_, waiting] = &mut self.packets;
-        *waiting += 1;
-        if self.buffer.len() >= BUFFER_BYTES / 4 * 3 {
-            return self.flush();
-        }
-        Ok(())
+        let encoder = &mut self.encoder;
+        self.file
+            .push(1, |out| encoder.push(out, tagged, gap, names))
     }
 
     /// Writes out what is only in memory yet.
     ///
     /// # Errors
-    /// As [`Self::push`].
+    /// As [`WholeFile::push`].
     pub(super) fn flush(&mut self) -> Result<(), (ExportError, u64)> {
-        let [on_disk, waiting] = &mut self.packets;
-        let result = self.file.write_all_at(&self.buffer, self.written);
-        let (bytes, packets) = (self.buffer.len() as u64, std::mem::take(waiting));
-        self.buffer.clear();
-        match result {
-            Ok(()) => {
-                self.written += bytes;
-                *on_disk += packets;
-                Ok(())
-            }
-            Err(cause) => {
-                // Whatever part of it is there would be half a record.
-                let _ = self.file.set_len(self.written);
-                let error = ExportError::io("write", &self.target, cause);
-                Err((error, packets))
-            }
-        }
+        self.file.flush()
     }
 
-    /// Writes the rest and gives the file its name; a file without packets is removed.
-    pub(super) fn close(mut self) -> Closed {
-        let (mut lost, mut error) = (0, None);
-        if let Err((cause, packets)) = self.flush() {
-            (lost, error) = (packets, Some(cause));
-        }
-        let [on_disk, _] = self.packets;
-        if error.is_none() {
-            self.encoder.end(&mut self.buffer, self.last);
-            // Only counters are lost if there is no room for them.
-            let _ = self.flush();
-        }
-        let mut closed = Closed {
-            path: None,
-            bytes: self.written,
-            lost,
-            error,
-        };
-        if on_disk == 0 {
-            // If it cannot be removed, the next run finds it.
-            let _ = fs::remove_file(&self.hidden);
-            return closed;
-        }
-        match fs::rename(&self.hidden, &self.target) {
-            Ok(()) => closed.path = Some(self.target),
-            Err(cause) => {
-                closed.lost += on_disk;
-                closed.error = Some(ExportError::io("rename", &self.target, cause));
-            }
-        }
-        closed
+    /// Writes the rest and gives the file its name.
+    pub(super) fn close(self) -> Closed {
+        let last = self.last;
+        self.file.close(|out| self.encoder.end(out, last))
     }
 }

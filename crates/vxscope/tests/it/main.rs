@@ -25,6 +25,7 @@ mod records;
 mod reference;
 mod replay;
 mod ring;
+mod rotated;
 mod run;
 mod schema;
 mod sensor;
