@@ -20,6 +20,7 @@ mod mirrors;
 mod neighbour;
 mod operate;
 mod page;
+mod payload;
 mod plan;
 mod records;
 mod reference;
