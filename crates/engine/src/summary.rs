@@ -1,6 +1,6 @@
 //! The end of a run: the workers' ledgers become `sources.json` and `summary.json`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use vxscope_export::summary::{
     SCHEMA, SignalSummary, StraySummary, VlanSummary,
 };
 use vxscope_export::{
-    Offered, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount, SinkOutcome, SourceSummary,
-    Summary, write_quarantine, write_sources, write_summary,
+    Extracted, Offered, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount, SinkOutcome,
+    SourceSummary, Summary, write_quarantine, write_sources, write_summary,
 };
 use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
 use vxscope_report::{Category, EventKind, Signals};
@@ -22,6 +22,7 @@ use vxscope_wire::Reject;
 
 use crate::error::EngineError;
 use crate::follower::Desk;
+use crate::look_back::{Counts as LookedBack, Happened};
 use crate::plan::Plan;
 use crate::replay::{Outcome, Walked};
 use crate::worker::WorkerReport;
@@ -132,6 +133,7 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
     sink_errors.extend(others.into_iter().flatten().map(ToString::to_string));
     summary.warnings.extend(written.warning);
     summary.duplicates = written.duplicates;
+    summary.look_back = looked_back(&desk.look_back, &written.extracted);
     summary.vlans = written.vlans.into_iter().map(VlanSummary::from).collect();
     let whole = written
         .extracted
@@ -170,6 +172,17 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
         rows,
         quarantine,
     }
+}
+
+/// What was done for those who wanted packets of the past; what a replay was asked for with it.
+fn looked_back(counts: &LookedBack, extracted: &[Extracted]) -> BTreeMap<String, u64> {
+    let sum = |of: fn(&Extracted) -> u64| extracted.iter().map(of).sum();
+    counts.add(Happened::Extracted, u64::from(!extracted.is_empty()));
+    counts.add(Happened::Flows, extracted.len() as u64);
+    counts.add(Happened::Packets, sum(|it| it.packets_found));
+    counts.add(Happened::Bytes, sum(|it| it.bytes_found));
+    let counts = counts.read().into_iter();
+    counts.filter(|(_, count)| *count > 0).collect()
 }
 
 /// What the workers could not hand over to a sink.

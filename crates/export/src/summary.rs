@@ -42,6 +42,10 @@ pub struct Summary {
     /// Packets that were mirrored at both ends, if somebody looked (`handoff.duplicates`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<DuplicateSummary>,
+    /// What was done for those who wanted packets of the past: extractions, flows, packets, bytes,
+    /// pins, what was refused; what did not occur is left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub look_back: BTreeMap<String, u64>,
     /// What was relevant in the traffic.
     pub signals: SignalSummary,
     /// Fragments that moved from worker to worker; absent if none did, as in every replay.

@@ -15,6 +15,10 @@ vxscope_units::reasons! {
         Flows = "flows",
         /// Packets that were given.
         Packets = "packets",
+        /// Captured bytes of these.
+        Bytes = "bytes",
+        /// Requests that were refused: what is asked makes no sense, or may not be had.
+        Refused = "refused",
         /// Nothing was given because the audit log could not be written.
         Unaudited = "unaudited",
         /// Nothing was given because a worker did not answer, or the run was ending.

@@ -18,7 +18,7 @@ mod selection;
 mod service;
 mod watch;
 
-pub(crate) use counts::Counts;
+pub(crate) use counts::{Counts, Happened};
 pub(crate) use keeper::compact;
 pub(crate) use retrieve::{Query, Unanswered};
 pub(crate) use retriever::{Inquiry, Retriever};

@@ -96,6 +96,15 @@ impl LookBack {
         request: LookBackRequest,
         asker: &Asker,
     ) -> Result<Answer, Refusal> {
+        let answer = self.try_answer(request, asker);
+        let refused = |refusal: &Refusal| refusal.kind != RefusalKind::NotFound;
+        if answer.as_ref().is_err_and(refused) {
+            self.counts.add(Happened::Refused, 1);
+        }
+        answer
+    }
+
+    fn try_answer(&self, request: LookBackRequest, asker: &Asker) -> Result<Answer, Refusal> {
         let who = who(asker);
         if let Asker::Http {
             by_token: false, ..
@@ -359,9 +368,11 @@ impl LookBack {
 
     fn given(&self, entries: &[Extracted]) {
         let packets = entries.iter().map(|entry| entry.packets_found).sum();
+        let bytes = entries.iter().map(|entry| entry.bytes_found).sum();
         self.counts.add(Happened::Extracted, 1);
         self.counts.add(Happened::Flows, entries.len() as u64);
         self.counts.add(Happened::Packets, packets);
+        self.counts.add(Happened::Bytes, bytes);
     }
 
     /// Writes the line without which nothing is given.

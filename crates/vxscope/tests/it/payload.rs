@@ -55,6 +55,12 @@ fn what_is_cut_is_in_no_ring_and_in_no_output() {
         ask(dir.path(), &["pin", "remove", "1"]);
         let summary = sensor.stop().summary();
         assert_eq!(number(&summary["rings"]["stored"]), PACKETS as u64);
+        let looked_back = &summary["look_back"];
+        let headers = frame(0).len() - KEPT.len() - SECRET.len() - 1;
+        let bytes = 2 * PACKETS * (headers + kept.len());
+        assert_eq!(number(&looked_back["extractions"]), 2, "{looked_back}");
+        assert_eq!(number(&looked_back["pins"]), 1, "{looked_back}");
+        assert_eq!(number(&looked_back["bytes"]), bytes as u64, "{looked_back}");
         stream.read_to_end(&mut streamed).expect("until it ends");
         fs::write(dir.path().join("streamed.pcap"), streamed).expect("a file");
         receiver.stop();
@@ -102,6 +108,8 @@ fn what_a_replay_takes_from_the_rings_is_cut_too() {
         vxscope(dir.path(), &replay).ok();
         let list = json(&dir.path().join(policy).join("extract.json"));
         assert_eq!(list[0]["complete"], true, "{list}");
+        let summary = json(&dir.path().join(policy).join("summary.json"));
+        assert_eq!(summary["look_back"]["bytes"], list[0]["bytes_found"]);
         sizes.push(number(&list[0]["bytes_found"]));
     }
     assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
