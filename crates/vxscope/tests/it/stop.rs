@@ -49,7 +49,7 @@ fn a_hundred_stops_under_load_leave_whole_and_balanced_outputs() {
         let options = [SMALL, &["--workers", workers]].concat();
         let sensor = Sensor::start_on(port, binary(), dir.path(), &options);
         thread::sleep(Duration::from_millis([3, 10, 30, 90][round % 4]));
-        check_whole(&sensor.stop(), dir.path());
+        check_whole(&sensor.stop(), dir.path(), round);
     }
     load.kill().unwrap();
     load.wait().unwrap();
@@ -112,7 +112,7 @@ fn what_a_slow_disk_did_not_take_in_time_is_shed_and_the_files_are_whole() {
         assert!(shed > 0, "{summary}");
     }
     check_cut(&stopped, "shed as deadline");
-    check_files(&summary, dir.path());
+    check_files(&summary, dir.path(), 0);
 }
 
 #[test]
@@ -241,10 +241,10 @@ fn check_cut(stopped: &Stopped, why: &str) {
     assert!(warnings.contains(why), "{warnings}");
 }
 
-fn check_whole(stopped: &Stopped, dir: &Path) {
+fn check_whole(stopped: &Stopped, dir: &Path, earlier: usize) {
     let run = &stopped.run;
     assert!(run.stdout.ends_with("ledger: balanced\n"), "{run:?}");
-    check_files(&stopped.summary(), dir);
+    check_files(&stopped.summary(), dir, earlier);
 }
 
 const FILES: [(&str, &str); 3] = [
@@ -253,13 +253,18 @@ const FILES: [(&str, &str); 3] = [
     ("conn-log", "conn.log"),
 ];
 
-/// Each file holds what the summary says, to its end, and there is no other.
-fn check_files(summary: &Value, dir: &Path) {
+/// Each file holds what the summary says, to its end, and there is no other but the flow records of
+/// so many earlier runs.
+fn check_files(summary: &Value, dir: &Path, earlier: usize) {
     let out = dir.join("out");
-    let mut names: Vec<_> = fs::read_dir(&out)
-        .expect("a folder")
-        .map(|entry| entry.expect("a file").file_name())
-        .collect();
+    let names = fs::read_dir(&out).expect("a folder").map(|entry| {
+        let name = entry.expect("a file").file_name();
+        name.into_string().expect("text")
+    });
+    let (kept, mut names): (Vec<_>, Vec<_>) =
+        names.partition(|name| name.starts_with("eve-") || name.starts_with("conn-"));
+    let eve = kept.iter().filter(|name| name.starts_with("eve-"));
+    assert_eq!((eve.count(), kept.len()), (earlier, 2 * earlier));
     names.sort();
     let expected = [
         "conn.log",
