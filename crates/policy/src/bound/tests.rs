@@ -94,11 +94,12 @@ fn integrate(schedule: &Schedule, activity: Activity, random: &mut Seeded) -> (f
         let off = random.between(schedule.off_min, schedule.off_max);
         let cycle = off + schedule.on;
         time += cycle;
-        // Starts within half an on-time before the pause up to half an on-time after it.
+        // One cycle of starts: from the last that shows nothing before the pause on, to the last
+        // that shows itself before the next one.
         let starts = 400;
         let width = cycle / f64::from(starts);
         for index in 0..starts {
-            let start = (f64::from(index) + 0.5) * width - schedule.on / 2.0;
+            let start = (f64::from(index) + 0.5) * width - activity.evidence;
             missed_time += width * f64::from(u8::from(is_missed(start, off, schedule, activity)));
         }
         missed_starts += u32::from(is_missed(0.0, off, schedule, activity));
@@ -140,4 +141,17 @@ fn play_beacon(schedule: &Schedule, period: f64, contacts: u32, random: &mut See
 
 fn check(value: f64, expected: f64) {
     assert!((value - expected).abs() < 1e-9, "{value}, not {expected}");
+}
+
+/// More than half an on-time of evidence: what begins late in one on-time is seen in the next.
+#[test]
+fn evidence_may_need_most_of_an_on_time() {
+    let schedule = Schedule::new(0.5, 0.3);
+    let activity = Activity {
+        length: 5.0,
+        evidence: 0.174,
+    };
+    let played = integrate(&schedule, activity, &mut Seeded::new(0));
+    check(played.0, 0.0);
+    check(schedule.missed_at_random(activity), 0.0);
 }
