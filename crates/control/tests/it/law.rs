@@ -179,22 +179,36 @@ fn after_an_outage_the_backlog_drains_as_the_law_says() {
 // costs beyond the bound is the outage and the drain, no less, and at most a minute more.
 
 #[test]
-fn an_outage_with_250_lowered_costs_what_the_law_says() {
+fn ten_minutes_with_250_lowered_cost_what_the_law_says() {
     check_outage(250, 600, (25, 2_500));
+}
+
+#[test]
+fn an_hour_with_250_lowered_costs_what_the_law_says() {
     check_outage(250, 3_600, (25, 2_500));
 }
 
-/// As many as the default rate admits.
+// As many as the default rate admits.
+
 #[test]
-fn an_outage_with_2275_lowered_costs_what_the_law_says() {
+fn ten_minutes_with_2275_lowered_cost_what_the_law_says() {
     check_outage(2_275, 600, (25, 2_500));
+}
+
+#[test]
+fn an_hour_with_2275_lowered_costs_what_the_law_says() {
     check_outage(2_275, 3_600, (25, 2_500));
 }
 
-/// As many as need an account whose rate AWS has raised.
+// As many as need an account whose rate AWS has raised.
+
 #[test]
-fn an_outage_with_5000_lowered_costs_what_the_law_says() {
+fn ten_minutes_with_5000_lowered_cost_what_the_law_says() {
     check_outage(5_000, 600, (100, 5_500));
+}
+
+#[test]
+fn an_hour_with_5000_lowered_costs_what_the_law_says() {
     check_outage(5_000, 3_600, (100, 5_500));
 }
 
