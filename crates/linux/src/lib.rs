@@ -1,8 +1,9 @@
 //! What we ask of the kernel: mapped files, UDP sockets, packet rings, TAP interfaces, programs on an
-//! interface, and what a process gives up.
+//! interface, what a process gives up, and what a service manager holds for it.
 //!
 //! All `unsafe` of the input side is here, behind types that cannot be misused from safe code.
 
+mod handed;
 mod mapped_file;
 mod option;
 pub mod privilege;
@@ -14,6 +15,7 @@ pub mod udp;
 mod wait;
 mod waker;
 
+pub use handed::{Handed, send_with, take_handed};
 pub use mapped_file::MappedFile;
 pub use program::Instruction;
 pub use tap::{NAME_BYTES_MAX, TapQueue};

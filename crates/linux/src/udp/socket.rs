@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use libc::c_int;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -31,6 +31,18 @@ impl UdpSocket {
         let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         if domain == Domain::IPV6 {
             socket.set_only_v6(!address.is_unspecified())?;
+        }
+        Ok(Self { socket })
+    }
+
+    /// A socket that somebody else has opened, with everything that was set on it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if it is none for UDP.
+    pub fn adopt(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(descriptor);
+        if socket.protocol()? != Some(Protocol::UDP) {
+            return Err(io::ErrorKind::InvalidInput.into());
         }
         Ok(Self { socket })
     }
@@ -71,6 +83,14 @@ impl UdpSocket {
     /// `ENODEV` if there is no such interface, `EPERM`.
     pub fn bind_device(&self, interface: &str) -> io::Result<()> {
         self.socket.bind_device(Some(interface.as_bytes()))
+    }
+
+    /// The interface that datagrams must come through; `None` if any, or if it was removed.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
+        self.socket.device()
     }
 
     /// Others that say the same may share the port: they form a group, each with an index in the
@@ -133,12 +153,24 @@ impl UdpSocket {
         self.attach(libc::SO_ATTACH_FILTER, &REFUSE_ALL)
     }
 
-    /// Ends [`UdpSocket::shut`].
+    /// Ends [`UdpSocket::shut`], if it is.
     ///
     /// # Errors
-    /// `ENOENT` if it is not shut.
+    /// What the kernel says.
     pub fn reopen(&self) -> io::Result<()> {
-        option::set(self.as_fd(), libc::SO_DETACH_FILTER, 0)
+        match option::set(self.as_fd(), libc::SO_DETACH_FILTER, 0) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Memory of the datagrams that wait, in the same bytes as [`UdpSocket::reserve`].
+    ///
+    /// # Errors
+    /// As [`UdpSocket::dropped`].
+    pub fn waiting(&self) -> io::Result<u32> {
+        let [waiting, ..] = self.memory()?;
+        Ok(waiting)
     }
 
     /// How many datagrams reached this socket and were dropped since it was made: no room in the
@@ -147,10 +179,14 @@ impl UdpSocket {
     /// # Errors
     /// What the kernel says, before Linux 4.12 that it does not know.
     pub fn dropped(&self) -> io::Result<u32> {
-        const WORDS: usize = libc::SK_MEMINFO_DROPS as usize + 1;
-        let words = option::get(self.as_fd(), libc::SO_MEMINFO, [0_u32; WORDS])?;
-        let [.., dropped] = words;
+        let [.., dropped] = self.memory()?;
         Ok(dropped)
+    }
+
+    /// The kernel's counts of this socket: memory of what waits first, drops last.
+    fn memory(&self) -> io::Result<[u32; libc::SK_MEMINFO_DROPS as usize + 1]> {
+        const WORDS: usize = libc::SK_MEMINFO_DROPS as usize + 1;
+        option::get(self.as_fd(), libc::SO_MEMINFO, [0_u32; WORDS])
     }
 
     /// Fills the batch with the datagrams that wait, at most as many as it has slots; 0 if none
