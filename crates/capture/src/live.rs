@@ -1,5 +1,7 @@
 //! Live input, whichever way it comes: UDP sockets or packet rings.
 
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
 use thiserror::Error;
 use vxscope_linux::Waker;
 use vxscope_units::Timestamp;
@@ -7,7 +9,8 @@ use vxscope_wire::{Reject, Tunnel};
 
 use crate::ring::{self, RingBatch, RingError, RingSource, RingWarning};
 use crate::udp::{
-    Rebinder, UdpBatch, UdpDatagram, UdpError, UdpGroup, UdpSettings, UdpSource, UdpWarning,
+    Inherited, Rebinder, UdpBatch, UdpDatagram, UdpError, UdpGroup, UdpOpened, UdpSettings,
+    UdpSource, UdpWarning,
 };
 
 /// Which way traffic comes.
@@ -56,6 +59,8 @@ pub struct LiveOpened {
     pub warnings: Vec<UdpWarning>,
     /// What costs more than it should.
     pub ring_warnings: Vec<RingWarning>,
+    /// What was taken over, if these are the sockets of an earlier run.
+    pub inherited: Option<Inherited>,
 }
 
 /// Opens one way, or with `None` the best that is possible here.
@@ -73,18 +78,66 @@ pub fn open(settings: &UdpSettings, backend: Option<Backend>) -> Result<LiveOpen
             Err(error) => Some(error.to_string()),
         },
     };
-    let opened = settings.open()?;
     Ok(LiveOpened {
-        sources: opened.sources.into_iter().map(LiveSource::udp).collect(),
-        groups: opened.groups,
-        backend: Backend::Udp,
         declined,
-        warnings: opened.warnings,
-        ring_warnings: Vec::new(),
+        ..through_sockets(settings.open()?)
     })
 }
 
+/// Goes on with sockets of an earlier run, each with its name, if they are what [`open`] would
+/// make. `None` if not: they are closed then.
+///
+/// # Errors
+/// [`LiveError::Udp`].
+pub fn take_over(
+    settings: &UdpSettings,
+    backend: Option<Backend>,
+    handed: Vec<(String, OwnedFd)>,
+) -> Result<Option<LiveOpened>, LiveError> {
+    let declined = match backend {
+        Some(Backend::Udp) => None,
+        Some(Backend::PacketRing) => return Ok(None),
+        None => match ring::try_one(settings) {
+            Ok(()) => return Ok(None),
+            Err(error) => Some(error.to_string()),
+        },
+    };
+    let Some(inheritance) = settings.inherit(handed) else {
+        return Ok(None);
+    };
+    let (opened, inherited) = settings.take_over(inheritance)?;
+    Ok(Some(LiveOpened {
+        declined,
+        inherited: Some(inherited),
+        ..through_sockets(opened)
+    }))
+}
+
+fn through_sockets(opened: UdpOpened) -> LiveOpened {
+    LiveOpened {
+        sources: opened.sources.into_iter().map(LiveSource::udp).collect(),
+        groups: opened.groups,
+        backend: Backend::Udp,
+        declined: None,
+        warnings: opened.warnings,
+        ring_warnings: Vec::new(),
+        inherited: None,
+    }
+}
+
 impl LiveOpened {
+    /// What another process may hold for the next run, each with its name: the sockets, but
+    /// nothing of a ring, whose place only its reader knows.
+    pub fn holdings(&self, settings: &UdpSettings) -> Vec<(String, BorrowedFd<'_>)> {
+        let names = settings.socket_names(&self.groups);
+        let sources = self.sources.iter().filter_map(|source| match source {
+            LiveSource::Udp(source, _) => Some(source),
+            LiveSource::Ring(_) => None,
+        });
+        let sockets = sources.flat_map(|it| it.sockets().map(AsFd::as_fd));
+        names.into_iter().flatten().zip(sockets).collect()
+    }
+
     /// Second hands on the sockets, for whoever watches the interface.
     ///
     /// # Errors
@@ -108,6 +161,7 @@ fn through_ring(settings: &UdpSettings) -> Result<LiveOpened, RingError> {
         declined: None,
         warnings: opened.udp_warnings,
         ring_warnings: opened.warnings,
+        inherited: None,
     })
 }
 
@@ -170,6 +224,17 @@ impl LiveSource {
         match self {
             Self::Udp(source, _) => Ok(source.stop()?),
             Self::Ring(source) => Ok(source.stop()?),
+        }
+    }
+
+    /// Takes in what comes after a stop, for the next run to find.
+    ///
+    /// # Errors
+    /// [`LiveError`].
+    pub fn leave_open(&mut self) -> Result<(), LiveError> {
+        match self {
+            Self::Udp(source, _) => Ok(source.leave_open()?),
+            Self::Ring(_) => Ok(()),
         }
     }
 

@@ -30,5 +30,6 @@ mod settings;
 mod source;
 
 pub use error::{RingError, RingWarning};
+pub(crate) use settings::try_one;
 pub use settings::{RingOpened, open};
 pub use source::{RING_BATCH, RingBatch, RingSource};

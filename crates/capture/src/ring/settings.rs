@@ -46,9 +46,9 @@ pub(super) struct Quiet {
 /// # Errors
 /// The first [`RingError`]; what was opened before is closed.
 pub fn open(settings: &UdpSettings) -> Result<RingOpened, RingError> {
-    let interface = settings.interface.as_ref().ok_or(RingError::NoInterface)?;
     // Without a capability it is of no use to look for more.
-    drop(ring(interface, size(0))?);
+    let interface = settings.interface.as_ref().ok_or(RingError::NoInterface)?;
+    try_one(settings)?;
     let held = settings.hold()?;
     let options = options(&held.groups);
     let selection = Selection {
@@ -78,6 +78,15 @@ pub fn open(settings: &UdpSettings) -> Result<RingOpened, RingError> {
         warnings,
         udp_warnings: held.warnings,
     })
+}
+
+/// Opens a small ring and closes it: whether there could be one.
+///
+/// # Errors
+/// [`RingError`]: why not.
+pub(crate) fn try_one(settings: &UdpSettings) -> Result<(), RingError> {
+    let interface = settings.interface.as_ref().ok_or(RingError::NoInterface)?;
+    ring(interface, size(0)).map(drop)
 }
 
 /// The rings of all workers, shut, in the order of their indices.

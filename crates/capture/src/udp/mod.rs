@@ -26,6 +26,9 @@
 //! as one that shares nothing, and becomes the first of a group afterwards. Who comes later could
 //! still take what is for an address of its own; [`Holder::find`] sees it.
 //!
+//! **Sockets may outlive the process.** Whoever holds them as well, as a service manager does, hands
+//! them to the next run ([`UdpSettings::inherit`]): what came meanwhile waits in them.
+//!
 //! No capability is needed, but for ports below 1024 and for receive buffers beyond
 //! `net.core.rmem_max`.
 
@@ -33,6 +36,7 @@ mod batch;
 mod container;
 mod error;
 mod holder;
+mod inherit;
 mod interface;
 mod rebind;
 mod settings;
@@ -42,6 +46,7 @@ pub use batch::{UdpBatch, UdpDatagram};
 pub use container::Container;
 pub use error::{UdpError, UdpWarning};
 pub use holder::Holder;
+pub use inherit::{Inheritance, Inherited};
 pub use interface::Interface;
 pub use rebind::Rebinder;
 pub(crate) use settings::instructions;

@@ -105,6 +105,14 @@ impl UdpSettings {
         })
     }
 
+    /// The names by which [`UdpSettings::inherit`] knows the sockets of each worker again, in the
+    /// order of [`UdpSource::sockets`]. `groups` is as it was bound.
+    #[must_use]
+    pub fn socket_names(&self, groups: &[UdpGroup]) -> Vec<Vec<String>> {
+        let of = |worker| groups.iter().map(move |it| self.socket_name(it, worker));
+        (0..self.workers.get()).map(|it| of(it).collect()).collect()
+    }
+
     /// Holds the ports with sockets that refuse everything: nobody else gets them, and the kernel
     /// answers no datagram by saying that nobody listens.
     ///
@@ -132,7 +140,10 @@ impl UdpSettings {
     }
 
     /// `0.0.0.0` for `::` on hosts without IPv6.
-    fn usable_address(&self, warnings: &mut Vec<UdpWarning>) -> Result<IpAddr, UdpError> {
+    pub(super) fn usable_address(
+        &self,
+        warnings: &mut Vec<UdpWarning>,
+    ) -> Result<IpAddr, UdpError> {
         match UdpSocket::new(self.address) {
             Ok(_) => Ok(self.address),
             Err(_) if self.address.is_ipv6() && self.address.is_unspecified() => {
@@ -192,6 +203,19 @@ impl UdpSettings {
         })?;
         socket.stamp().map_err(option("timestamps"))?;
         socket.shut().map_err(option("a filter"))?;
+        self.size(&socket, warnings)?;
+        if let Some(interface) = &self.interface {
+            bind_interface(&socket, interface.name())?;
+        }
+        Ok(socket)
+    }
+
+    /// Gives a socket its receive buffer.
+    pub(super) fn size(
+        &self,
+        socket: &UdpSocket,
+        warnings: &mut Vec<UdpWarning>,
+    ) -> Result<(), UdpError> {
         let wanted = self.receive_buffer;
         let granted = socket.reserve(wanted.as_usize());
         let granted = ByteSize::bytes(granted.map_err(option("a receive buffer"))? as u64);
@@ -199,10 +223,7 @@ impl UdpSettings {
         if granted < wanted && !warnings.contains(&warning) {
             warnings.push(warning);
         }
-        if let Some(interface) = &self.interface {
-            bind_interface(&socket, interface.name())?;
-        }
-        Ok(socket)
+        Ok(())
     }
 
     fn steer(&self, socket: &UdpSocket, tunnel: Tunnel) -> Result<(), UdpError> {

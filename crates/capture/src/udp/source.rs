@@ -91,7 +91,18 @@ impl UdpSource {
         Ok(())
     }
 
-    pub(super) fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
+    /// Takes in what comes from now on, after a stop: it waits for the next run, for as long as
+    /// somebody else holds the sockets.
+    ///
+    /// # Errors
+    /// [`UdpError::Option`].
+    pub fn leave_open(&mut self) -> Result<(), UdpError> {
+        let mut sockets = self.sockets();
+        sockets.try_for_each(|it| it.reopen().map_err(option("the end of a filter")))
+    }
+
+    /// One for each port, in the order of the settings.
+    pub fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
         self.ports.iter().map(|port| &port.socket)
     }
 
@@ -176,6 +187,20 @@ impl Port {
             refused_before: 0,
             at_stop: None,
         }
+    }
+
+    /// Around a socket that has received before, and may be open.
+    pub(super) fn inherited(
+        socket: UdpSocket,
+        address: SocketAddr,
+        tunnel: Tunnel,
+    ) -> Result<Self, UdpError> {
+        // What was dropped earlier is not dropped by this run.
+        let last_count = socket.dropped().map_err(option("SO_MEMINFO"))?;
+        Ok(Self {
+            last_count,
+            ..Self::new(socket, address, tunnel)
+        })
     }
 
     fn open(&mut self) -> Result<(), UdpError> {

@@ -9,6 +9,7 @@
 
 mod conservation;
 mod error;
+mod inherit;
 mod mirror;
 mod namespace;
 mod receiver;
