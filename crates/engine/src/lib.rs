@@ -43,3 +43,4 @@ pub use replay::{Extract, Outcome, Progress, Replay, replay};
 pub use stewarding::{Mirrors, Order, Orders, Stewardship};
 pub use stop::Stop;
 pub use vxscope_capture::live::Backend;
+pub use vxscope_capture::udp::Inherited;

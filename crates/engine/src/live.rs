@@ -5,6 +5,7 @@
 //! last. What was received is in the outputs or in a counter.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use vxscope_account::Statement;
 use vxscope_api::Hub;
 use vxscope_capture::InterfaceDrops;
 use vxscope_capture::live::{self as input, Backend, LiveError, LiveOpened, LiveSource};
-use vxscope_capture::udp::{Container, Interface, UdpGroup, UdpSettings};
+use vxscope_capture::udp::{Container, Inherited, Interface, UdpGroup, UdpSettings};
 use vxscope_config::{Backend as Choice, Config};
 use vxscope_export::{ConnLog, OutputDir, SinkOutcome};
 use vxscope_flow::Admission;
@@ -89,6 +90,8 @@ pub struct Started {
     pub listening: Vec<String>,
     /// Where it answers.
     pub answering: Vec<String>,
+    /// What was taken over from the run before.
+    pub inherited: Option<Inherited>,
     /// What is less than was asked for, and what to do about it.
     pub warnings: Vec<String>,
     /// The way to tell the running sensor something.
@@ -108,6 +111,21 @@ pub struct Status {
 
 /// Who looks at a run.
 pub trait Observer {
+    /// Sockets of the run before that somebody has held, each with its name.
+    fn take_held(&mut self) -> Vec<(String, OwnedFd)> {
+        Vec::new()
+    }
+
+    /// The sockets of the run before are not what is wanted now, and are closed here; returns
+    /// when nobody has them any more.
+    fn release_held(&mut self) {}
+
+    /// A socket that somebody may hold under this name, for the run after this one. Whether
+    /// somebody does.
+    fn hold(&mut self, _name: &str, _socket: BorrowedFd<'_>) -> bool {
+        false
+    }
+
     /// The sockets are open.
     fn handle_start(&mut self, started: &Started);
 
@@ -189,10 +207,9 @@ pub fn run(
         outlets,
     )?;
     workers.iter_mut().for_each(Worker::prefault);
-    let opened = input::open(
-        &settings(live, &plan, interface.clone()),
-        backend(&live.config),
-    )?;
+    let settings = settings(live, &plan, interface.clone());
+    let opened = open(&settings, backend(&live.config), observer)?;
+    let is_held = hold(&opened, &settings, observer);
     let rebinder = opened.rebinder()?;
     let mut presence = Presence::new(interface.as_ref().map(|it| (it, rebinder)));
     connect(&mut workers, &plan, &opened.sources);
@@ -328,6 +345,7 @@ pub fn run(
                 source,
                 commands,
                 teller,
+                is_held,
             };
             let deadline = &*deadline;
             let serve = move || {
@@ -384,6 +402,32 @@ pub fn run(
         Some(error) => Err(error.into()),
         None => Ok(outcome),
     }
+}
+
+/// Goes on with the sockets of the run before, if there are any and they fit, or opens new ones.
+fn open(
+    settings: &UdpSettings,
+    backend: Option<Backend>,
+    observer: &mut dyn Observer,
+) -> Result<LiveOpened, LiveError> {
+    let held = observer.take_held();
+    if held.is_empty() {
+        return input::open(settings, backend);
+    }
+    if let Some(opened) = input::take_over(settings, backend, held)? {
+        return Ok(opened);
+    }
+    observer.release_held();
+    input::open(settings, backend)
+}
+
+/// Offers the sockets to whoever may hold them; whether somebody has all of them.
+fn hold(opened: &LiveOpened, settings: &UdpSettings, observer: &mut dyn Observer) -> bool {
+    let holdings = opened.holdings(settings).into_iter();
+    let held: Vec<bool> = holdings
+        .map(|(name, socket)| observer.hold(&name, socket))
+        .collect();
+    !held.is_empty() && held.into_iter().all(|it| it)
 }
 
 /// What the workers report, what the kernel kept from them, and why one failed.
@@ -573,6 +617,7 @@ fn started(live: &Live, plan: Plan, opened: &LiveOpened, commands: Commands) -> 
         vxlan_port: opened.groups.first().map(|group| group.port),
         listening: opened.groups.iter().map(line).collect(),
         answering: Vec::new(),
+        inherited: opened.inherited,
         warnings,
         commands,
     }

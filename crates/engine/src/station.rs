@@ -25,6 +25,8 @@ pub(crate) struct Station {
     pub(crate) source: LiveSource,
     pub(crate) commands: Receiver<Command>,
     pub(crate) teller: Teller,
+    /// Whether somebody holds the sockets for the next run.
+    pub(crate) is_held: bool,
 }
 
 impl Station {
@@ -49,6 +51,7 @@ impl Station {
             source,
             commands,
             teller,
+            is_held,
         } = self;
         let (mut stopping, mut second_before) = (false, 0);
         let waker = source.waker();
@@ -103,9 +106,13 @@ impl Station {
         drain_strays(worker, deadline, clock);
         let dropped = source.dropped()?;
         teller.end(worker, dropped);
+        let refused = source.refused()?;
+        if *is_held {
+            source.leave_open()?;
+        }
         Ok(Kernel {
             dropped,
-            refused: source.refused()?,
+            refused,
             interface_dropped: None,
         })
     }

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use console::Term;
 use indicatif::HumanCount;
-use vxscope_engine::{Backend, Commands, Live, Observer, Started, Status};
+use vxscope_engine::{Backend, Commands, Inherited, Live, Observer, Started, Status};
 use vxscope_steward::{Decided, Notice};
 use vxscope_units::ByteSize;
 
@@ -94,6 +95,19 @@ impl Screen {
 }
 
 impl Observer for Screen {
+    fn take_held(&mut self) -> Vec<(String, OwnedFd)> {
+        self.service.take_held()
+    }
+
+    fn release_held(&mut self) {
+        show("the sockets of the run before are not what is configured now; they are closed\n");
+        self.service.release();
+    }
+
+    fn hold(&mut self, name: &str, socket: BorrowedFd<'_>) -> bool {
+        self.service.hold(name, socket)
+    }
+
     fn handle_start(&mut self, started: &Started) {
         self.table = Table::new(started.commands.bind_table());
         show(&banner(&self.live, started));
@@ -184,6 +198,9 @@ fn banner(live: &Live, started: &Started) -> String {
     if let Some(declined) = &started.declined {
         line("", &format!("no packet ring: {declined}"));
     }
+    if let Some(inherited) = &started.inherited {
+        line("", &took_over(inherited));
+    }
     line(
         "memory",
         &format!(
@@ -212,6 +229,19 @@ fn banner(live: &Live, started: &Started) -> String {
     }
     text.push_str("interrupt (Ctrl-C) to stop in order, twice to stop at once\n");
     text
+}
+
+fn took_over(inherited: &Inherited) -> String {
+    let Inherited {
+        sockets,
+        waiting_bytes,
+        dropped,
+    } = inherited;
+    let waiting = ByteSize::kib(waiting_bytes.div_ceil(1 << 10));
+    format!(
+        "{sockets} sockets of the run before, in which {waiting} waited; \
+         dropped there so far: {dropped}"
+    )
 }
 
 fn mebibytes(bytes: u64) -> ByteSize {
