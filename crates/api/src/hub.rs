@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use vxscope_report::{FlowPage, MirrorRow, MirrorStatus, Oversight, Report, SourceStatus, Status};
+use vxscope_report::{
+    DuplicatePairStatus, FlowPage, MirrorRow, MirrorStatus, Oversight, Report, SourceStatus, Status,
+};
 
 /// Reports kept for followers that are behind. One that is further behind misses the oldest; its
 /// next line says how many in `skipped`.
@@ -96,6 +98,8 @@ pub struct Snapshot {
     pub status: Status,
     /// All sources, by address and VNI.
     pub sources: Vec<Arc<SourceStatus>>,
+    /// Pairs of sources that mirror the same packets, the busiest first.
+    pub duplicate_pairs: Vec<DuplicatePairStatus>,
     /// What changed since the report before, if a report is due.
     pub report: Option<Report>,
 }

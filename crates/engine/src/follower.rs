@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vxscope_account::Ledger;
+use vxscope_export::DuplicateTally;
 use vxscope_flow::{FlowSoFar, Label, Milestone, Packet};
 use vxscope_report::Category;
 use vxscope_signals::{Book, Fact, FactKind, Role, RoleId, Roles, Told, dns, judge};
@@ -31,10 +32,17 @@ pub(crate) struct Desk {
     pub(crate) look_back: Arc<Counts>,
     /// What became of what detectors wrote.
     pub(crate) detectors: Arc<detectors::Counts>,
+    /// What came twice, if somebody looks.
+    pub(crate) duplicates: Option<DuplicateTally>,
 }
 
 impl Desk {
-    pub(crate) fn new(roles: Roles, seed: u64, book: Book) -> Arc<Self> {
+    pub(crate) fn new(
+        roles: Roles,
+        seed: u64,
+        book: Book,
+        duplicates: Option<DuplicateTally>,
+    ) -> Arc<Self> {
         let book = Mutex::new(book);
         Arc::new(Self {
             roles,
@@ -42,6 +50,7 @@ impl Desk {
             alerts: Alerts::default(),
             look_back: Arc::default(),
             detectors: Arc::default(),
+            duplicates,
             book,
             seen: Mutex::default(),
         })

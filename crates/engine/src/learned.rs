@@ -380,7 +380,7 @@ mod tests {
             sources_max: 10,
             seed,
         });
-        Desk::new(Roles::default(), seed, book)
+        Desk::new(Roles::default(), seed, book, None)
     }
 
     fn source(number: u32) -> MirrorSource {

@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use vxscope_config::{Config, FlowScope as ConfigScope, PairTimeouts};
+use vxscope_config::{Config, Duplicates, FlowScope as ConfigScope, PairTimeouts};
+use vxscope_export::DuplicateTally;
 use vxscope_flow::{Admission, FlowLimits, FlowScope, Payloads, RingSizes, Timeout, Timeouts};
 use vxscope_signals::{Book, BookLimits, Role, Roles};
 use vxscope_units::{BindTable, ByteSize};
@@ -79,7 +80,9 @@ impl Plan {
     pub(crate) fn desk(&self, config: &Config, seed: u64) -> Arc<Desk> {
         let memory = config.signals.memory.get();
         let limits = BookLimits::new(memory, self.limits.sources_max, seed);
-        Desk::new(roles(config), seed, Book::new(limits))
+        let looks = config.handoff.duplicates != Duplicates::Off;
+        let duplicates = looks.then(DuplicateTally::default);
+        Desk::new(roles(config), seed, Book::new(limits), duplicates)
     }
 
     /// Bytes that the rings of all workers reserve.

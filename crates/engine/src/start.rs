@@ -107,7 +107,7 @@ pub(crate) fn sinks(
         overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
         handoff: Handoff::start(exits, deadline.clone(), &board)?,
         vlans,
-        duplicates: duplicates(config, deadline.is_some()),
+        duplicates: duplicates(config, deadline.is_some(), desk),
         warnings,
         expected: exits::expected(config),
         desk: desk.clone(),
@@ -125,22 +125,22 @@ pub(crate) fn sinks(
     })
 }
 
-/// Who looks for packets that came twice. A replay does so in the same way each time.
-fn duplicates(config: &Config, is_live: bool) -> Option<Duplicates> {
-    let suppress = match config.handoff.duplicates {
-        vxscope_config::Duplicates::Off => return None,
-        vxscope_config::Duplicates::Count => false,
-        vxscope_config::Duplicates::Suppress => true,
-    };
+/// Who looks for packets that came twice, if somebody is to. A replay does so in the same way each
+/// time.
+fn duplicates(config: &Config, is_live: bool, desk: &Desk) -> Option<Duplicates> {
+    let suppress = config.handoff.duplicates == vxscope_config::Duplicates::Suppress;
     let seed = if is_live { plan::random() } else { config.seed };
-    Some(Duplicates::new(suppress, seed))
+    let tally = desk.duplicates.clone()?;
+    Some(Duplicates::new(suppress, seed, tally))
 }
 
 /// What workers send on; for a finite input.
 pub(crate) fn wishes(config: &Config, extract: Arc<Wanted>) -> Wishes {
     let kinds = &config.export.kinds;
     Wishes {
-        frames: kinds.iter().any(|way| way.kind.takes_frames()),
+        // Packets that came twice are found on the way to other programs, also if none asks.
+        frames: kinds.iter().any(|way| way.kind.takes_frames())
+            || config.handoff.duplicates != vxscope_config::Duplicates::Off,
         // Frames alone need them, too: overlaps are found in flow records.
         records: !kinds.is_empty(),
         extract,

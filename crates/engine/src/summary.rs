@@ -11,8 +11,8 @@ use vxscope_export::summary::{
     SCHEMA, SignalSummary, StraySummary, VlanSummary,
 };
 use vxscope_export::{
-    Extracted, Offered, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount, SinkOutcome,
-    SourceSummary, Summary, write_quarantine, write_sources, write_summary,
+    DuplicateTally, Extracted, Offered, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount,
+    SinkOutcome, SourceSummary, Summary, write_quarantine, write_sources, write_summary,
 };
 use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
 use vxscope_report::{Category, EventKind, Signals};
@@ -132,7 +132,7 @@ pub(crate) fn conclude(plan: Plan, finished: Finished) -> Ended {
     let others = [&written.extract_error, &written.vlan_error];
     sink_errors.extend(others.into_iter().flatten().map(ToString::to_string));
     summary.warnings.extend(written.warning);
-    summary.duplicates = written.duplicates;
+    summary.duplicates = desk.duplicates.as_ref().map(DuplicateTally::summary);
     summary.look_back = looked_back(&desk.look_back, &written.extracted);
     summary.vlans = written.vlans.into_iter().map(VlanSummary::from).collect();
     let whole = written

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 use vxscope_export::{
-    Anomaly, ConnLog, DecapWriter, DuplicateSummary, Duplicates, EveLog, ExportError, Extracted,
-    FrameChunk, FrameMerge, GradeBook, GradeChange, Merge, Offered, OutputDir, Overlap, Shed,
-    SinkOutcome, VlanMode,
+    Anomaly, ConnLog, DecapWriter, Duplicates, EveLog, ExportError, Extracted, FrameChunk,
+    FrameMerge, GradeBook, GradeChange, Merge, Offered, OutputDir, Overlap, Shed, SinkOutcome,
+    VlanMode,
 };
 use vxscope_flow::FlowRecord;
 use vxscope_report::EventKind;
@@ -103,7 +103,6 @@ pub(crate) struct Written {
     pub(crate) extracted: Vec<Extracted>,
     pub(crate) extract_error: Option<ExportError>,
     pub(crate) vlan_error: Option<ExportError>,
-    pub(crate) duplicates: Option<DuplicateSummary>,
 }
 
 /// Merges and writes until every worker has ended. Tells `closed` of each file as soon as it is
@@ -321,7 +320,6 @@ impl Sinks {
         conn_log.map(&mut *closed);
         self.decap.map(DecapWriter::finish).map(&mut *closed);
         self.handoff.finish(closed);
-        written.duplicates = self.duplicates.map(|it| it.summary());
         // Only now has everybody asked for ids.
         (written.vlans, written.vlan_error) = self.vlans.finish();
         written.warning = self.overlap.and_then(|overlap| overlap.warning());

@@ -81,7 +81,7 @@ pub use chunk::{CHUNK_BYTES, FRAME_BYTES_MAX, Frame, FrameChunk};
 pub use conn_json::CONN_JSON;
 pub use conn_log::ConnLog;
 pub use decap::DecapWriter;
-pub use duplicate::{DuplicatePair, DuplicateSummary, Duplicates, PAIRS_MAX};
+pub use duplicate::{DuplicatePair, DuplicateSummary, DuplicateTally, Duplicates, PAIRS_MAX};
 pub use error::ExportError;
 pub use eve::{EveLog, EveOptions};
 pub use extract::{

@@ -15,9 +15,9 @@ pub use signals::{
 };
 
 pub use status::{
-    CaptureStatus, FlowStatus, FrameStatus, LATENCY_BOUNDS, Latency, PacketStatus, Reasons,
-    RingStatus, SignalStatus, SinkStatus, SourceStatus, StageStatus, State, Status, StrayStatus,
-    WorkerStatus,
+    CaptureStatus, DuplicatePairStatus, DuplicateStatus, FlowStatus, FrameStatus, LATENCY_BOUNDS,
+    Latency, PacketStatus, Reasons, RingStatus, SignalStatus, SinkStatus, SourceName, SourceStatus,
+    StageStatus, State, Status, StrayStatus, WorkerStatus,
 };
 
 pub use view::{BlindWindow, FlowPage, FlowRow, MirrorRow, Oversight};

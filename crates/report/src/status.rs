@@ -55,6 +55,9 @@ pub struct Status {
     /// What became of what intrusion detectors wrote.
     #[serde(default)]
     pub detectors: Reasons,
+    /// Packets that were mirrored at both of their ends, if somebody looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<DuplicateStatus>,
     /// Outputs by name.
     pub sinks: BTreeMap<String, SinkStatus>,
     /// Mirror sources with a row of their own.
@@ -220,6 +223,40 @@ pub struct SinkStatus {
     pub written: u64,
     /// Records given up.
     pub shed: Reasons,
+}
+
+/// Packets that were mirrored at both of their ends: frames = frames of all pairs +
+/// `pairs_omitted_frames`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DuplicateStatus {
+    /// Frames that were another source's copy of one that came within a second before.
+    pub frames: u64,
+    /// Of these, kept from other programs.
+    pub suppressed: u64,
+    /// Frames that were forgotten within their second: their copies were not noticed.
+    pub forgotten: u64,
+    /// Pairs of sources that are counted one by one.
+    pub pairs: u64,
+    /// Frames of further pairs.
+    pub pairs_omitted_frames: u64,
+}
+
+/// Two sources that mirror the same packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DuplicatePairStatus {
+    /// The sources, by address and VNI.
+    pub sources: [SourceName; 2],
+    /// Packets that both mirrored.
+    pub frames: u64,
+}
+
+/// A mirror source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceName {
+    /// Source address of the header that carries its frames.
+    pub outer_ip: IpAddr,
+    /// Its VNI.
+    pub vni: u32,
 }
 
 /// One worker thread.

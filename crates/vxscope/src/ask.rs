@@ -5,7 +5,7 @@ use std::fmt::Write;
 use indicatif::{HumanCount, HumanDuration};
 use serde_json::Value;
 use vxscope_api::{Client, ClientError, Health};
-use vxscope_report::{CaptureStatus, Latency, SourceStatus, Status};
+use vxscope_report::{CaptureStatus, DuplicateStatus, Latency, SourceStatus, Status};
 
 use crate::arguments::AskArguments;
 use crate::failure::Failure;
@@ -93,6 +93,8 @@ fn lines(status: &Status, health: &Health) -> Vec<(&'static str, String)> {
         ),
         ("look back", look_back(status)),
     ];
+    let twice = status.duplicates.iter();
+    lines.extend(twice.map(|it| ("duplicates", duplicates(it))));
     for (name, sink) in &status.sinks {
         let written = count(sink.written);
         let shed = reasons(&sink.shed);
@@ -103,6 +105,17 @@ fn lines(status: &Status, health: &Health) -> Vec<(&'static str, String)> {
     lines.extend(stages(status).map(|text| ("stages", text)));
     lines.push(("workers", workers(status, health)));
     lines
+}
+
+fn duplicates(twice: &DuplicateStatus) -> String {
+    let count = |count| HumanCount(count).to_string();
+    format!(
+        "{} packets came twice, from {} pairs of sources; {} kept back, {} forgotten too soon",
+        count(twice.frames),
+        count(twice.pairs),
+        count(twice.suppressed),
+        count(twice.forgotten)
+    )
 }
 
 /// By which way, and why not by the better one.

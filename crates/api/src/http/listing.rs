@@ -19,6 +19,8 @@ use crate::hub::{Shared, json as bytes};
 /// Sources on a page, at most and if nobody says how many.
 const SOURCES_MAX: usize = 1_000;
 const SOURCES_USUAL: usize = 50;
+/// Pairs of sources on a page, at most.
+const PAIRS_MAX: usize = 1_024;
 /// Decisions in an answer.
 const DECISIONS_MAX: usize = 500;
 const USUAL: usize = 100;
@@ -194,6 +196,21 @@ pub(super) fn pins(shared: &Shared) -> Bytes {
         .map(|it| json!({"outer_ip": it.outer_ip, "vni": it.vni, "interface": it.interface}))
         .collect();
     bytes(&json!({"pins": pins}))
+}
+
+/// Packets that were mirrored at both of their ends: sums, and pairs of sources, the busiest
+/// first. Without sums if nobody looks.
+pub(super) fn duplicates(shared: &Shared, query: Option<&str>) -> Result<Bytes, String> {
+    let query = Query::parse(query, &["limit", "offset"])?;
+    let limit = query.limit(USUAL, PAIRS_MAX)?;
+    let offset: usize = query.get("offset")?.unwrap_or(0);
+    let snapshot = &shared.latest().snapshot;
+    let pairs = snapshot.duplicate_pairs.iter().skip(offset).take(limit);
+    Ok(bytes(&json!({
+        "totals": snapshot.status.duplicates,
+        "offset": offset,
+        "pairs": pairs.collect::<Vec<_>>(),
+    })))
 }
 
 /// Flows that have ended, the latest first.

@@ -80,8 +80,8 @@ fn need(path: &str) -> Option<Need> {
     let need = match path {
         "/healthz" | "/readyz" | "/api/2.0/status" | "/api/v1/openapi.json" => Need::Nothing,
         "/metrics" | "/api/v1/status" | "/api/v1/health" | "/api/v1/sources"
-        | "/api/v1/mirrors" | "/api/v1/decisions" | "/api/v1/flows" | "/api/v1/pins"
-        | "/api/v1/policy" | "/api/v1/config" | "/api/v1/events" => Need::Metadata,
+        | "/api/v1/mirrors" | "/api/v1/decisions" | "/api/v1/duplicates" | "/api/v1/flows"
+        | "/api/v1/pins" | "/api/v1/policy" | "/api/v1/config" | "/api/v1/events" => Need::Metadata,
         "/api/v1/orders" => Need::Control,
         "/api/v1/extract" => Need::Packets,
         path => page::file(path).map(|_| Need::Nothing)?,
@@ -100,6 +100,7 @@ fn get<B>(
     let listed = match path {
         "/api/v1/sources" => listing::sources(shared, query, access),
         "/api/v1/decisions" => listing::decisions(shared, query, access),
+        "/api/v1/duplicates" => listing::duplicates(shared, query),
         "/api/v1/flows" => listing::flows(shared, query),
         _ if path.starts_with("/api/v1/") => Query::parse(query, &[]).map(|_| Bytes::new()),
         _ => Ok(Bytes::new()),

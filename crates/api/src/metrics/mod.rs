@@ -1,5 +1,6 @@
 //! Metrics in the text formats of Prometheus and OpenMetrics.
 
+mod duplicate;
 mod ledger;
 mod mirror;
 mod source;
@@ -21,6 +22,7 @@ pub(crate) fn text(shared: &Shared, format: Format, sources_max: usize) -> Bytes
         let mut text = Text::new(format);
         ledger::write(&mut text, &shown.snapshot.status);
         source::write(&mut text, &shown.snapshot.sources, sources_max);
+        duplicate::write(&mut text, &shown.snapshot, sources_max);
         text.into_bytes()
     }));
     mirror::write(&mut text, &shared.oversight().oversight);

@@ -53,6 +53,7 @@ fn with_tokens_nothing_but_probes_and_the_empty_page_is_for_everybody() {
         "/api/v1/status",
         "/api/v1/sources",
         "/api/v1/decisions",
+        "/api/v1/duplicates",
         "/api/v1/flows",
         "/api/v1/events",
         "/api/v1/config",

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use vxscope_api::{HTTP_CLIENTS_MAX, Snapshot};
-use vxscope_report::{Signals, SourceReport, SourceStatus, State, Status};
+use vxscope_report::{
+    DuplicatePairStatus, DuplicateStatus, Signals, SourceName, SourceReport, SourceStatus, State,
+    Status,
+};
 
 use crate::Served;
 
@@ -33,6 +36,12 @@ fn every_path_has_its_answer() {
         ("/api/v1/sources", 200, "application/json", "\"sources\":[]"),
         ("/api/v1/mirrors", 200, "application/json", "\"mode\":\"\""),
         ("/api/v1/decisions", 200, "application/json", "\"total\":0"),
+        (
+            "/api/v1/duplicates",
+            200,
+            "application/json",
+            "\"totals\":null",
+        ),
         ("/api/v1/flows", 200, "application/json", "\"flows\":[]"),
         (
             "/api/v1/flows?search=x",
@@ -260,6 +269,59 @@ fn the_busiest_sources_have_metrics_and_the_rest_are_counted() {
         (&one["total"], &one["sources"][0]["vni"]),
         (&1.into(), &7.into())
     );
+}
+
+#[test]
+fn the_busiest_pairs_of_duplicates_have_metrics_and_the_rest_are_counted() {
+    let served = Served::new(LONG);
+    let name = |vni| SourceName {
+        outer_ip: [10, 0, 0, 1].into(),
+        vni,
+    };
+    let pair = |vni, frames| DuplicatePairStatus {
+        sources: [name(vni), name(9)],
+        frames,
+    };
+    served.hub.publish(Snapshot {
+        status: Status {
+            duplicates: Some(DuplicateStatus {
+                frames: 109,
+                suppressed: 50,
+                forgotten: 2,
+                pairs: 4,
+                pairs_omitted_frames: 9,
+            }),
+            ..Status::default()
+        },
+        duplicate_pairs: vec![pair(1, 70), pair(2, 20), pair(3, 6), pair(4, 4)],
+        ..Snapshot::default()
+    });
+    let metrics = served.get("/metrics").body;
+    let told = metrics.lines().filter(|it| it.starts_with("vxscope_dup"));
+    let told: Vec<&str> = told.collect();
+    let of_pair = |vni: u32, frames: u64| {
+        format!(
+            "vxscope_duplicate_pair_packets_total{{source=\"10.0.0.1\",vni=\"{vni}\",\
+             other_source=\"10.0.0.1\",other_vni=\"9\"}} {frames}"
+        )
+    };
+    assert_eq!(
+        told,
+        [
+            "vxscope_duplicate_packets_total 109",
+            "vxscope_duplicate_suppressed_packets_total 50",
+            "vxscope_duplicate_forgotten_packets_total 2",
+            &of_pair(1, 70),
+            &of_pair(2, 20),
+            "vxscope_duplicate_pairs_omitted_packets 19",
+        ]
+    );
+    let second = served.get("/api/v1/duplicates?limit=1&offset=1").body;
+    let second: Value = serde_json::from_str(&second).unwrap();
+    assert_eq!(second["totals"]["frames"], 109);
+    assert_eq!(second["pairs"].as_array().unwrap().len(), 1);
+    assert_eq!(second["pairs"][0]["frames"], 20);
+    assert_eq!(second["pairs"][0]["sources"][1]["vni"], 9);
 }
 
 #[test]

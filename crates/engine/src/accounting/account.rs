@@ -8,12 +8,12 @@ use std::time::Duration;
 use vxscope_account::{Counted, Counts, Row, Statement};
 use vxscope_api::Snapshot;
 use vxscope_capture::InterfaceDrops;
-use vxscope_export::{Offered, Shed, SinkCount};
+use vxscope_export::{DuplicateSummary, Offered, Shed, SinkCount};
 use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
 use vxscope_report::{
-    CaptureStatus, FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report, RingStatus,
-    SCHEMA, SignalStatus, SinkStatus, SourceReport, SourceStatus, State, Status, StrayStatus,
-    WorkerStatus,
+    CaptureStatus, DuplicatePairStatus, DuplicateStatus, FULL_EVERY, FlowStatus, FrameStatus,
+    PacketStatus, Reasons, Report, RingStatus, SCHEMA, SignalStatus, SinkStatus, SourceName,
+    SourceReport, SourceStatus, State, Status, StrayStatus, WorkerStatus,
 };
 use vxscope_signals::{Events, signals};
 use vxscope_units::{BindTable, Binding, MirrorSource, Timestamp};
@@ -166,11 +166,7 @@ impl Account {
         let report = with_report.then(|| self.report(now));
         let mut status = self.status(now, elapsed);
         status.sinks = self.sinks(written);
-        Snapshot {
-            status,
-            sources: self.sources.values().cloned().collect(),
-            report,
-        }
+        self.complete(status, report)
     }
 
     /// The last snapshot, by what the run ended with: all sources are in its report.
@@ -192,10 +188,20 @@ impl Account {
         };
         let mut status = self.status(now, elapsed);
         status.sinks = sinks.iter().map(|(name, it)| sink(name, it)).collect();
+        self.complete(status, Some(report))
+    }
+
+    /// Adds the lists.
+    fn complete(&self, mut status: Status, report: Option<Report>) -> Snapshot {
+        let came_twice = self.desk.duplicates.as_ref();
+        let came_twice = came_twice.map(|tally| duplicates(&tally.summary()));
+        let (totals, duplicate_pairs) = came_twice.unzip();
+        status.duplicates = totals;
         Snapshot {
             status,
             sources: self.sources.values().cloned().collect(),
-            report: Some(report),
+            duplicate_pairs: duplicate_pairs.unwrap_or_default(),
+            report,
         }
     }
 
@@ -394,6 +400,26 @@ fn sink(name: &str, count: &SinkCount) -> (String, SinkStatus) {
         shed: shed.collect(),
     };
     (name.to_owned(), status)
+}
+
+/// Packets that came twice: sums, and by pairs of sources.
+fn duplicates(summary: &DuplicateSummary) -> (DuplicateStatus, Vec<DuplicatePairStatus>) {
+    let totals = DuplicateStatus {
+        frames: summary.frames,
+        suppressed: summary.suppressed,
+        forgotten: summary.forgotten,
+        pairs: summary.pairs.len() as u64,
+        pairs_omitted_frames: summary.pairs_omitted_frames,
+    };
+    let name = |source: MirrorSource| SourceName {
+        outer_ip: source.address,
+        vni: source.vni.get(),
+    };
+    let pairs = summary.pairs.iter().map(|pair| DuplicatePairStatus {
+        sources: pair.sources.map(name),
+        frames: pair.frames,
+    });
+    (totals, pairs.collect())
 }
 
 /// Every reason, so that one that occurs for the first time is no new name to anybody.

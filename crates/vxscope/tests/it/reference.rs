@@ -68,7 +68,14 @@ fn lean(text: &str) -> String {
 /// Name, kind and meaning of every metric of a sensor that looks after its mirrors.
 fn metrics(dir: &Path) -> Vec<(String, String, String)> {
     let address = format!("127.0.0.1:{}", free_tcp_port());
-    let options = ["--api", &address, "--set", "policy.mode=shadow"];
+    let options = [
+        "--api",
+        &address,
+        "--set",
+        "policy.mode=shadow",
+        "--set",
+        "handoff.duplicates=count",
+    ];
     let sensor = Sensor::start(dir, &options);
     let text = until("metrics of the mirrors", || {
         let text = crate::api::get(&address, "/metrics");

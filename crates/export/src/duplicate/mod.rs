@@ -5,25 +5,23 @@
 //! (checksums), and if they come from two sources within a second. A fixed table remembers what
 //! came lately; it forgets at random rather than grow.
 
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod print;
+mod tally;
+
 use std::ops::Range;
 
-use serde::{Serialize, Serializer};
 use vxscope_units::MirrorSource;
-use vxscope_wire::{FrameView, protocol, read_frame};
+use vxscope_wire::{FrameView, read_frame};
 
 use crate::chunk::{Frame, FrameChunk};
+use print::print;
+pub use tally::{DuplicatePair, DuplicateSummary, DuplicateTally, PAIRS_MAX};
 
 /// Packets that are remembered: a second of 100,000 of them, in about 6 MiB. A newer one takes the
 /// place of an older one, which is counted.
 const SLOTS: usize = 1 << 17;
-/// Pairs of sources that are told one by one; further ones are counted together.
-pub const PAIRS_MAX: usize = 1_024;
 /// How far apart two copies may be, in nanoseconds.
 const WINDOW_NANOS: u64 = 1_000_000_000;
-/// Bytes of payload that are compared.
-const PAYLOAD_BYTES: usize = 32;
 
 /// See the module.
 #[derive(Debug)]
@@ -32,12 +30,8 @@ pub struct Duplicates {
     seed: u64,
     suppress: bool,
     view: FrameView,
-    pairs: BTreeMap<Pair, u64>,
-    summary: DuplicateSummary,
+    tally: DuplicateTally,
 }
-
-/// Two sources, the smaller first.
-type Pair = (MirrorSource, MirrorSource);
 
 /// A packet that came lately, and where from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,43 +41,17 @@ struct Slot {
     source: Option<MirrorSource>,
 }
 
-/// What came twice.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct DuplicateSummary {
-    /// Frames that were another source's copy of one that came within a second before.
-    pub frames: u64,
-    /// Of these, kept from other programs.
-    pub suppressed: u64,
-    /// Frames that were forgotten within their second: their copies were not noticed.
-    pub forgotten: u64,
-    /// By pairs of sources, the busiest first.
-    pub pairs: Vec<DuplicatePair>,
-    /// Frames of pairs beyond [`PAIRS_MAX`].
-    pub pairs_omitted_frames: u64,
-}
-
-/// Two sources that mirror the same packets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DuplicatePair {
-    /// The sources, each as `10.0.0.1 vni 7`.
-    #[serde(serialize_with = "as_texts")]
-    pub sources: [MirrorSource; 2],
-    /// Packets that both mirrored.
-    pub frames: u64,
-}
-
 impl Duplicates {
-    /// Looks for copies; with `suppress` also says which to keep from other programs. `seed` keeps
-    /// senders from knowing what falls together.
+    /// Looks for copies and counts them in `tally`; with `suppress` also says which to keep from
+    /// other programs. `seed` keeps senders from knowing what falls together.
     #[must_use]
-    pub fn new(suppress: bool, seed: u64) -> Self {
+    pub fn new(suppress: bool, seed: u64, tally: DuplicateTally) -> Self {
         Self {
             slots: vec![Slot::default(); SLOTS],
             seed,
             suppress,
             view: FrameView::default(),
-            pairs: BTreeMap::new(),
-            summary: DuplicateSummary::default(),
+            tally,
         }
     }
 
@@ -128,7 +96,9 @@ impl Duplicates {
                 self.count(other, frame.source)
             }
             other => {
-                self.summary.forgotten += u64::from(other.is_some() && slot.print != print);
+                if other.is_some() && slot.print != print {
+                    self.tally.counts().forgotten += 1;
+                }
                 *slot = Slot {
                     print,
                     nanos,
@@ -141,88 +111,20 @@ impl Duplicates {
 
     /// Counts a packet of two sources; whether the later copy is to go no further. It does if both
     /// are the packet's ends for certain: two tenants may have the same addresses.
-    fn count(&mut self, earlier: MirrorSource, later: MirrorSource) -> bool {
-        self.summary.frames += 1;
-        let pair = (earlier.min(later), earlier.max(later));
-        let is_listed = self.pairs.contains_key(&pair) || self.pairs.len() < PAIRS_MAX;
-        if is_listed {
-            *self.pairs.entry(pair).or_default() += 1;
-        } else {
-            self.summary.pairs_omitted_frames += 1;
-        }
+    fn count(&self, earlier: MirrorSource, later: MirrorSource) -> bool {
         let (from, to) = self.view.tuple.addresses.pair();
         let ends = (earlier.address, later.address);
         let suppressed = self.suppress && (ends == (from, to) || ends == (to, from));
-        self.summary.suppressed += u64::from(suppressed);
+        self.tally.counts().add([earlier, later], suppressed);
         suppressed
     }
-
-    /// What came twice.
-    #[must_use]
-    pub fn summary(&self) -> DuplicateSummary {
-        let pairs = self.pairs.iter().map(|(pair, frames)| DuplicatePair {
-            sources: [pair.0, pair.1],
-            frames: *frames,
-        });
-        let mut pairs: Vec<DuplicatePair> = pairs.collect();
-        pairs.sort_by_key(|pair| std::cmp::Reverse(pair.frames));
-        DuplicateSummary {
-            pairs,
-            ..self.summary.clone()
-        }
-    }
-}
-
-/// What two copies of a packet have in common; `None` if it is no whole IP packet.
-fn print(view: &FrameView, frame: &[u8], seed: u64) -> Option<u64> {
-    let start = usize::from(view.network_offset);
-    let end = view.headers_len(frame).saturating_add(PAYLOAD_BYTES);
-    let bytes = frame.get(start..end.min(frame.len()))?;
-    let is_v4 = view.tuple.addresses.pair().0.is_ipv4();
-    let network = if view.ip_len == 0 {
-        return None;
-    } else if is_v4 {
-        [8, 10, 11]
-    } else {
-        [7, 7, 7]
-    };
-    let transport = usize::from(view.transport_offset).checked_sub(start);
-    let checksum = transport.filter(|at| *at > 0).and_then(|at| {
-        let place = match view.tuple.protocol {
-            protocol::TCP => 16,
-            protocol::UDP => 6,
-            protocol::SCTP => 8,
-            protocol::ICMP | protocol::ICMPV6 => 2,
-            _ => return None,
-        };
-        Some(at + place)
-    });
-    let checksum = checksum.map_or(0..0, |at| match view.tuple.protocol {
-        protocol::SCTP => at..at + 4,
-        _ => at..at + 2,
-    });
-    let mut hasher = DefaultHasher::new();
-    seed.hash(&mut hasher);
-    let mut copy = [0; 256];
-    let length = bytes.len().min(copy.len());
-    for (place, (byte, to)) in bytes.iter().zip(&mut copy).enumerate() {
-        let changes = network.contains(&place) || checksum.contains(&place);
-        *to = if changes { 0 } else { *byte };
-    }
-    copy.get(..length)?.hash(&mut hasher);
-    Some(hasher.finish())
-}
-
-fn as_texts<S: Serializer>(sources: &[MirrorSource; 2], serializer: S) -> Result<S::Ok, S::Error> {
-    let texts = sources.map(|it| format!("{} vni {}", it.address, it.vni.get()));
-    serializer.collect_seq(texts)
 }
 
 #[cfg(test)]
 mod tests {
     use vxscope_units::{MirrorSource, Timestamp, Vni};
 
-    use super::{Duplicates, SLOTS};
+    use super::{DuplicateTally, Duplicates, SLOTS};
     use crate::chunk::FrameChunk;
 
     /// The two ends of all packets here, and somebody else.
@@ -255,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_forgotten_and_counted_and_takes_no_more_memory() {
-        let mut duplicates = Duplicates::new(true, 7);
+        let mut duplicates = Duplicates::new(true, 7, DuplicateTally::default());
         for round in 0..4 {
             let numbers = (0..60_000).map(|number| (0, round * 60_000 + number, 0));
             for batch in numbers.collect::<Vec<_>>().chunks(1_000) {
@@ -263,7 +165,7 @@ mod tests {
                 duplicates.split(&chunk, 0..chunk.len(), |_, passes| assert!(passes));
             }
         }
-        let summary = duplicates.summary();
+        let summary = duplicates.tally.summary();
         assert!(summary.forgotten > 60_000, "{summary:?}");
         assert_eq!((summary.frames, duplicates.slots.len()), (0, SLOTS));
     }
@@ -271,14 +173,14 @@ mod tests {
     /// Copies by (source, number of the packet, milliseconds): who passes, and how many are copies
     /// and kept back.
     fn check(suppress: bool, copies: &[(usize, u32, u64)], passes: &[bool], counts: (u64, u64)) {
-        let mut duplicates = Duplicates::new(suppress, 7);
+        let mut duplicates = Duplicates::new(suppress, 7, DuplicateTally::default());
         let (chunk, mut passed) = (chunk(copies), Vec::new());
         duplicates.split(&chunk, 0..chunk.len(), |run, pass| {
             assert_eq!(run.start, passed.len());
             passed.extend(run.map(|_| pass));
         });
         assert_eq!(passed, passes);
-        let summary = duplicates.summary();
+        let summary = duplicates.tally.summary();
         assert_eq!((summary.frames, summary.suppressed), counts);
         let pairs: u64 = summary.pairs.iter().map(|it| it.frames).sum();
         assert_eq!(pairs, summary.frames);
