@@ -56,6 +56,7 @@ mod merge;
 mod netflow_eve;
 mod ocsf;
 mod overlap;
+mod patient;
 mod protocol;
 mod reasons;
 mod records;

@@ -10,23 +10,24 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vxscope_units::{BindTable, MirrorSource};
+use vxscope_units::{BindTable, MirrorSource, Timestamp};
 
 use crate::chunk::{Frame, FrameChunk};
 use crate::error::ExportError;
+use crate::patient::PatientUdp;
 use crate::sink::{Shed, SinkCount, SinkOutcome};
 use crate::way_out::{Offered, WayOut};
 
 /// RFC 7348 §5: the I flag says that there is a VNI.
 const FLAGS: u8 = 0x08;
 const HEADER_BYTES: usize = 8;
-/// How long the network may take before a frame is given up.
+/// How long the network may take before a frame is given up; see [`PatientUdp`].
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// See the module.
 #[derive(Debug)]
 pub struct Vxlan {
-    socket: UdpSocket,
+    socket: PatientUdp,
     /// The list that says which sources are sent on; all of them without one.
     marked: Option<Arc<BindTable>>,
     last: Option<(MirrorSource, bool)>,
@@ -55,7 +56,7 @@ impl Vxlan {
             cause,
         })?;
         Ok(Self {
-            socket,
+            socket: PatientUdp::new(socket),
             marked,
             last: None,
             datagram: Vec::new(),
@@ -99,9 +100,9 @@ impl Vxlan {
         match self.socket.send(&self.datagram) {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                 self.refused += 1;
-                self.socket.send(&self.datagram).map(drop)
+                self.socket.send(&self.datagram)
             }
-            sent => sent.map(drop),
+            sent => sent,
         }
     }
 }
@@ -111,6 +112,10 @@ impl WayOut for Vxlan {
         for frame in chunk.frames(positions) {
             self.push(&frame);
         }
+    }
+
+    fn tick(&mut self, _: Timestamp) {
+        self.socket.tick();
     }
 
     fn count(&self) -> SinkCount {

@@ -34,6 +34,10 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("chromedriver", "chromium-driver"),
     tool("promtool", "prometheus"),
     tool("tmux", "tmux"),
+    tool("stunnel4", "stunnel4"),
+    tool("openssl", "openssl"),
+    tool("curl", "curl"),
+    tool("mkfs.ext4", "e2fsprogs"),
 ];
 
 /// What the lab runs: the programs of the tenants, and what builds and records the network.

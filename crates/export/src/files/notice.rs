@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::patient::connect_unix;
+
 /// Notes that wait while nobody takes them. At the limit the oldest is given up and counted.
 const NOTES_MAX: usize = 1_024;
 /// How long Suricata may take for an answer.
@@ -74,7 +76,8 @@ impl Notices {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let mut stream = UnixStream::connect(&self.socket)?;
+        let mut stream = connect_unix(&self.socket)?;
+        stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         ask(&mut stream, &json!({"version": "0.1"}))?;

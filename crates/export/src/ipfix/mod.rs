@@ -14,6 +14,7 @@ use vxscope_flow::FlowRecord;
 use vxscope_units::Timestamp;
 
 use crate::error::ExportError;
+use crate::patient::PatientUdp;
 use crate::sink::{Shed, SinkCount, SinkOutcome};
 use crate::way_out::{Offered, WayOut};
 use message::Messages;
@@ -41,7 +42,7 @@ pub struct Ipfix {
 
 #[derive(Debug)]
 enum Collector {
-    Udp(UdpSocket),
+    Udp(PatientUdp),
     Tcp {
         target: String,
         stream: Option<TcpStream>,
@@ -72,7 +73,7 @@ impl Ipfix {
                 wait: 0,
                 pause: PAUSES.start,
             },
-            None => Collector::Udp(udp(target).map_err(wrong)?),
+            None => Collector::Udp(PatientUdp::new(udp(target).map_err(wrong)?)),
         };
         Ok(Self {
             collector,
@@ -178,8 +179,9 @@ impl Collector {
     }
 
     fn tick(&mut self) {
-        if let Self::Tcp { wait, .. } = self {
-            *wait = wait.saturating_sub(1);
+        match self {
+            Self::Udp(socket) => socket.tick(),
+            Self::Tcp { wait, .. } => *wait = wait.saturating_sub(1),
         }
     }
 
@@ -187,7 +189,7 @@ impl Collector {
         match self {
             Self::Udp(socket) => {
                 let sent = socket.send(message);
-                sent.map(|_| ()).map_err(|_| Shed::WriteError)
+                sent.map_err(|_| Shed::WriteError)
             }
             Self::Tcp { stream, .. } => {
                 let open = stream.as_mut().ok_or(Shed::NoReader)?;

@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal};
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use super::reader::Reader;
 use super::{Haste, ReaderCount};
 use crate::chunk::FrameChunk;
 use crate::error::ExportError;
+use crate::patient::connect_unix;
 use crate::sink::{Shed, SinkCount, SinkOutcome};
 use crate::tagged::{Packer, Packing};
 use crate::vlan::Tags;
@@ -226,9 +226,7 @@ fn fifo_at(path: &Path) -> io::Result<bool> {
 /// Opens the writing end; fails while nobody reads.
 fn open(path: &Path) -> io::Result<Connection> {
     if fs::metadata(path)?.file_type().is_socket() {
-        let stream = UnixStream::connect(path)?;
-        stream.set_nonblocking(true)?;
-        return Ok(Connection::Unix(stream));
+        return connect_unix(path).map(Connection::Unix);
     }
     let file = File::options()
         .write(true)

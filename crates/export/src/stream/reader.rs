@@ -25,6 +25,8 @@ pub(super) struct Reader {
     sent: usize,
     runs: VecDeque<Run>,
     room: usize,
+    /// It took nothing when it was last waited for.
+    stalls: bool,
     count: SinkCount,
 }
 
@@ -45,6 +47,7 @@ impl Reader {
             sent: 0,
             runs: VecDeque::new(),
             room,
+            stalls: false,
             count: SinkCount::default(),
         }
     }
@@ -91,9 +94,10 @@ impl Reader {
         self.bytes.len() - self.sent
     }
 
-    /// Whether half of the room is taken.
+    /// Whether half of the room is taken, and it is worth a moment to wait for more: one that
+    /// took nothing before is waited for again once it takes something.
     pub(super) fn is_behind(&self) -> bool {
-        self.waiting() > self.room / 2
+        self.waiting() > self.room / 2 && !self.stalls
     }
 
     /// Sends what the other side takes; with `patient` it may be waited for, a moment.
@@ -104,9 +108,14 @@ impl Reader {
         let mut patience = if patient { PATIENCE_MILLIS } else { 0 };
         while let Some(rest) = self.bytes.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match self.connection.write_some(rest, patience)? {
-                0 => break,
+                0 => {
+                    // Only the first attempt waited.
+                    self.stalls |= patience > 0;
+                    break;
+                }
                 written => self.sent += written,
             }
+            self.stalls = false;
             patience = 0;
         }
         self.count_sent();

@@ -24,7 +24,8 @@ pub(crate) struct Sensor {
     /// What it said up to the line after which it receives.
     pub(crate) banner: String,
     said: BufReader<ChildStderr>,
-    stdout: ChildStdout,
+    /// Until somebody takes it.
+    stdout: Option<ChildStdout>,
 }
 
 /// A process that does not outlive its test.
@@ -84,8 +85,13 @@ impl Sensor {
             port,
             banner,
             said,
-            stdout,
+            stdout: Some(stdout),
         }
+    }
+
+    /// What it writes to its standard output, for a test that reads it on its own.
+    pub(crate) fn take_stdout(&mut self) -> ChildStdout {
+        self.stdout.take().expect("nobody took it before")
     }
 
     pub(crate) fn command(&self, options: &[&str]) -> Command {
@@ -124,7 +130,9 @@ impl Sensor {
             self.child.0.try_wait().expect("as the test arranged it")
         });
         let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut stdout).expect("text");
+        if let Some(mut output) = self.stdout.take() {
+            output.read_to_string(&mut stdout).expect("text");
+        }
         self.said.read_to_string(&mut stderr).expect("text");
         let code = status.code();
         let run = Run {
@@ -196,9 +204,13 @@ pub(crate) fn number(value: &Value) -> u64 {
 
 /// Records of a capture, and the bytes of one that is cut off at its end.
 pub(crate) fn records(capture: &Path) -> (u64, usize) {
+    count_records(&fs::read(capture).expect("as the test arranged it"))
+}
+
+/// The same of a capture in memory.
+pub(crate) fn count_records(bytes: &[u8]) -> (u64, usize) {
     use vxscope_pcap::{Reader, Step};
-    let bytes = fs::read(capture).expect("as the test arranged it");
-    let (mut reader, mut records, mut rest) = (Reader::new(), 0, &bytes[..]);
+    let (mut reader, mut records, mut rest) = (Reader::new(), 0, bytes);
     loop {
         match reader.read(rest).expect("as the test arranged it") {
             Step::Record { consumed, .. } => {

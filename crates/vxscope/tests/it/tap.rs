@@ -291,9 +291,13 @@ fn an_interface_of_somebody_else_is_put_back_or_refused() {
     }
 }
 
-/// Runs a script in a network of its own; `None`, with a note, where there cannot be one.
-fn check(script: &str) -> Option<tempfile::TempDir> {
-    let networks = [&["--net"][..], &["--map-root-user", "--net"]];
+/// Runs a script in a network, and with mounts, of its own; `None`, with a note, where there cannot
+/// be one.
+pub(crate) fn check(script: &str) -> Option<tempfile::TempDir> {
+    let networks = [
+        &["--net", "--mount"][..],
+        &["--map-root-user", "--net", "--mount"],
+    ];
     let can = |options: &&&[&str]| {
         let tried = Command::new("unshare")
             .args(**options)

@@ -22,7 +22,8 @@ fn what_one_sensor_sends_on_another_receives() {
     let (arrived, lost) = received_and_dropped(&there);
     assert_eq!(number(&sink["written"]), arrived + lost, "{sink}");
     assert_eq!(number(&sink["offered"]), received);
-    if lost + dropped == 0 {
+    // On a busy machine the sink may be behind for a while, and that is counted, too.
+    if lost + dropped == 0 && number(&sink["written"]) == received {
         for key in ["frames", "flows"] {
             assert_eq!(here[key], there[key], "{key}");
         }
