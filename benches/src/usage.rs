@@ -24,6 +24,14 @@ impl Cpu {
         cpu(UsageWho::RUSAGE_SELF)
     }
 
+    /// Of this thread.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn of_thread() -> io::Result<Self> {
+        cpu(UsageWho::RUSAGE_THREAD)
+    }
+
     /// Of all child processes that have been waited for.
     ///
     /// # Errors
@@ -38,6 +46,15 @@ impl Cpu {
         Self {
             user: self.user.saturating_sub(before.user),
             kernel: self.kernel.saturating_sub(before.kernel),
+        }
+    }
+
+    /// With what another piece of work used.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self {
+            user: self.user + more.user,
+            kernel: self.kernel + more.kernel,
         }
     }
 

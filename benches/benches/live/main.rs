@@ -6,13 +6,15 @@
 //! Both receive through the same sockets with the same options and batches, each in a process of
 //! its own, which is this program again. What is compared is the CPU time of that process from
 //! the end of a warm-up to its own; the sender's is the parent's. Then the same through packet
-//! rings (see `ring`), in a network of its own, for root.
+//! rings (see `ring`), in a network of its own, for root. The word `look-back` asks instead for
+//! look-backs under a ladder of loads (see `look_back`).
 #![expect(clippy::print_stdout, reason = "the tables are what this is for")]
 #![expect(
     clippy::print_stderr,
     reason = "it takes minutes; this says how far it is"
 )]
 
+mod look_back;
 mod receiver;
 mod ring;
 mod sender;
@@ -51,13 +53,16 @@ fn main() -> io::Result<()> {
     if env::var_os(ring::INSIDE).is_some() {
         return ring::compare(&request);
     }
+    if request.looks_back {
+        return request.look_back();
+    }
     let mut report = Report::new();
     for frames in Frames::ALL {
         if request.wants(frames.name()) {
             eprintln!("{}", frames.name());
-            let mut sender = Sender::new(frames, request.quick)?;
-            request.compare(frames, &mut sender, &mut report)?;
-            request.find_edges(frames, &mut sender, &mut report)?;
+            let sender = Sender::new(frames, request.quick)?;
+            request.compare(frames, &sender, &mut report)?;
+            request.find_edges(frames, &sender, &mut report)?;
         }
     }
     if request.quick {
@@ -70,6 +75,7 @@ fn main() -> io::Result<()> {
 /// What the command line asks for.
 struct Request {
     words: Vec<String>,
+    looks_back: bool,
     quick: bool,
     rounds: usize,
 }
@@ -77,16 +83,19 @@ struct Request {
 impl Request {
     fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Self {
         let (mut words, mut quick, mut rounds) = (Vec::new(), false, None);
+        let mut looks_back = false;
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" | "--test" => quick = true,
                 "--rounds" => rounds = arguments.next().and_then(|number| number.parse().ok()),
+                look_back::NAME => looks_back = true,
                 flag if flag.starts_with("--") => {}
                 _ => words.push(argument),
             }
         }
         Self {
             words,
+            looks_back,
             quick,
             rounds: rounds.unwrap_or(if quick { 1 } else { 5 }),
         }
@@ -101,8 +110,18 @@ impl Request {
         Duration::from_millis(if self.quick { 100 } else { 3_000 })
     }
 
+    /// A ladder of loads for each kind of frames.
+    fn look_back(&self) -> io::Result<()> {
+        for frames in Frames::ALL {
+            if self.wants(frames.name()) {
+                println!("{}", look_back::climb(frames, self.quick, self.time())?);
+            }
+        }
+        Ok(())
+    }
+
     /// CPU time per packet, all works in turn.
-    fn compare(&self, frames: Frames, sender: &mut Sender, report: &mut Report) -> io::Result<()> {
+    fn compare(&self, frames: Frames, sender: &Sender, report: &mut Report) -> io::Result<()> {
         let mut times = Work::ALL.map(|_| Vec::new());
         let mut packets = 0;
         for round in 0..=self.rounds {
@@ -150,12 +169,7 @@ impl Request {
     }
 
     /// The highest rate at which nearly nothing is lost, works in turn at each step.
-    fn find_edges(
-        &self,
-        frames: Frames,
-        sender: &mut Sender,
-        report: &mut Report,
-    ) -> io::Result<()> {
+    fn find_edges(&self, frames: Frames, sender: &Sender, report: &mut Report) -> io::Result<()> {
         let mut edges = Work::ALL.map(|_| Edge::new());
         for _ in 0..HALVINGS {
             for (work, edge) in Work::ALL.into_iter().zip(&mut edges) {
@@ -240,7 +254,7 @@ impl Run {
         self.lost as f64 <= self.sent as f64 * LOSS_MAX
     }
 
-    fn new(work: Work, sender: &mut Sender, rate: u64, time: Duration) -> io::Result<Self> {
+    fn new(work: Work, sender: &Sender, rate: u64, time: Duration) -> io::Result<Self> {
         let mut receiver = Receiver::start(work)?;
         let (before, _) = sender.send(receiver.port(), rate.min(RATE), time / WARM_UP)?;
         receiver.mark()?;

@@ -4,6 +4,7 @@ use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,9 @@ use vxscope_wire::bpf::{Selection, drop_selected};
 
 /// Set for a receiver; its value is the work.
 pub(crate) const ROLE: &str = "VXSCOPE_BENCH_RECEIVER";
+
+/// Where a sensor's outputs and its control socket are, if its parent says.
+const OUT: &str = "VXSCOPE_BENCH_OUT";
 
 /// What is done with what is received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +91,16 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Returns once it receives.
     pub(crate) fn start(work: Work) -> io::Result<Self> {
-        let mut child = Command::new(env::current_exe()?)
+        Self::spawn(work, &mut Command::new(env::current_exe()?))
+    }
+
+    /// The same, with outputs in a folder of its parent's.
+    pub(crate) fn start_in(work: Work, out: &Path) -> io::Result<Self> {
+        Self::spawn(work, Command::new(env::current_exe()?).env(OUT, out))
+    }
+
+    fn spawn(work: Work, command: &mut Command) -> io::Result<Self> {
+        let mut child = command
             .env(ROLE, work.name())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -315,6 +328,7 @@ fn receive() -> io::Result<Received> {
 
 fn sense(work: Work) -> io::Result<Received> {
     let folder = vxscope_benches::folder()?;
+    let out = env::var_os(OUT).map_or_else(|| folder.path().to_owned(), PathBuf::from);
     let mut config = Config::default();
     config.export.kinds = work.kinds();
     let through_ring = work == Work::Ring;
@@ -326,7 +340,7 @@ fn sense(work: Work) -> io::Result<Received> {
         address: Ipv4Addr::LOCALHOST.into(),
         vxlan_port: Some(0),
         interface: through_ring.then(|| "lo".to_owned()),
-        out: folder.path().to_owned(),
+        out,
         steward: None,
     };
     let stop = Arc::new(Stop::new());

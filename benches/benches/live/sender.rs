@@ -26,11 +26,17 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(frames: Frames, quick: bool) -> io::Result<Self> {
+        let packets = if quick { DATAGRAMS / 50 } else { DATAGRAMS };
+        Self::with_flows(frames, FLOWS, packets)
+    }
+
+    /// So many datagrams of so many conversations, as far as each of them has one.
+    pub(crate) fn with_flows(frames: Frames, flows: u32, packets: u64) -> io::Result<Self> {
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         let traffic = Traffic {
             frames,
-            flows: FLOWS,
-            packets: if quick { DATAGRAMS / 50 } else { DATAGRAMS },
+            flows,
+            packets,
         };
         traffic.each(|_, packet| {
             bytes.extend_from_slice(packet.get(HEADERS..).unwrap_or_default());
@@ -38,6 +44,18 @@ impl Sender {
             Ok(())
         })?;
         Ok(Self { bytes, ends })
+    }
+
+    /// Datagrams, before they begin again.
+    pub(crate) fn len(&self) -> u64 {
+        self.ends.len() as u64
+    }
+
+    /// Each datagram once.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        let ranges = starts.zip(&self.ends);
+        ranges.filter_map(|(from, to)| self.bytes.get(*from..*to))
     }
 
     /// Sends so many, in bursts with pauses in which whoever shares the processor comes to it.
@@ -63,12 +81,7 @@ impl Sender {
     }
 
     /// Sends again and again for so long; returns how many left, and how long that took.
-    pub(crate) fn send(
-        &mut self,
-        port: u16,
-        rate: u64,
-        time: Duration,
-    ) -> io::Result<(u64, Duration)> {
+    pub(crate) fn send(&self, port: u16, rate: u64, time: Duration) -> io::Result<(u64, Duration)> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.connect((Ipv4Addr::LOCALHOST, port))?;
         let mut pace = Pace::new(rate);
@@ -102,6 +115,6 @@ fn wait(pace: &mut Pace, start: Instant) -> Duration {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a sender in real time")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
