@@ -61,6 +61,8 @@ pub struct Done {
     pub malformed: u64,
     /// Parts that were stored.
     pub parts: u64,
+    /// Files that were removed. One that has another name by then is not; the next run does it.
+    pub removed: u64,
 }
 
 /// Why it could not go on. What was done until then stays done.

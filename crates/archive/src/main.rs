@@ -62,6 +62,7 @@ fn text(done: &Done) -> String {
         rows,
         malformed,
         parts,
+        removed: _,
     } = done;
     format!(
         "{files} files archived: {rows} rows in {parts} parts, {malformed} malformed lines; \

@@ -1,5 +1,6 @@
 //! The archive from the outside: read back by DuckDB, killed at every step, stored in S3.
 
+mod beside;
 mod kill;
 mod read_back;
 
