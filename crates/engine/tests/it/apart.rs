@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vxscope_config::VlanMode;
+use vxscope_config::{ExportKind, VlanMode, Way};
 use vxscope_testkit::{Frame, Vxlan, tcp};
 use vxscope_units::Timestamp;
 
@@ -15,6 +15,13 @@ use crate::support::run::{self, Ran, Reading};
 
 const CLIENT: &str = "10.0.0.5:40000";
 const SERVER: &str = "10.0.0.9:443";
+
+/// What is written besides what every run here writes.
+const FORMATS: [ExportKind; 3] = [
+    ExportKind::ConnJson,
+    ExportKind::NetflowEve,
+    ExportKind::Ocsf,
+];
 
 /// Packets of a conversation of a given size: handshake, requests and answers.
 const PACKETS: [u64; 2] = [7, 11];
@@ -57,6 +64,7 @@ fn check(sources: [(&str, u32); 2], vnis: bool) -> Ran {
             let ran = capture.run(mode, workers);
             flows(ran.path(), sources);
             lines(ran.path(), sources);
+            objects(ran.path(), sources);
             rows(ran.path(), sources);
             frames(ran.path(), sources, mode, vnis);
             warning(ran.path(), mode, vnis);
@@ -106,6 +114,36 @@ fn lines(out: &Path, sources: [(&str, u32); 2]) {
         lines.iter().all(|line| line["history"].starts_with("ShA")),
         "{lines:?}"
     );
+}
+
+/// The other formats of JSON say the VNI, and but for Zeek's the source's address as well.
+fn objects(out: &Path, sources: [(&str, u32); 2]) {
+    for (file, vni, address, records) in [
+        ("conn.json", "/vni", None, 1),
+        ("netflow.json", "/vni", Some("/outer_ip"), 2),
+        ("ocsf.json", "/unmapped/vni", Some("/unmapped/outer_ip"), 1),
+    ] {
+        let text = std::fs::read_to_string(out.join(file)).unwrap();
+        let of_line = |line| -> (u64, String) {
+            let record: Value = serde_json::from_str(line).unwrap();
+            let address = address.map_or("", |address| text_at(&record, address));
+            (number(&record, vni), address.to_owned())
+        };
+        let mut found: Vec<_> = text.lines().map(of_line).collect();
+        let mut expected = Vec::new();
+        for (outer, vni) in sources {
+            let outer = address.map_or("", |_| outer).to_owned();
+            expected.extend(vec![(u64::from(vni), outer); records]);
+        }
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{file}");
+    }
+}
+
+fn text_at<'a>(record: &'a Value, pointer: &str) -> &'a str {
+    let found = record.pointer(pointer).and_then(Value::as_str);
+    found.unwrap_or_else(|| panic!("{pointer}: {record}"))
 }
 
 fn rows(out: &Path, sources: [(&str, u32); 2]) {
@@ -208,6 +246,7 @@ impl Capture {
     fn run(&self, mode: VlanMode, workers: u16) -> Ran {
         let mut config = run::config(1 << 16, workers);
         config.export.decap.vlan = mode;
+        config.export.kinds.extend(FORMATS.map(Way::of));
         run::run_with(
             config,
             &self.dir.path().join("mirrors.pcap"),
