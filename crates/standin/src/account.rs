@@ -1,6 +1,6 @@
 //! One account in one Region: everything that is there, and its quotas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::answer::{Answer, Refusal};
@@ -53,6 +53,8 @@ pub struct Account {
     pub(crate) targets: Shelf<Target>,
     pub(crate) filters: Shelf<Filter>,
     pub(crate) sessions: Shelf<Session>,
+    /// Ids of sessions by their interface, of those too that are gone.
+    on: BTreeMap<String, BTreeSet<String>>,
     /// What was made with a client token: of which action, by what, and the answer.
     tokens: BTreeMap<(String, String), (String, String)>,
     buckets: BTreeMap<String, Bucket>,
@@ -72,6 +74,7 @@ impl Account {
             targets: Shelf::default(),
             filters: Shelf::default(),
             sessions: Shelf::default(),
+            on: BTreeMap::new(),
             tokens: BTreeMap::new(),
             buckets: BTreeMap::new(),
             throttles: true,
@@ -154,6 +157,8 @@ impl Account {
 
     /// Somebody makes a session by other means; whatever it is.
     pub fn put_session(&mut self, session: Session) {
+        let on = self.on.entry(session.interface.clone()).or_default();
+        on.insert(session.id.clone());
         self.sessions.put(&session.id.clone(), session, self.now);
     }
 
@@ -178,12 +183,19 @@ impl Account {
         self.sessions.iter().map(|(_, one)| one.clone()).collect()
     }
 
+    /// How many sessions there are.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// The sessions of an interface.
     #[must_use]
     pub fn sessions_of(&self, interface: &str) -> Vec<Session> {
-        let mut sessions = self.sessions();
-        sessions.retain(|session| session.interface == interface);
-        sessions
+        let ids = self.on.get(interface).into_iter().flatten();
+        let sessions = ids.filter_map(|id| self.sessions.get(id));
+        let its = sessions.filter(|one| one.interface == interface);
+        its.cloned().collect()
     }
 
     /// Every target.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::account::mix;
 use crate::answer::Refusal;
+use crate::request::Request;
 
 /// One way in which calls fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,10 @@ pub enum FaultKind {
 pub struct Fault {
     /// The name of the action, or how it begins; empty for every one.
     pub action: String,
+    /// The access key of whoever calls; empty for everybody.
+    pub caller: String,
+    /// A value of one of its fields; empty for any.
+    pub naming: String,
     /// How it fails.
     pub kind: FaultKind,
     /// How many of a thousand such calls.
@@ -60,6 +65,8 @@ impl Fault {
     pub fn every(action: &str, kind: FaultKind) -> Self {
         Self {
             action: action.to_owned(),
+            caller: String::new(),
+            naming: String::new(),
             kind,
             permille: 1_000,
             skip: 0,
@@ -75,6 +82,22 @@ impl Fault {
             times: 1,
             ..Self::every(action, kind)
         }
+    }
+
+    /// Only such calls that name something.
+    #[must_use]
+    pub fn naming(self, value: &str) -> Self {
+        Self {
+            naming: value.to_owned(),
+            ..self
+        }
+    }
+
+    fn is_about(&self, request: &Request, caller: &str) -> bool {
+        let names = || request.fields.values().any(|value| *value == self.naming);
+        request.action().starts_with(&self.action)
+            && (self.caller.is_empty() || self.caller == caller)
+            && (self.naming.is_empty() || names())
     }
 }
 
@@ -105,10 +128,10 @@ impl Faults {
     }
 
     /// What happens to this call; the first fault that fits.
-    pub(crate) fn draw(&mut self, action: &str) -> Option<FaultKind> {
+    pub(crate) fn draw(&mut self, request: &Request, caller: &str) -> Option<FaultKind> {
         let mut drawn = None;
         for fault in &mut self.list {
-            if !action.starts_with(&fault.action) || drawn.is_some() || fault.times == 0 {
+            if !fault.is_about(request, caller) || drawn.is_some() || fault.times == 0 {
                 continue;
             }
             if fault.skip > 0 {

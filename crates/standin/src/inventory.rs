@@ -219,41 +219,22 @@ impl Account {
             let reservation = instance.reservation.clone();
             reservations.entry(reservation).or_default().push(instance);
         }
+        let mut attached: BTreeMap<&str, Vec<&Interface>> = BTreeMap::new();
+        for (_, one) in self.interfaces.iter_at(at) {
+            if let Some(instance) = &one.instance {
+                attached.entry(instance).or_default().push(one);
+            }
+        }
         let mut xml = Xml::default();
         xml.list("reservationSet", reservations, |xml, (id, instances)| {
             xml.leaf("reservationId", id).leaf("ownerId", OWNER);
             xml.list("instancesSet", instances, |xml, instance| {
-                self.write_instance(xml, &instance, at);
+                let its = attached.get(instance.id.as_str());
+                write_instance(xml, &instance, its.map_or(&[], Vec::as_slice));
             });
         });
         xml.maybe("nextToken", next);
         Ok(xml)
-    }
-
-    fn write_instance(&self, xml: &mut Xml, instance: &Instance, at: u64) {
-        xml.leaf("instanceId", &instance.id)
-            .leaf("instanceType", &instance.kind)
-            .leaf("vpcId", &instance.vpc)
-            .leaf("subnetId", &instance.subnet);
-        xml.nest("instanceState", |xml| {
-            let code = match instance.state.as_str() {
-                "running" => 16,
-                "terminated" => 48,
-                "stopped" => 80,
-                _ => 0,
-            };
-            xml.leaf("code", code).leaf("name", &instance.state);
-        });
-        xml.nest("placement", |xml| {
-            xml.leaf("availabilityZone", &instance.zone);
-        });
-        write_tags(xml, &instance.tags);
-        let interfaces = self.interfaces.iter_at(at);
-        let its = interfaces.filter(|(_, one)| one.instance.as_ref() == Some(&instance.id));
-        xml.list("networkInterfaceSet", its, |xml, (id, one)| {
-            xml.leaf("networkInterfaceId", id)
-                .leaf("privateIpAddress", &one.address);
-        });
     }
 
     pub(crate) fn describe_interfaces(&self, request: &Request) -> Answer {
@@ -281,6 +262,30 @@ impl Account {
         xml.maybe("nextToken", next);
         Ok(xml)
     }
+}
+
+fn write_instance(xml: &mut Xml, instance: &Instance, interfaces: &[&Interface]) {
+    xml.leaf("instanceId", &instance.id)
+        .leaf("instanceType", &instance.kind)
+        .leaf("vpcId", &instance.vpc)
+        .leaf("subnetId", &instance.subnet);
+    xml.nest("instanceState", |xml| {
+        let code = match instance.state.as_str() {
+            "running" => 16,
+            "terminated" => 48,
+            "stopped" => 80,
+            _ => 0,
+        };
+        xml.leaf("code", code).leaf("name", &instance.state);
+    });
+    xml.nest("placement", |xml| {
+        xml.leaf("availabilityZone", &instance.zone);
+    });
+    write_tags(xml, &instance.tags);
+    xml.list("networkInterfaceSet", interfaces, |xml, one| {
+        xml.leaf("networkInterfaceId", &one.id)
+            .leaf("privateIpAddress", &one.address);
+    });
 }
 
 fn write_interface(xml: &mut Xml, one: &Interface) {

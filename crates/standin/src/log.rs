@@ -9,6 +9,8 @@ pub struct Entry {
     pub at: u64,
     /// What was asked for.
     pub action: String,
+    /// The access key of whoever asked.
+    pub caller: String,
     /// With what.
     pub fields: BTreeMap<String, String>,
     /// The code of the refusal; empty if it was done.

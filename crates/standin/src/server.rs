@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,6 +15,8 @@ use crate::imds::Imds;
 use crate::log::{Entry, Log};
 use crate::request::Request;
 
+/// Its clock runs by itself.
+const RUNS: u64 = u64::MAX;
 /// SigV4 lets clocks differ by so much.
 const SKEW_MAX_SECONDS: u64 = 300;
 
@@ -37,6 +39,8 @@ struct Shared {
     started: Instant,
     /// How far its clock is before ours, in seconds.
     clock_offset: AtomicI64,
+    /// Milliseconds since the start as somebody set them; [`RUNS`] while its own clock runs.
+    set: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -69,6 +73,7 @@ impl Standin {
             changed: Condvar::new(),
             started,
             clock_offset: AtomicI64::new(0),
+            set: AtomicU64::new(RUNS),
             stop: AtomicBool::new(false),
         });
         let server = Arc::clone(&shared);
@@ -122,6 +127,13 @@ impl Standin {
         self.shared.clock_offset.store(seconds, Ordering::Relaxed);
     }
 
+    /// Lag, token buckets and the log go by this time since the start from now on, for whoever
+    /// lives in virtual time. Signatures and metadata still go by the wall clock.
+    pub fn set_time(&self, since_start: Duration) {
+        let millis = u64::try_from(since_start.as_millis()).unwrap_or(RUNS - 1);
+        self.shared.set.store(millis, Ordering::Relaxed);
+    }
+
     /// Waits until a call is held by [`FaultKind::Freeze`]; false if none was for so long.
     #[must_use]
     pub fn wait_frozen(&self, longest: Duration) -> bool {
@@ -154,6 +166,10 @@ impl Drop for Standin {
 
 impl Shared {
     fn millis(&self) -> u64 {
+        let set = self.set.load(Ordering::Relaxed);
+        if set != RUNS {
+            return set;
+        }
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -221,7 +237,8 @@ fn answer(http: &HttpRequest, shared: &Shared) -> Option<(u16, &'static str, Str
         return Some((status, "text/plain", text));
     }
     let request = Request::parse(&http.body);
-    let fault = lock(&shared.faults).draw(request.action());
+    let caller = access_key(http).unwrap_or_default();
+    let fault = lock(&shared.faults).draw(&request, caller);
     if let Some(FaultKind::Delay(time)) = &fault {
         thread::sleep(*time);
     }
@@ -237,6 +254,7 @@ fn answer(http: &HttpRequest, shared: &Shared) -> Option<(u16, &'static str, Str
     lock(&shared.log).push(Entry {
         at: shared.millis(),
         action: request.action().to_owned(),
+        caller: caller.to_owned(),
         fields: request.fields.clone(),
         done: result.is_ok(),
         code: match &result {
@@ -291,9 +309,13 @@ fn admission(http: &HttpRequest, shared: &Shared) -> Result<(), Refusal> {
     if signed.abs_diff(now) > SKEW_MAX_SECONDS {
         return Err(Refusal::new("RequestExpired", "Request has expired."));
     }
-    let authorization = http.headers.get("authorization");
-    let credential = authorization.and_then(|text| text.split("Credential=").nth(1));
-    let key = credential.and_then(|text| text.split('/').next());
-    let checked = lock(&shared.imds).check(key, now);
+    let checked = lock(&shared.imds).check(access_key(http), now);
     checked.map_err(|code| Refusal::new(code, "The credentials are not valid."))
+}
+
+/// Who asks.
+fn access_key(http: &HttpRequest) -> Option<&str> {
+    let authorization = http.headers.get("authorization")?;
+    let credential = authorization.split("Credential=").nth(1)?;
+    credential.split('/').next()
 }
