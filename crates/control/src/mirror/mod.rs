@@ -3,6 +3,7 @@
 //! Calls are values: whoever implements [`MirrorApi`] may take them to a network, and nobody waits
 //! for an answer. An answer that does not come is an [`ErrorKind::UnknownOutcome`].
 
+mod difference;
 mod error;
 mod session;
 
@@ -10,6 +11,7 @@ use std::fmt;
 
 use vxscope_units::Timestamp;
 
+pub use difference::Difference;
 pub use error::{ApiError, ErrorKind};
 pub use session::{Create, Session, Settings};
 

@@ -65,20 +65,27 @@ impl Reconciler {
             self.sweep = Some(sweep);
             return;
         }
-        let (findings, changed) =
-            believe(&mut self.places, &self.by_interface, &self.owner, &sweep);
+        let before = std::mem::take(&mut self.findings.overtaken);
+        let (findings, changed) = believe(
+            &mut self.places,
+            &self.by_interface,
+            &self.owner,
+            &sweep,
+            &before,
+        );
         self.findings = findings;
-        for row in &self.findings.tampered {
-            let place = self.places.get_mut(row);
+        for tampering in &self.findings.tampered {
+            let place = self.places.get_mut(&tampering.row);
             if let Some(place) = place
                 && place.is_contested(now)
             {
                 place.retry_at = now.plus_nanos(CONTESTED_NANOS);
-                self.findings.contested.push(*row);
+                self.findings.contested.push(tampering.row);
             }
         }
         self.attention.extend(changed);
         self.swept_at = Some(sweep.started);
+        self.gate.handle_reading(now);
     }
 
     fn handle_change(

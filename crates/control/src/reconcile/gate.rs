@@ -12,11 +12,16 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait between two tries: after an outage the first resume is no later than this.
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// After so long without a failure, a reading that succeeds opens it, too: where everything is as
+/// wanted there is no call that could.
+const QUIET_NANOS: u64 = 60_000_000_000;
+
 /// Open while calls succeed; then one at a time, rarer and rarer, until one does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gate {
     failures: u32,
     try_at: Timestamp,
+    failed_at: Timestamp,
 }
 
 impl Gate {
@@ -39,9 +44,18 @@ impl Gate {
             return;
         }
         self.failures = self.failures.saturating_add(1);
+        self.failed_at = now;
         if let Some(extra) = self.failures.checked_sub(FAILURES) {
             let wait = backoff(extra, FIRST, LONGEST, random);
             self.try_at = now.plus_nanos(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// All sessions were read. The next failure closes it again.
+    pub(crate) fn handle_reading(&mut self, now: Timestamp) {
+        let quiet = now < self.failed_at || now.nanos_since(self.failed_at) >= QUIET_NANOS;
+        if !self.is_open() && quiet {
+            self.failures = FAILURES - 1;
         }
     }
 }

@@ -10,6 +10,7 @@ mod gate;
 mod place;
 mod subject;
 mod sweep;
+mod tamper;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use sweep::Sweep;
 
 pub use subject::Subject;
 pub use sweep::Findings;
+pub use tamper::{Deed, Overtaking, Tampering};
 
 /// How to know our sessions: both must be so.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use vxscope_units::Timestamp;
 
 use super::place::Place;
+use super::tamper::{Overtaking, Tampering, overtaking, tampering};
 use super::{Basis, Owner};
 use crate::Row;
 use crate::mirror::Session;
@@ -20,29 +21,31 @@ pub(crate) struct Sweep {
 /// What a Describe showed beside the sessions that are as they should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Sources whose session somebody else changed or removed.
-    pub tampered: Vec<Row>,
+    /// Sources whose session somebody else changed, removed or made.
+    pub tampered: Vec<Tampering>,
     /// Of these, sources that somebody changes again and again: two tools, or an attacker. They are
     /// made as they should be every ten minutes only.
     pub contested: Vec<Row>,
     /// Interfaces of ours on which somebody else's session has a lower number and takes packets.
-    pub overtaken: Vec<Row>,
+    pub overtaken: Vec<Overtaking>,
     /// Sessions of ours on interfaces that are not enrolled, by id.
     pub orphans: Vec<String>,
     /// Sessions that are not ours.
     pub foreign: usize,
 }
 
-/// Sorts sessions by what they are to us. Describe's own filters are not relied on.
+/// Sorts sessions by what they are to us. Describe's own filters are not relied on. `before` is
+/// who went before us in the reading before.
 pub(crate) fn believe(
     places: &mut BTreeMap<Row, Place>,
     by_interface: &BTreeMap<String, Row>,
     owner: &Owner,
     sweep: &Sweep,
+    before: &[Overtaking],
 ) -> (Findings, Vec<Row>) {
     let mut findings = Findings::default();
     let mut ours: BTreeMap<Row, Vec<&Session>> = BTreeMap::new();
-    let mut lowest_foreign: BTreeMap<Row, u16> = BTreeMap::new();
+    let mut theirs: BTreeMap<Row, Vec<&Session>> = BTreeMap::new();
     for session in &sweep.sessions {
         let row = by_interface.get(&session.interface);
         match (owner.owns(session), row) {
@@ -51,8 +54,7 @@ pub(crate) fn believe(
             (false, row) => {
                 findings.foreign += 1;
                 if let Some(row) = row {
-                    let lowest = lowest_foreign.entry(*row).or_insert(u16::MAX);
-                    *lowest = (*lowest).min(session.settings.number);
+                    theirs.entry(*row).or_default().push(session);
                 }
             }
         }
@@ -60,18 +62,17 @@ pub(crate) fn believe(
     let mut changed = Vec::new();
     for (row, place) in places.iter_mut() {
         let there = ours.remove(row).unwrap_or_default();
-        let number = place.subject.saved.settings.number;
-        if lowest_foreign
-            .get(row)
-            .is_some_and(|lowest| *lowest < number)
-        {
-            findings.overtaken.push(*row);
-        }
-        match update(place, &there, sweep.started) {
+        let foreign = theirs.remove(row).unwrap_or_default();
+        let overtaken = overtaking((*row, place), &foreign, before, sweep.started);
+        findings.overtaken.extend(overtaken);
+        let primary = primary(place, &there);
+        let tampered = || tampering((*row, place), primary, &foreign, owner, sweep.started);
+        let tampered = (!place.agrees(primary)).then(tampered);
+        match update(place, &there, primary, sweep.started) {
             Update::None => {}
             Update::Confirmed => changed.push(*row),
             Update::Surprise => {
-                findings.tampered.push(*row);
+                findings.tampered.extend(tampered);
                 changed.push(*row);
             }
         }
@@ -85,16 +86,25 @@ enum Update {
     Surprise,
 }
 
-fn update(place: &mut Place, there: &[&Session], started: Timestamp) -> Update {
-    if place.in_flight.is_some() {
-        return Update::None;
-    }
+/// Of those of ours on an interface, the one that is meant: others are too much.
+fn primary<'a>(place: &Place, there: &[&'a Session]) -> Option<&'a Session> {
     let believed = place.session.as_ref().map(|session| session.id.as_str());
-    let primary = there
+    there
         .iter()
         .find(|session| Some(session.id.as_str()) == believed)
         .or_else(|| there.iter().min_by_key(|session| &session.id))
-        .copied();
+        .copied()
+}
+
+fn update(
+    place: &mut Place,
+    there: &[&Session],
+    primary: Option<&Session>,
+    started: Timestamp,
+) -> Update {
+    if place.in_flight.is_some() {
+        return Update::None;
+    }
     if place.pending.is_some() {
         // A creation whose answer was lost: what appears now is it, what does not may yet, and is
         // asked for again.

@@ -6,6 +6,7 @@ use vxscope_control::Row;
 use vxscope_control::guard::Enrolment;
 use vxscope_control::keeper::Mode;
 use vxscope_control::mirror::Session;
+use vxscope_control::reconcile::Deed;
 use vxscope_control::simulated::Faults;
 use vxscope_units::Grade;
 
@@ -29,6 +30,77 @@ fn a_session_that_somebody_changes_is_as_before() {
     assert_eq!(world.grade(0), Grade::Off);
     world.settle(120);
     assert_eq!(world.grade(0), Grade::Full);
+}
+
+#[test]
+fn what_somebody_did_to_a_session_is_told_in_particulars() {
+    type Act = fn(&mut World, Session);
+    let table: [(Deed, Act, &[&str]); 5] = [
+        (
+            Deed::Changed,
+            |world, mut there| {
+                there.settings.filter = "tmf-nothing".to_owned();
+                there.settings.packet_length = Some(40);
+                world.api.create_foreign(there, world.now);
+            },
+            &[
+                "filter: tmf-all -> tmf-nothing",
+                "packet_length: none -> 40",
+            ],
+        ),
+        (
+            Deed::Removed,
+            |world, there| world.api.delete_foreign(&there.id, world.now),
+            &[],
+        ),
+        (
+            Deed::Disowned,
+            |world, mut there| {
+                there.tags.clear();
+                world.api.create_foreign(there, world.now);
+            },
+            &["owner_tag: us -> none"],
+        ),
+        (
+            Deed::Disowned,
+            |world, mut there| {
+                there.settings.description = "mine".to_owned();
+                world.api.create_foreign(there, world.now);
+            },
+            &["description: ours: mirror -> mine"],
+        ),
+        (
+            Deed::Replaced,
+            |world, mut there| {
+                world.api.delete_foreign(&there.id, world.now);
+                there.id = "tms-zz".to_owned();
+                there.settings.number = 9;
+                world.api.create_foreign(there, world.now);
+            },
+            &["number: 2 -> 9"],
+        ),
+    ];
+    for (deed, act, expected) in table {
+        let mut world = settled();
+        let there = world.api.mirrored(&interface(0)).unwrap().clone();
+        act(&mut world, there.clone());
+        let since = world.now;
+        let mut told = Vec::new();
+        for _ in 0..120 {
+            world.step(1_000);
+            let reconciler = world.keeper.as_ref().unwrap().reconciler();
+            told.extend(reconciler.findings().tampered.first().cloned());
+        }
+        let first = told.first().unwrap();
+        assert_eq!((first.deed, &first.session), (deed, &there.id));
+        assert_eq!((first.row, &first.interface), (Row::new(0), &interface(0)));
+        assert!(first.at >= since && first.at <= world.now);
+        let changes = first.changes.iter();
+        let changes: Vec<String> = changes
+            .map(|one| format!("{}: {} -> {}", one.field, one.wanted, one.found))
+            .collect();
+        assert_eq!(changes, expected, "{deed:?}");
+    }
 }
 
 #[test]
@@ -69,7 +141,13 @@ fn foreign_sessions_are_not_touched() {
         assert_eq!(there, Some(other));
     }
     let findings = world.keeper.as_ref().unwrap().reconciler().findings();
-    assert_eq!(findings.overtaken, [Row::new(0)]);
+    let [first] = &findings.overtaken[..] else {
+        panic!("{findings:?}");
+    };
+    assert_eq!((first.row, first.by.as_str()), (Row::new(0), "tms-x"));
+    assert_eq!((first.by_number, first.number), (1, 2));
+    let seconds = world.now.nanos_since(first.since) / 1_000_000_000;
+    assert!(seconds > 2_900, "since it was there: {seconds} s");
     assert_eq!(findings.foreign, 3);
 }
 
