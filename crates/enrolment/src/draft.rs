@@ -197,8 +197,8 @@ impl<'a> Look<'a> {
         }
         let instance = self.inventory.instance_of(draft.interface);
         if let Some(instance) = instance.filter(|one| !one.state.is_up()) {
-            let detail = format!("{}, its session is billed", instance.state.name());
-            findings.push(Finding::new(FindingKind::Stopped, id, detail));
+            let state = instance.state.name();
+            findings.push(Finding::new(FindingKind::StoppedBilled, id, state));
         }
         self.name_filter(draft, &wanted.filter, filters, findings);
     }

@@ -101,6 +101,9 @@ findings! {
     /// Its instance is stopped; what remains of a session is billed.
     Stopped = "stopped", Note,
         "its session is removed in time, or start the instance; `stopped = \"report\"` keeps sessions";
+    /// Its instance is stopped, and its session stays as the operator wants it.
+    StoppedBilled = "stopped_billed", Warning,
+        "start the instance, or remove its tag: a stopped instance's session is billed like any other";
     /// AWS mirrors only interfaces of the type `interface`.
     InterfaceKind = "interface_kind", Blind,
         "mirror what is behind it, or run an agent there";

@@ -182,7 +182,7 @@ fn a_stopped_instance_costs_and_is_removed_or_reported() {
     account.minutes(500);
     let plan = account.settle();
     assert_eq!(mirrored(&plan), "eni-web");
-    assert!(has(&plan, FindingKind::Stopped, "eni-web"));
+    assert!(has(&plan, FindingKind::StoppedBilled, "eni-web"));
 }
 
 #[test]
