@@ -181,6 +181,7 @@ impl Raw {
                 connect_timeout: seconds(self.aws.connect_timeout_seconds, aws.connect_timeout),
                 call_timeout: seconds(self.aws.call_timeout_seconds, aws.call_timeout),
                 readings: aws.readings,
+                waits: aws.waits,
             },
             enrolment,
             sensors,

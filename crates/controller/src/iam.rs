@@ -35,8 +35,8 @@ fn policy(owner: &str, setup: bool) -> Value {
     let mut statements = vec![
         json!({"Sid": "See", "Effect": "Allow", "Resource": "*", "Action": [
             "ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeTrafficMirrorFilterRules", "ec2:DescribeTrafficMirrorFilters",
-            "ec2:DescribeTrafficMirrorSessions", "ec2:DescribeTrafficMirrorTargets"]}),
+            "ec2:DescribeTrafficMirrorFilters", "ec2:DescribeTrafficMirrorSessions",
+            "ec2:DescribeTrafficMirrorTargets"]}),
         json!({"Sid": "UseForSessions", "Effect": "Allow",
             "Action": ["ec2:CreateTrafficMirrorSession", "ec2:ModifyTrafficMirrorSession"],
             "Resource": [arn("network-interface"), arn("traffic-mirror-target"),

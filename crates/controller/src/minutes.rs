@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use vxscope_steward::Notice;
+use serde_json::Value;
 
 const FILE: &str = "decisions.ndjson";
 /// The file before; an older one is replaced.
@@ -28,8 +28,8 @@ impl Minutes {
     }
 
     /// One line.
-    pub(crate) fn note(&mut self, notice: &Notice) {
-        let line = format!("{}\n", notice.to_json());
+    pub(crate) fn note(&mut self, line: &Value) {
+        let line = format!("{line}\n");
         if let Err(error) = self.append(line.as_bytes()) {
             tracing::warn!(%error, "{FILE} takes no lines");
             self.file = None;

@@ -1,13 +1,17 @@
 //! `plan`: what would be done, line by line, and what the sessions cost a month.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
 use vxscope_control::mirror::{Session, Settings};
 use vxscope_ec2::{Scope, wall};
-use vxscope_enrolment::inventory::Inventory;
-use vxscope_enrolment::{Enroller, Missing, Plan, Seen, Slot, Weight};
+use vxscope_enrolment::inventory::{Inventory, TargetPlace};
+use vxscope_enrolment::lead::owned;
+use vxscope_enrolment::{
+    Enroller, FindingKind, Missing, Plan, Seen, SensorPlace, Slot, Weight, agent,
+};
 use vxscope_policy::strategy::MONTH_HOURS;
 
 use crate::config::Config;
@@ -24,6 +28,8 @@ pub(crate) struct Diff {
     modify: Vec<String>,
     delete: Vec<String>,
     make: Vec<String>,
+    /// Commands for machines that EC2 does not mirror.
+    agents: Vec<String>,
     unchanged: usize,
     untagged: usize,
     findings: Vec<String>,
@@ -72,10 +78,14 @@ impl Diff {
             prices_of: config.enrolment.prices.as_of().to_owned(),
             ..Self::default()
         };
+        let mut ours: BTreeMap<&str, Vec<&Session>> = BTreeMap::new();
+        for session in owned(inventory, owner) {
+            ours.entry(&session.interface).or_default().push(session);
+        }
         for source in &plan.sources {
             let wanted = &source.subject.saved.settings;
-            let mut sessions = inventory.sessions_on(&source.interface);
-            let there = sessions.find(|session| owner.owns(session));
+            let there = ours.get(source.interface.as_str());
+            let there = there.and_then(|sessions| sessions.first());
             let name = source.name.as_deref().unwrap_or("");
             let head = format!("{} {name} ", source.interface);
             match there {
@@ -92,15 +102,20 @@ impl Diff {
             }
         }
         for interface in &plan.leaving {
-            let sessions = inventory.sessions_on(interface);
-            let ours = sessions.filter(|session| owner.owns(session));
+            let sessions = ours.get(interface.as_str()).into_iter().flatten();
             diff.delete
-                .extend(ours.map(|session| format!("{interface} ({})", session.id)));
+                .extend(sessions.map(|session| format!("{interface} ({})", session.id)));
         }
         diff.make(plan);
         let told = plan.findings.iter();
         let told = told.filter(|finding| finding.kind.weight() > Weight::Note);
         diff.findings = told.map(ToString::to_string).collect();
+        let unsupported = plan.findings.iter();
+        let unsupported = unsupported.filter(|one| one.kind == FindingKind::Unsupported);
+        let (sensor, vni) = (address_of(config, inventory), free_vni(inventory));
+        diff.agents = unsupported
+            .map(|one| agent(&one.about, &sensor, vni))
+            .collect();
         diff.sessions = plan.sources.len();
         let hour = config
             .enrolment
@@ -145,6 +160,9 @@ impl Diff {
                 let _ = writeln!(text, "{sign} {line}");
             }
         }
+        self.agents
+            .iter()
+            .for_each(|commands| text.push_str(commands));
         let _ = writeln!(
             text,
             "{} to create, {} to modify, {} to delete, {} as they should be; {} interfaces \
@@ -164,6 +182,24 @@ impl Diff {
     }
 }
 
+/// Where copies can be sent to, if an interface takes them.
+fn address_of(config: &Config, inventory: &Inventory) -> String {
+    let address = config.sensors.iter().find_map(|sensor| {
+        let SensorPlace::Place(TargetPlace::Interface(id)) = &sensor.place else {
+            return None;
+        };
+        inventory.interfaces.get(id)?.primary
+    });
+    address.map_or_else(|| "SENSOR".to_owned(), |address| address.to_string())
+}
+
+/// A network that no session uses.
+fn free_vni(inventory: &Inventory) -> u32 {
+    let sessions = inventory.sessions.values();
+    let taken: BTreeSet<u32> = sessions.filter_map(|one| one.settings.vni).collect();
+    (1..).find(|vni| !taken.contains(vni)).unwrap_or(1)
+}
+
 fn described(wanted: &Settings) -> String {
     let vni = wanted
         .vni
@@ -176,38 +212,15 @@ fn described(wanted: &Settings) -> String {
 
 /// What differs, as `name: there -> wanted`.
 fn changes(wanted: &Settings, session: &Session) -> Vec<String> {
-    let there = &session.settings;
-    if wanted.is_met_by(there) {
-        return Vec::new();
-    }
-    let text =
-        |number: Option<u32>| number.map_or_else(|| "none".to_owned(), |one| one.to_string());
-    let length = |one: &Settings| text(one.packet_length.map(u32::from));
-    let rows = [
-        ("target", there.target.clone(), wanted.target.clone()),
-        ("filter", there.filter.clone(), wanted.filter.clone()),
-        (
-            "number",
-            there.number.to_string(),
-            wanted.number.to_string(),
-        ),
-        ("packet length", length(there), length(wanted)),
-        ("vni", text(there.vni), text(wanted.vni.or(there.vni))),
-        (
-            "description",
-            there.description.clone(),
-            wanted.description.clone(),
-        ),
-    ];
-    let differ = rows.iter().filter(|(_, there, wanted)| there != wanted);
-    differ
-        .map(|(name, there, wanted)| format!("{name}: {there} -> {wanted}"))
+    let differences = wanted.differences(&session.settings);
+    let told = differences.iter();
+    told.map(|one| format!("{}: {} -> {}", one.field, one.found, one.wanted))
         .collect()
 }
 
 /// How it stands, in a few lines.
 pub(crate) fn summary(state: &State) -> String {
-    let mut grades = std::collections::BTreeMap::new();
+    let mut grades = BTreeMap::new();
     for source in &state.sources {
         let grade = source.grade.as_deref().unwrap_or("unknown");
         *grades.entry(grade).or_insert(0_usize) += 1;

@@ -136,7 +136,10 @@ impl Work {
         }
         while let Some(notice) = self.driver.poll_notice() {
             tracing::info!(?notice);
-            self.minutes.note(&notice);
+            self.minutes.note(&notice.to_json());
+        }
+        while let Some(line) = self.driver.poll_line() {
+            self.minutes.note(&line);
         }
         if now.nanos_since(self.shown) >= SHOW_NANOS || now < self.shown {
             self.shown = now;

@@ -6,7 +6,7 @@ use std::path::Path;
 use vxscope_ec2::wall;
 
 use crate::config::Config;
-use crate::driver::State;
+use crate::driver::{Overtaken, State, Tampered};
 use crate::failure::Failure;
 use crate::plan::summary;
 use crate::print;
@@ -43,7 +43,7 @@ pub(crate) fn run(file: &Path, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn text(state: &State) -> String {
+pub(crate) fn text(state: &State) -> String {
     let mut text = summary(state);
     for source in &state.sources {
         let grade = source.grade.as_deref().unwrap_or("unknown");
@@ -55,6 +55,10 @@ fn text(state: &State) -> String {
             "{:<24} {:<12} vni {:<9} {:<9} {name}{blocked}",
             source.interface, source.address, source.vni, grade
         );
+    }
+    let overtaken = state.overtaken.iter().map(Overtaken::sentence);
+    for line in overtaken.chain(state.tampered.iter().map(Tampered::sentence)) {
+        let _ = writeln!(text, "! {line}");
     }
     for line in state.findings.iter().chain(&state.chores_failed) {
         let _ = writeln!(text, "! {line}");

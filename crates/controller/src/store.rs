@@ -1,6 +1,9 @@
 //! The controller's folder: one process at a time, a journal that survives a kill at any byte, and
 //! files that are replaced as a whole.
 
+#[cfg(test)]
+pub(crate) mod trap;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -102,10 +105,7 @@ impl Store {
         }
         let mut bytes = Vec::new();
         records.iter().for_each(|record| encode(record, &mut bytes));
-        let written = self
-            .journal
-            .write_all(&bytes)
-            .and_then(|()| self.journal.sync_data());
+        let written = self.write(&bytes);
         self.writable = written.is_ok();
         match written {
             Ok(()) => {
@@ -117,6 +117,13 @@ impl Store {
                 Err(error)
             }
         }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        trap::append(&mut self.journal, JOURNAL, bytes)?;
+        self.journal.write_all(bytes)?;
+        self.journal.sync_data()
     }
 
     /// Whether the journal took what came last.
@@ -134,9 +141,12 @@ impl Store {
         let mut bytes = Vec::new();
         records.iter().for_each(|record| encode(record, &mut bytes));
         let path = self.folder.join(JOURNAL);
-        replace(&path, &bytes)?;
-        self.journal = OpenOptions::new().append(true).open(&path)?;
+        let replaced =
+            replace(&path, &bytes).and_then(|()| OpenOptions::new().append(true).open(&path));
+        // The old one is as it was, and takes records as long as it can.
+        self.journal = replaced?;
         self.length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.writable = true;
         Ok(())
     }
 
@@ -181,6 +191,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// The old file or the new one, whatever happens, and on the disk when it returns.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let hidden = path.with_extension("new");
+    #[cfg(test)]
+    trap::replace(&hidden, bytes)?;
     let mut file = File::create(&hidden)?;
     file.write_all(bytes)?;
     file.sync_data()?;

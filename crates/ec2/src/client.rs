@@ -30,6 +30,8 @@ pub struct Settings {
     /// Calls of readings: so many at once, and so many thousandths of one a second. The default is
     /// half of what EC2 gives for readings of everything, 50 and 10.
     pub readings: (u32, u64),
+    /// The first and the longest wait before a page of a reading is asked for again.
+    pub waits: (Duration, Duration),
 }
 
 impl Default for Settings {
@@ -41,6 +43,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(2),
             call_timeout: Duration::from_secs(10),
             readings: (25, 5_000),
+            waits: (Duration::from_millis(500), Duration::from_secs(8)),
         }
     }
 }

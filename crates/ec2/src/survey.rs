@@ -16,8 +16,6 @@ use crate::{filter, instance, network, session, target};
 
 /// How often a page is asked for before the reading is given up.
 const ATTEMPTS: u32 = 6;
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// More pages than the largest account has: an answer that never ends is none.
 const PAGES_MAX: usize = 1_000;
 
@@ -37,6 +35,8 @@ pub(crate) struct Surveyor<'a> {
     /// Ours of describing calls; see [`crate::Settings::readings`].
     pub(crate) bucket: &'a RefCell<Bucket>,
     pub(crate) random: &'a RefCell<Random>,
+    /// See [`crate::Settings::waits`].
+    pub(crate) waits: (Duration, Duration),
 }
 
 /// One page, and where the next begins.
@@ -157,8 +157,8 @@ impl Surveyor<'_> {
             }
             let wait = backoff(
                 failures,
-                FIRST_WAIT,
-                LONGEST_WAIT,
+                self.waits.0,
+                self.waits.1,
                 &mut self.random.borrow_mut(),
             );
             tokio::time::sleep(wait).await;

@@ -50,6 +50,7 @@ pub(crate) fn run(
 async fn serve(settings: &Settings, mut jobs: mpsc::Receiver<Job>, answers: Sender<Answer>) {
     let clients = Rc::new(Clients::connect(settings).await);
     let (burst, rate_milli) = settings.readings;
+    let waits = settings.waits;
     let bucket = Rc::new(RefCell::new(Bucket::new(burst, rate_milli, wall())));
     let random = Rc::new(RefCell::new(Random::new(wall().as_nanos())));
     let slots = Rc::new(Semaphore::new(AT_ONCE));
@@ -77,6 +78,7 @@ async fn serve(settings: &Settings, mut jobs: mpsc::Receiver<Job>, answers: Send
                         clients: &clients,
                         bucket: &bucket,
                         random: &random,
+                        waits,
                     };
                     Answer::Survey(Box::new(surveyor.read(scope).await))
                 }

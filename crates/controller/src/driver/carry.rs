@@ -1,8 +1,11 @@
 //! From a plan to what is done: who is taken in, changed, and let go.
 
+use std::collections::BTreeSet;
+
 use vxscope_control::mirror::ErrorKind;
 use vxscope_control::reconcile::Subject;
 use vxscope_enrolment::inventory::Inventory;
+use vxscope_enrolment::lead::owned;
 use vxscope_enrolment::{Slot, Source};
 use vxscope_steward::Enrolled;
 use vxscope_units::{MirrorSource, Timestamp};
@@ -30,8 +33,12 @@ impl Driver {
         let plan = self.enroller.plan(&inventory, &self.seen, now);
         self.handle_hold(&inventory, now);
         if self.held.is_none() {
+            let owner = &self.config.enrolment.owner;
+            let ours = owned(&inventory, owner).map(|one| one.interface.clone());
+            let ours: BTreeSet<String> = ours.collect();
             for source in &plan.sources {
-                self.take_in(source, &inventory, now);
+                let has_session = ours.contains(&source.interface);
+                self.take_in(source, has_session, &inventory.region, now);
             }
         }
         self.return_once(&inventory, now);
@@ -48,10 +55,7 @@ impl Driver {
         self.order_chores();
     }
 
-    fn take_in(&mut self, source: &Source, inventory: &Inventory, now: Timestamp) {
-        let owner = &self.config.enrolment.owner;
-        let mut there = inventory.sessions_on(&source.interface);
-        let has_session = there.any(|session| owner.owns(session));
+    fn take_in(&mut self, source: &Source, has_session: bool, region: &str, now: Timestamp) {
         // Who waits for a turn and has no session yet gets none before it.
         if source.slot == Slot::Waits && !has_session {
             return;
@@ -73,7 +77,7 @@ impl Driver {
         };
         let is_new = self.known.insert(source.interface.clone(), known).is_none();
         if is_new {
-            let enrolled = enrolled(source, &inventory.region);
+            let enrolled = enrolled(source, region);
             let session = source.subject.clone();
             if self.steward.enrol(enrolled, session, now).is_none() {
                 tracing::error!(

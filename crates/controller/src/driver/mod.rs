@@ -9,6 +9,7 @@ mod chores;
 mod removal;
 mod safety;
 mod state;
+mod tamper;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -34,13 +35,17 @@ use breadcrumb::Breadcrumbs;
 use carry::Known;
 use chores::Chores;
 use removal::Removals;
+use tamper::Watch;
 
 pub(crate) use breadcrumb::{crumb_of, is_crumb};
 pub(crate) use safety::{CONTROLLER, HEARTBEAT, HOLD, hold_of};
 pub(crate) use state::State;
+pub(crate) use tamper::{Overtaken, Tampered};
 
 /// After a chore or a refusal the account is looked at again so soon.
 const SOON: Duration = Duration::from_secs(2);
+/// Between two attempts to write a journal that took no records.
+const REPAIR: Duration = Duration::from_secs(10);
 /// After a reading that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
@@ -71,6 +76,7 @@ pub(crate) struct Driver {
     chores: Chores,
     removals: Removals,
     crumbs: Breadcrumbs,
+    watch: Watch,
     seal: Seal,
     learned: Book,
     /// Whether nobody was here for so long that all comes back; unknown before the first reading.
@@ -79,6 +85,8 @@ pub(crate) struct Driver {
     held: Option<String>,
     /// When others were last told that somebody is here.
     beat_at: Timestamp,
+    /// When a journal that takes no records is tried again.
+    repair_at: Timestamp,
     table_is_new: bool,
 }
 
@@ -121,6 +129,7 @@ impl Driver {
             chores: Chores::new(epoch, store.remembered().tokens.clone()),
             removals: Removals::new(now),
             crumbs: Breadcrumbs::default(),
+            watch: Watch::default(),
             seal: Seal::read(&config.key_file)?,
             learned,
             returned: false,
@@ -142,6 +151,7 @@ impl Driver {
             flights: BTreeMap::new(),
             held: None,
             beat_at: Timestamp::ZERO,
+            repair_at: Timestamp::ZERO,
             table_is_new: false,
         })
     }
@@ -149,6 +159,7 @@ impl Driver {
     /// Takes answers, decides, makes calls.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.take_replies(now);
+        self.watch_tampering();
         self.take_chores(now);
         self.take_survey(now);
         self.look_for_hold(now);
@@ -364,10 +375,13 @@ impl Driver {
                 self.submit(step, now);
             }
         }
-        if self.store.is_long() {
+        let is_damaged = !self.store.is_writable() && now >= self.repair_at;
+        if self.store.is_long() || is_damaged {
+            self.repair_at = after(now, REPAIR);
+            // Whole: what it did not take before is in it, too.
             let records = self.steward.keeper().compacted();
             if let Err(error) = self.store.compact(&records) {
-                tracing::error!(%error, "the journal cannot be shortened");
+                tracing::error!(%error, "the journal cannot be written anew");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Sessions that are to go: ours, on interfaces that nobody wants mirrored any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vxscope_control::Bucket;
 use vxscope_control::mirror::{ApiError, Call, CallId, MirrorApi, Reply};
@@ -64,7 +64,13 @@ impl Driver {
             return;
         };
         let owner = &self.config.enrolment.owner;
-        let is_leaving = |interface| self.held.is_some() || self.plan.leaving.contains(interface);
+        let is_there = |id: &String, _: &mut Timestamp| inventory.sessions.contains_key(id);
+        self.removals.asked.retain(is_there);
+        if self.held.is_none() && self.plan.leaving.is_empty() {
+            return;
+        }
+        let leaving: BTreeSet<&String> = self.plan.leaving.iter().collect();
+        let is_leaving = |interface| self.held.is_some() || leaving.contains(interface);
         let sessions = inventory.sessions.values();
         let sessions = sessions.filter(|one| is_leaving(&one.interface) && owner.owns(one));
         let removals = &mut self.removals;
@@ -93,7 +99,5 @@ impl Driver {
             };
             self.ec2.submit(id, call, now);
         }
-        let is_there = |id: &String, _: &mut Timestamp| inventory.sessions.contains_key(id);
-        self.removals.asked.retain(is_there);
     }
 }

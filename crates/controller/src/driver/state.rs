@@ -7,7 +7,7 @@ use vxscope_control::mirror::ErrorKind;
 use vxscope_enrolment::Weight;
 use vxscope_units::{Grade, Timestamp};
 
-use super::Driver;
+use super::{Driver, Overtaken, Tampered};
 
 /// Version of the file.
 const SCHEMA: u32 = 1;
@@ -38,8 +38,10 @@ pub(crate) struct State {
     /// Sources that are not yet as they are wanted.
     pub(crate) open: usize,
     pub(crate) removed: u64,
-    pub(crate) tampered: usize,
-    pub(crate) overtaken: usize,
+    /// Sessions of ours that others changed, removed or made: the latest, oldest first.
+    pub(crate) tampered: Vec<Tampered>,
+    /// Sessions of others that take packets before ours.
+    pub(crate) overtaken: Vec<Overtaken>,
     pub(crate) foreign_sessions: usize,
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) chores_failed: Vec<String>,
@@ -68,7 +70,6 @@ pub(crate) struct SourceState {
 impl Driver {
     pub(crate) fn state(&self, now: Timestamp) -> State {
         let reconciler = self.steward.keeper().reconciler();
-        let seen = reconciler.findings();
         let errors = ErrorKind::ALL.iter().map(|kind| {
             let count = reconciler.errors(*kind);
             (kind.name().to_owned(), count)
@@ -91,9 +92,9 @@ impl Driver {
             journal_writable: self.store.is_writable(),
             open: reconciler.open(),
             removed: self.removals.done,
-            tampered: seen.tampered.len(),
-            overtaken: seen.overtaken.len(),
-            foreign_sessions: seen.foreign,
+            tampered: self.watch.recent(),
+            overtaken: self.watch.overtaken(),
+            foreign_sessions: reconciler.findings().foreign,
             errors: errors.filter(|(_, count)| *count > 0).collect(),
             chores_failed: self.chores.errors().collect(),
             findings: findings

@@ -2,26 +2,40 @@
 //! in seconds, with the rules and the guard that production has.
 
 mod crash;
+mod enrol;
+mod faults;
+mod kill;
 mod pause;
+mod scale;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use vxscope_ec2::{Ec2, wall};
 use vxscope_report::{Category, Direction, EventKind, Report, SCHEMA, Signals, SourceReport};
-use vxscope_standin::{Entry, Seed, Session, Standin};
+use vxscope_standin::{Account, Entry, Fault, Seed, Session, Standin};
 use vxscope_steward::Notice;
-use vxscope_units::{MirrorSource, Timestamp};
+use vxscope_units::{BindTable, MirrorSource, Timestamp};
 
 use crate::config::Config;
 use crate::desk::Desk;
-use crate::driver::Driver;
+use crate::driver::{Driver, HEARTBEAT, State};
 use crate::reap::round;
 
 /// Between two rounds of the reaper, seconds.
 const ROUND: u64 = 60;
+/// When everything begins, on the stand-in's clock: later than anything lags behind.
+const START: Duration = Duration::from_secs(3_600);
+/// The tag that asks to be mirrored.
+const KEY: &str = "mirror";
+/// Of `[mirroring]`, for those who pause.
+const POLICY: &str = "policy = \"policy.toml\"";
+/// Access keys.
+const CONTROLLER: &str = "AKIACONTROLLER";
+const REAPER: &str = "AKIAREAPER";
 /// b of the sources here.
 const BOUND: u64 = 4 * 3_600;
 
@@ -31,9 +45,18 @@ struct Trial {
     folder: TempDir,
     config: Config,
     driver: Option<Driver>,
+    /// Another one in the same account, which knows nothing of the first.
+    second: Option<Driver>,
     reaper: Option<Desk>,
+    /// Instead of a reaper that works: only its sign of life.
+    beats: bool,
+    /// What sensors were told last.
+    table: Option<BindTable>,
     reaped_at: Timestamp,
+    /// What the controller's clock says.
     now: Timestamp,
+    /// Seconds that really passed.
+    lived: u64,
     began: u64,
     seq: u64,
     signals: BTreeMap<String, Signals>,
@@ -45,8 +68,25 @@ struct Trial {
 }
 
 impl Trial {
-    /// With so many sources of low importance.
+    /// With so many sources of low importance, under a policy that pauses.
     fn new(sources: u8) -> Self {
+        Self::with(sources, POLICY, "")
+    }
+
+    /// Everybody is full: for what is not about pauses.
+    fn manual(sources: u8) -> Self {
+        Self::with(sources, "", "")
+    }
+
+    /// With further lines of `[mirroring]`, and further tables.
+    fn with(sources: u8, mirroring: &str, tables: &str) -> Self {
+        let mut trial = Self::without_controller(sources, mirroring, tables);
+        trial.begin();
+        trial
+    }
+
+    /// Before the first controller begins.
+    fn without_controller(sources: u8, mirroring: &str, tables: &str) -> Self {
         let standin = Arc::new(Standin::start(1).unwrap());
         standin.account(|account| {
             account.set_throttles(false);
@@ -54,20 +94,25 @@ impl Trial {
             for n in 0..sources {
                 let (instance, interface) = (format!("i-{n}"), format!("eni-{n}"));
                 let seed = Seed::new(&instance, &interface, &format!("10.0.0.{}", n + 1));
-                account.add_instance(seed.tag("mirror", "yes"));
+                account.add_instance(seed.tag(KEY, "yes"));
             }
         });
         let folder = tempfile::tempdir().unwrap();
-        let config = configured(&standin, &folder);
+        let config = configured(&standin, &folder, mirroring, tables);
         let now = Timestamp::new(wall().seconds(), 0);
+        standin.set_time(START);
         let mut trial = Self {
             standin,
             folder,
             config,
             driver: None,
+            second: None,
             reaper: None,
+            beats: false,
+            table: None,
             reaped_at: Timestamp::ZERO,
             now,
+            lived: 0,
             began: now.seconds(),
             seq: 0,
             signals: BTreeMap::new(),
@@ -75,15 +120,71 @@ impl Trial {
             hidden: BTreeMap::new(),
             longest: 0,
         };
-        trial.reaper = Some(Desk::open(trial.config.clone()).unwrap());
-        trial.begin();
+        trial.reaper = Some(trial.reaper());
         trial
+    }
+
+    /// A reaper, with a role of its own.
+    fn reaper(&self) -> Desk {
+        let mut config = self.config.clone();
+        config.aws.credentials_file = Some(credentials(&self.folder, REAPER));
+        Desk::open(config).unwrap()
+    }
+
+    /// The configuration is another one from now on, and the controller begins again with it.
+    fn configure(&mut self, mirroring: &str, tables: &str) {
+        self.kill();
+        self.config = configured(&self.standin, &self.folder, mirroring, tables);
+        self.begin();
+    }
+
+    fn account<T>(&self, act: impl FnOnce(&mut Account) -> T) -> T {
+        self.standin.account(act)
+    }
+
+    /// The sessions of an interface, whoever owns them.
+    fn sessions(&self, interface: &str) -> Vec<Session> {
+        self.account(|account| account.sessions_of(interface))
+    }
+
+    /// Something goes wrong for the controller, and nobody else.
+    fn trouble(&self, fault: Fault) {
+        let caller = CONTROLLER.to_owned();
+        let fault = Fault { caller, ..fault };
+        self.standin.faults(|faults| faults.add(fault));
+    }
+
+    fn state(&self) -> State {
+        self.driver.as_ref().unwrap().state(self.now)
+    }
+
+    /// What is said about an interface.
+    fn findings(&self, interface: &str) -> Vec<String> {
+        let about = format!("{interface}: ");
+        let mut findings = self.state().findings;
+        findings.retain(|finding| finding.starts_with(&about));
+        findings
+    }
+
+    /// The controller's clock jumps; time does not.
+    fn jump(&mut self, seconds: i64) {
+        let now = self.now.seconds().saturating_add_signed(seconds);
+        self.now = Timestamp::new(now, 0);
+        self.reaped_at = Timestamp::new(now, 0);
     }
 
     /// A controller begins, with the folder of the one before.
     fn begin(&mut self) {
         let ec2 = Ec2::start(self.config.aws.clone()).unwrap();
         self.driver = Some(Driver::new(self.config.clone(), ec2, self.now).unwrap());
+    }
+
+    /// Another controller begins beside it, with a folder of its own.
+    fn also(&mut self) {
+        let mut config = self.config.clone();
+        config.folder = self.folder.path().join("second");
+        let ec2 = Ec2::start(config.aws.clone()).unwrap();
+        self.second = Some(Driver::new(config, ec2, self.now).unwrap());
     }
 
     /// As `kill -9`: whatever it had under way has its effect or not, and nothing is written.
@@ -116,17 +217,17 @@ impl Trial {
 
     /// So many seconds pass.
     fn pass(&mut self, seconds: u64) {
-        let end = self.now.seconds() + seconds;
-        while self.now.seconds() < end {
-            self.step(10.min(end - self.now.seconds()));
+        let end = self.lived + seconds;
+        while self.lived < end {
+            self.step(10.min(end - self.lived));
         }
     }
 
     /// Until something is so; panics if it is not within so many seconds.
     fn until(&mut self, what: &str, most: u64, is_so: impl Fn(&Self) -> bool) -> u64 {
-        let begun = self.now.seconds();
+        let begun = self.lived;
         while !is_so(self) {
-            let passed = self.now.seconds() - begun;
+            let passed = self.lived - begun;
             assert!(
                 passed < most,
                 "{what}: not within {most} s; {}",
@@ -134,19 +235,25 @@ impl Trial {
             );
             self.step(10);
         }
-        self.now.seconds() - begun
+        self.lived - begun
     }
 
     /// One step of time: sources send, the sensor reports, reaper and controller do their part.
     fn step(&mut self, seconds: u64) {
         let from = self.now;
         self.now = Timestamp::new(from.seconds() + seconds, 0);
+        self.lived += seconds;
+        self.standin
+            .set_time(START + Duration::from_secs(self.lived));
         let report = self.report(from);
         if self.now.seconds() >= self.reaped_at.seconds() + ROUND
             && let Some(reaper) = &mut self.reaper
         {
             self.reaped_at = self.now;
             round(reaper, false, self.now).unwrap();
+        }
+        if self.beats {
+            self.beat();
         }
         if let Some(driver) = &mut self.driver {
             driver.handle_report(&report, self.now);
@@ -163,20 +270,39 @@ impl Trial {
         }
     }
 
+    /// A reaper's sign of life in the account.
+    fn beat(&self) {
+        let now = self.now.seconds().to_string();
+        self.account(|account| {
+            for mut target in account.targets() {
+                target.tags.insert(HEARTBEAT.to_owned(), now.clone());
+                account.put_target(target);
+            }
+        });
+    }
+
     /// Until every call was answered, or one is frozen.
     fn settle(&mut self) {
-        let Some(driver) = &mut self.driver else {
-            return;
-        };
         loop {
-            driver.tick(self.now);
-            while let Some(notice) = driver.poll_notice() {
-                self.notices.push(notice);
+            let mut quiet = true;
+            for driver in [&mut self.driver, &mut self.second].into_iter().flatten() {
+                driver.tick(self.now);
+                quiet &= driver.is_quiet();
             }
-            if driver.is_quiet() || self.standin.wait_frozen(Duration::ZERO) {
+            if let Some(driver) = &mut self.driver {
+                self.table = driver.poll_bind_table().or_else(|| self.table.take());
+                while let Some(notice) = driver.poll_notice() {
+                    self.notices.push(notice);
+                }
+            }
+            if quiet || self.standin.wait_frozen(Duration::ZERO) {
                 return;
             }
-            driver.wait(Duration::from_millis(100));
+            for driver in [&mut self.driver, &mut self.second].into_iter().flatten() {
+                if !driver.is_quiet() {
+                    driver.wait(Duration::from_millis(100));
+                }
+            }
         }
     }
 
@@ -243,28 +369,40 @@ impl Trial {
     }
 }
 
-fn configured(standin: &Standin, folder: &TempDir) -> Config {
+fn configured(standin: &Standin, folder: &TempDir, mirroring: &str, tables: &str) -> Config {
     let path = |name: &str| folder.path().join(name);
-    let keys = "[default]\naws_access_key_id = AKIASTANDIN\naws_secret_access_key = secret\n";
-    std::fs::write(path("credentials"), keys).unwrap();
     // As the defaults, but that an hour shows as much as a day does.
     let policy = "mode = \"dynamic\"\n[importance.low]\ntolerance = 10.0\n\
                   [[assign]]\nimportance = \"low\"\ncidr = \"10.0.0.0/24\"\n\
                   [limits]\nnew_pin_minutes = 60\nbaseline_pin_minutes = 60\nday_parts = 1\n\
                   refusal = 0.0\n";
     std::fs::write(path("policy.toml"), policy).unwrap();
+    let target = "[target]\nnetwork_interface = \"eni-sensor\"\n";
+    let target = if tables.contains("[target]") || tables.contains("[[sensor]]") {
+        ""
+    } else {
+        target
+    };
     let text = format!(
-        "[mirroring]\ntag_key = \"mirror\"\npolicy = \"policy.toml\"\n\
-         [target]\nnetwork_interface = \"eni-sensor\"\n\
+        "[mirroring]\ntag_key = \"{KEY}\"\n{mirroring}\n{target}{tables}\n\
          [aws]\nregion = \"us-east-1\"\nendpoint_url = \"{}\"\ncredentials_file = \"{}\"\n\
          [limits]\ndescribe_seconds = 60\n[state]\nfolder = \"{}\"\n",
         standin.url(),
-        path("credentials").display(),
+        credentials(folder, CONTROLLER).display(),
         path("state").display()
     );
     std::fs::write(path("controller.toml"), text).unwrap();
     let mut config = Config::read(&path("controller.toml")).unwrap();
     // Virtual time has as many readings in a second as real time has in minutes.
     config.aws.readings = (10_000, 1_000_000_000);
+    config.aws.waits = (Duration::from_millis(1), Duration::from_millis(2));
     config
+}
+
+/// A file with somebody's access key.
+fn credentials(folder: &TempDir, key: &str) -> PathBuf {
+    let path = folder.path().join(key);
+    let keys = format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n");
+    std::fs::write(&path, keys).unwrap();
+    path
 }

@@ -5,7 +5,7 @@ use crate::desk::Desk;
 use crate::reap::round;
 
 /// What law 6 allows beyond b.
-const MARGIN: u64 = 120;
+pub(super) const MARGIN: u64 = 120;
 
 #[test]
 fn idle_sources_are_paused_with_reasons_and_come_back_within_their_bound() {
@@ -81,7 +81,7 @@ fn without_a_reaper_nothing_is_off() {
     let refused = trial.notices.iter().any(|one| one.reason() == "unsafe");
     assert!(refused, "{}", trial.told());
     // It dies while a source is off: the controller itself brings it back.
-    trial.reaper = Some(Desk::open(trial.config.clone()).unwrap());
+    trial.reaper = Some(trial.reaper());
     let away = paused(&mut trial);
     trial.reaper = None;
     let is_there = |trial: &Trial| {
@@ -164,7 +164,7 @@ fn resume_all_brings_back_what_is_paused_with_and_without_a_controller() {
 }
 
 /// Waits until somebody is off; who.
-fn paused(trial: &mut Trial) -> String {
+pub(super) fn paused(trial: &mut Trial) -> String {
     trial.pass(60);
     trial.until("paused", 8 * 3_600, |trial| !trial.paused().is_empty());
     trial.paused().remove(0)

@@ -148,6 +148,14 @@ pub(crate) fn until(what: &str, longest: Duration, mut is_so: impl FnMut() -> bo
 pub(crate) struct Running(Child);
 
 impl Running {
+    /// Bytes that it has in memory.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let digits = line.unwrap().split_whitespace().nth(1).unwrap();
+        digits.parse::<u64>().unwrap() << 10
+    }
+
     /// As `kill -9`.
     pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();

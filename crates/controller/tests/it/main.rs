@@ -6,3 +6,4 @@ mod crash;
 mod enrol;
 mod kit;
 mod operate;
+mod scale;
