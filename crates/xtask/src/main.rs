@@ -18,6 +18,7 @@ mod links;
 mod manifests;
 mod manual;
 mod pcaps;
+mod promised;
 mod readers;
 mod readme;
 mod rust_text;
@@ -50,7 +51,8 @@ enum Command {
     Test,
     /// Compare the dependencies between our crates with the table in xtask
     Edges,
-    /// Check files: opening comments, `unsafe`, machine paths, links of the documentation
+    /// Check files: opening comments, `unsafe`, machine paths, links of the documentation, and
+    /// the tests that it names
     Tidy,
     /// List the bundled captures with size, packets and what each proves
     Pcaps {

@@ -2,7 +2,7 @@
 //! its two crates, nothing names the machine of its author, and links lead somewhere.
 
 use crate::workspace::Workspace;
-use crate::{Result, links, rust_text};
+use crate::{Result, links, promised, rust_text};
 use std::path::Path;
 
 /// The folders of the crates that may hold `unsafe`.
@@ -44,6 +44,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
             ));
         }
     }
+    complaints.extend(promised::missing(workspace, &files)?);
     if complaints.is_empty() {
         println!("{} files are tidy", files.len());
         return Ok(());
