@@ -3,7 +3,7 @@
 use crate::sensor::ColdBuild;
 use crate::step::{Outcome, run_all, step};
 use crate::workspace::{Workspace, run};
-use crate::{Result, edges, heavy, pcaps, readers, sensor, tidy, tools};
+use crate::{Result, clean_root, edges, heavy, pcaps, readers, sensor, tidy, tools};
 
 /// What the steps share.
 struct Context<'a> {
@@ -53,6 +53,10 @@ pub(crate) fn run_everything(workspace: &Workspace) -> Result<()> {
         step("fuzz", fuzz),
         step("cold build", cold_build),
         step("first command", first_command),
+        step("clean root", |context| {
+            let binary = context.cold_build()?.binary();
+            clean_root::check(context.workspace, &binary)
+        }),
         step("instructions", instructions),
         step("generated pcaps", generated_pcaps),
     ];

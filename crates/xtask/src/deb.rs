@@ -10,7 +10,7 @@ use std::process::Command;
 
 const PACKAGING: &str = "crates/vxscope/packaging";
 /// What is copied as it is: from, to, mode.
-const FILES: [(&str, &str, u32); 14] = [
+const FILES: [(&str, &str, u32); 17] = [
     (
         "crates/vxscope/packaging/systemd/vxscope.service",
         "lib/systemd/system/vxscope.service",
@@ -24,6 +24,16 @@ const FILES: [(&str, &str, u32); 14] = [
     (
         "crates/vxscope/packaging/systemd/vxscope-tune.service",
         "lib/systemd/system/vxscope-tune.service",
+        0o644,
+    ),
+    (
+        "crates/vxscope/packaging/systemd/vxscope-reap.service",
+        "lib/systemd/system/vxscope-reap.service",
+        0o644,
+    ),
+    (
+        "crates/vxscope/packaging/systemd/vxscope-reap.timer",
+        "lib/systemd/system/vxscope-reap.timer",
         0o644,
     ),
     (
@@ -47,6 +57,11 @@ const FILES: [(&str, &str, u32); 14] = [
         0o644,
     ),
     ("docs/GUIDE.md", "usr/share/doc/vxscope/GUIDE.md", 0o644),
+    (
+        "docs/CONTROLLER.md",
+        "usr/share/doc/vxscope/CONTROLLER.md",
+        0o644,
+    ),
     ("docs/CONTROL.md", "usr/share/doc/vxscope/CONTROL.md", 0o644),
     (
         "docs/OPERATING.md",
@@ -69,8 +84,7 @@ const FILES: [(&str, &str, u32); 14] = [
 
 /// Makes the package from this program, or from a release build.
 pub(crate) fn make(workspace: &Workspace, program: Option<&str>) -> Result<PathBuf> {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace.path("target"), PathBuf::from);
+    let target = target(workspace);
     let program = match program {
         Some(program) => PathBuf::from(program),
         None => {
@@ -104,9 +118,22 @@ pub(crate) fn make(workspace: &Workspace, program: Option<&str>) -> Result<PathB
         let to = format!("usr/share/man/man1/{}", page.name);
         put(&root, &to, page.text.as_bytes(), 0o644)?;
     }
-    let bash = manual::bash(&program)?;
-    let to = "usr/share/bash-completion/completions/vxscope";
-    put(&root, to, bash.as_bytes(), 0o644)?;
+    for (to, text) in [
+        (
+            "usr/share/bash-completion/completions/vxscope",
+            manual::bash(&program)?,
+        ),
+        (
+            "usr/share/fish/vendor_completions.d/vxscope.fish",
+            manual::fish(&program)?,
+        ),
+        (
+            "usr/share/zsh/vendor-completions/_vxscope",
+            manual::zsh(&program)?,
+        ),
+    ] {
+        put(&root, to, text.as_bytes(), 0o644)?;
+    }
     control(workspace, &root, &program)?;
     let architecture = text_of(Command::new("dpkg").arg("--print-architecture"))?;
     let name = format!("vxscope_{}_{}.deb", version(&program)?, architecture.trim());
@@ -115,6 +142,11 @@ pub(crate) fn make(workspace: &Workspace, program: Option<&str>) -> Result<PathB
         .args(["--root-owner-group", "--build"])
         .args([&root, &package]))?;
     Ok(package)
+}
+
+/// Where cargo puts what it makes.
+pub(crate) fn target(workspace: &Workspace) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.path("target"), PathBuf::from)
 }
 
 fn put(root: &Path, to: &str, bytes: &[u8], mode: u32) -> Result<()> {

@@ -9,6 +9,7 @@
 mod capture_file;
 mod captures;
 mod ci;
+mod clean_root;
 mod deb;
 mod edges;
 mod heavy;
@@ -75,6 +76,11 @@ enum Command {
         /// The program to put into it, already built
         program: Option<String>,
     },
+    /// Install, use and remove the Debian package of this program in a fresh Debian (root)
+    CleanRoot {
+        /// The program to package, already built
+        program: PathBuf,
+    },
     /// Record real traffic of two tenants in network namespaces of our own (root)
     Lab {
         /// Where the captures go; the folder of bundled captures if absent
@@ -113,6 +119,13 @@ fn dispatch(command: Command) -> Result<()> {
             println!("{}", package.display());
             Ok(())
         }
+        Command::CleanRoot { program } => match clean_root::check(&workspace, &program)? {
+            step::Outcome::Passed(note) => {
+                println!("ok {note}");
+                Ok(())
+            }
+            step::Outcome::Skipped(why) => Err(why.into()),
+        },
         Command::Lab { out, inside } => {
             let out = out.unwrap_or_else(|| workspace.path("pcaps"));
             if inside {

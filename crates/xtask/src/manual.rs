@@ -47,6 +47,55 @@ pub(crate) fn bash(program: &Path) -> Result<String> {
     Ok(text)
 }
 
+/// Fish completion: commands with what they do, and the options of each.
+pub(crate) fn fish(program: &Path) -> Result<String> {
+    let top = help(program, &[])?;
+    let mut text = String::from(
+        "# Completion of vxscope for fish; made from its --help.\n\
+         complete -c vxscope -n __fish_use_subcommand -f\n",
+    );
+    for name in commands(&top) {
+        let help = help(program, &[&name])?;
+        let about = quoted(help.lines().next().unwrap_or_default());
+        let _ = writeln!(
+            text,
+            "complete -c vxscope -n __fish_use_subcommand -a {name} -d '{about}'"
+        );
+        for option in options(&help) {
+            let option = option.trim_start_matches('-');
+            let _ = writeln!(
+                text,
+                "complete -c vxscope -n '__fish_seen_subcommand_from {name}' -l {option}"
+            );
+        }
+    }
+    Ok(text)
+}
+
+/// Zsh completion: the same.
+pub(crate) fn zsh(program: &Path) -> Result<String> {
+    let top = help(program, &[])?;
+    let (mut described, mut cases) = (String::new(), String::new());
+    for name in commands(&top) {
+        let help = help(program, &[&name])?;
+        let about = quoted(help.lines().next().unwrap_or_default());
+        let _ = writeln!(described, "    '{name}:{about}'");
+        let options = options(&help).join(" ");
+        let _ = writeln!(cases, "    {name}) compadd -- {options}; _files ;;");
+    }
+    Ok(format!(
+        "#compdef vxscope\n# Completion of vxscope for zsh; made from its --help.\n\
+         local -a commands=(\n{described})\n\
+         if (( CURRENT == 2 )); then\n  _describe command commands\n  return\nfi\n\
+         case $words[2] in\n{cases}esac\n"
+    ))
+}
+
+/// For single quotes of either shell; a colon would end a name.
+fn quoted(text: &str) -> String {
+    text.replace(['\'', '\\'], "").replace(':', ",")
+}
+
 fn help(program: &Path, command: &[&str]) -> Result<String> {
     text_of(Command::new(program).args(command).arg("--help"))
 }

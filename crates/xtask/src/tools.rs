@@ -38,6 +38,11 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     tool("openssl", "openssl"),
     tool("curl", "curl"),
     tool("mkfs.ext4", "e2fsprogs"),
+    tool("age", "age"),
+    tool("systemd-analyze", "systemd"),
+    tool("dpkg-deb", "dpkg"),
+    tool("mmdebstrap", "mmdebstrap"),
+    tool("ip", "iproute2"),
 ];
 
 /// What the lab runs: the programs of the tenants, and what builds and records the network.

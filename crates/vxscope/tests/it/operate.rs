@@ -78,6 +78,8 @@ fn units_are_understood_and_confined() {
         "vxscope.service",
         "vxscope-controller.service",
         "vxscope-tune.service",
+        "vxscope-reap.service",
+        "vxscope-reap.timer",
     ];
     let Ok(verified) = analyze(&[&["verify"], &names[..]].concat()) else {
         return skip("there is no systemd-analyze");
@@ -90,7 +92,7 @@ fn units_are_understood_and_confined() {
     let wrong: Vec<&str> = said.lines().filter(|line| !is_known(line)).collect();
     let of_ours = wrong.iter().filter(|line| line.contains("vxscope")).count();
     assert_eq!(of_ours, 0, "{said}");
-    for name in ["vxscope.service", "vxscope-controller.service"] {
+    for name in [names[0], names[1], names[3]] {
         // Exposure in tenths: 3.0 is what systemd calls well confined.
         let judged = analyze(&["security", "--offline=true", "--threshold=30", name]).unwrap();
         let said = String::from_utf8_lossy(&judged.stdout);
