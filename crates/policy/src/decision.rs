@@ -170,19 +170,30 @@ impl fmt::Display for Evidence<'_> {
         let numbers = self.0;
         write!(
             f,
-            "{} relevant events that nobody else would show in {:.1} comparable hours",
-            numbers.events, numbers.hours
+            "{} relevant events that nobody else would show in {} comparable hours",
+            numbers.events,
+            Hours(numbers.hours)
         )?;
         if numbers.rate_upper.is_finite() {
             write!(
                 f,
-                ", so at most {:.3} an hour (95 %) and {:.2} in {:.1} h",
+                ", so at most {:.3} an hour (95 %) and {:.2} in {} h",
                 numbers.rate_upper,
                 numbers.rate_upper * numbers.blind_max,
-                numbers.blind_max
+                Hours(numbers.blind_max)
             )?;
         }
         write!(f, ", where {} is tolerated", numbers.tolerance)
+    }
+}
+
+/// To six minutes; less than that, as demonstrations have it, to a second.
+struct Hours(f64);
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = if self.0 < 0.1 { 4 } else { 1 };
+        write!(f, "{:.digits$}", self.0)
     }
 }
 

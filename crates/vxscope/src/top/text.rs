@@ -29,6 +29,34 @@ const COLUMNS: [Column; 9] = [
     Column("hidden", 26, Alignment::Left),
 ];
 
+/// What a screen that is too narrow gives up, one after the other: a column, and how wide it is
+/// then; 0 leaves it out. What is hidden, and of whom, stays as long as it can.
+const NARROWING: [(&str, usize); 5] = [
+    ("events", 0),
+    ("packets/s", 0),
+    ("flows", 0),
+    ("source", 12),
+    ("vni", 0),
+];
+
+/// How wide each column is on a screen of so many.
+fn widths(screen: usize) -> [usize; COLUMNS.len()] {
+    let mut widths = COLUMNS.each_ref().map(|Column(_, width, _)| *width);
+    for (narrowed, width) in NARROWING {
+        let shown = widths.iter().filter(|it| **it > 0);
+        let needed: usize = shown.map(|width| width + 1).sum();
+        if needed <= screen + 1 {
+            break;
+        }
+        for (Column(name, ..), place) in COLUMNS.iter().zip(&mut widths) {
+            if *name == narrowed {
+                *place = width;
+            }
+        }
+    }
+    widths
+}
+
 /// Everything, for a screen of this size. Each line ends where the screen does.
 pub(super) fn screen(model: &Model, columns: usize, lines: usize) -> String {
     let mut text: Vec<String> = head(model);
@@ -38,9 +66,13 @@ pub(super) fn screen(model: &Model, columns: usize, lines: usize) -> String {
     let room = lines.saturating_sub(HEAD_LINES + 2 + why).max(1);
     // The chosen one is always to be seen.
     let first = model.selected.saturating_sub(room - 1);
-    text.push(style(table_head()).reverse().to_string());
+    let widths = widths(columns);
+    text.push(style(table_head(&widths)).reverse().to_string());
+    if rows.is_empty() {
+        text.push(nothing(model).to_owned());
+    }
     for (place, row) in rows.iter().enumerate().skip(first).take(room) {
-        let line = line(row);
+        let line = line(row, &widths);
         text.push(match place == model.selected {
             true => style(line).bold().underlined().to_string(),
             false => line,
@@ -69,8 +101,9 @@ pub(super) fn screen(model: &Model, columns: usize, lines: usize) -> String {
 /// The same once, for a pipe.
 pub(super) fn plain(model: &Model) -> String {
     let mut text = head(model);
-    text.push(table_head());
-    text.extend(model.rows().into_iter().map(line));
+    let widths = widths(usize::MAX - 1);
+    text.push(table_head(&widths));
+    text.extend(model.rows().into_iter().map(|row| line(row, &widths)));
     let lines = text.iter();
     let lines = lines.map(|line| console::strip_ansi_codes(line).trim_end().to_owned() + "\n");
     lines.collect()
@@ -135,14 +168,28 @@ fn head(model: &Model) -> Vec<String> {
     lines
 }
 
-fn table_head() -> String {
-    let cells = COLUMNS
-        .iter()
-        .map(|Column(head, width, side)| pad(head, *width, *side));
-    cells.collect::<Vec<_>>().join(" ")
+/// Why there is no row.
+const fn nothing(model: &Model) -> &'static str {
+    match (model.only_lowered, model.filter.is_empty()) {
+        (_, false) => "no source matches the filter",
+        (true, true) => "no source is lowered now",
+        (false, true) => "no source has been heard yet",
+    }
 }
 
-fn line(row: &Row) -> String {
+fn table_head(widths: &[usize; COLUMNS.len()]) -> String {
+    joined(COLUMNS.each_ref().map(|Column(head, ..)| *head), widths)
+}
+
+/// Cells side by side, but for those of columns that are left out.
+fn joined(cells: [impl AsRef<str>; COLUMNS.len()], widths: &[usize; COLUMNS.len()]) -> String {
+    let cells = COLUMNS.iter().zip(widths).zip(&cells);
+    let shown = cells.filter(|((_, width), _)| **width > 0);
+    let padded = shown.map(|((Column(.., side), width), cell)| pad(cell.as_ref(), *width, *side));
+    padded.collect::<Vec<_>>().join(" ").trim_end().to_owned()
+}
+
+fn line(row: &Row, widths: &[usize; COLUMNS.len()]) -> String {
     let hidden = row.hidden.as_ref().map(|(class, seconds, bound)| {
         format!("{class} {} of {}", span_text(*seconds), span_text(*bound))
     });
@@ -161,9 +208,7 @@ fn line(row: &Row) -> String {
         row.events.to_string(),
         hidden.unwrap_or_default(),
     ];
-    let cells = COLUMNS.iter().zip(cells);
-    let cells = cells.map(|(Column(_, width, side), cell)| pad(&cell, *width, *side));
-    cells.collect::<Vec<_>>().join(" ")
+    joined(cells, widths)
 }
 
 fn foot(model: &Model, shown: usize) -> String {
@@ -253,6 +298,28 @@ mod tests {
                 assert!(text.contains("nothing has been decided"), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_narrow_screen_keeps_what_is_hidden() {
+        for (screen, shown, left_out) in [
+            (130, 9, ""),
+            (110, 7, "packets/s"),
+            (80, 5, "vni"),
+            (20, 5, "vni"),
+        ] {
+            let widths = widths(screen);
+            let head = table_head(&widths);
+            assert_eq!(widths.iter().filter(|it| **it > 0).count(), shown);
+            for part in ["source", "grade", "hidden"] {
+                assert!(head.contains(part), "{screen}: {head}");
+            }
+            assert!(left_out.is_empty() || !head.contains(left_out), "{head}");
+        }
+        let mut model = Model::new(Order::Rate);
+        model.read(reading(1, &[(1, 10)]));
+        model.handle(console::Key::Char('g'));
+        assert!(screen(&model, 80, 24).contains("no source is lowered now"));
     }
 
     #[test]

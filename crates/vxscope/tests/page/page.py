@@ -87,11 +87,16 @@ def main(address, folder):
             found["overflow"] = [overflow(driver)]
 
             # Why is it paused? One click: the card.
-            paused = wait.until(decided)[0]
-            found["paused"] = paused.get_attribute("data-source")
-            paused.click()
-            wait.until(lambda it: shown(it, "#why"))
-            found["why"] = driver.find_element(By.ID, "why").text
+            # (Pauses of a demonstration are short: this one may end while somebody clicks.)
+            for _ in range(5):
+                paused = wait.until(decided)[0]
+                found["paused"] = paused.get_attribute("data-source")
+                paused.click()
+                wait.until(lambda it: shown(it, "#why"))
+                found["why"] = driver.find_element(By.ID, "why").text
+                if found["why"].startswith("Why it is paused"):
+                    break
+                driver.execute_script("document.getElementById('detail').close()")
             found["detail"] = driver.find_element(By.ID, "detail").text
             picture(driver, folder, "why")
             driver.execute_script("document.getElementById('detail').close()")
