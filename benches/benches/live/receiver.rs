@@ -342,6 +342,7 @@ fn sense(work: Work) -> io::Result<Received> {
         interface: through_ring.then(|| "lo".to_owned()),
         out,
         steward: None,
+        reread: None,
     };
     let stop = Arc::new(Stop::new());
     let mark = Arc::new(Mutex::new(Cpu::default()));

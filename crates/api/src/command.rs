@@ -13,6 +13,8 @@ pub enum Command {
     Mirrors(MirrorOrder),
     /// An intrusion detector named a source.
     Alert(Alert),
+    /// The configuration is to be read again.
+    Reload,
 }
 
 /// What came of a command, beyond that it was done.

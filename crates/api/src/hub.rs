@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::command::{Command, Done};
+use crate::coverage::CoverageSearch;
 use crate::decisions::{DecisionBook, Told};
 use crate::flow_search::FlowSearch;
 use crate::history::History;
@@ -40,6 +41,9 @@ const LOOK_BACK_MAX: Duration = Duration::from_secs(15);
 /// is refused.
 pub(crate) const LARGE_REQUESTS_MAX: usize = 2;
 
+/// Who reads the journal of coverage at a time: it is a file of a month. A further one is refused.
+const JOURNAL_READERS_MAX: usize = 1;
+
 /// The sensor, as far as it can be asked directly.
 pub trait Sensor: Send + Sync + 'static {
     /// How long ago the worker that is furthest behind was last seen at work.
@@ -61,6 +65,14 @@ pub trait Sensor: Send + Sync + 'static {
     /// Flows that have ended, the latest first. Takes no longer than looking at all of them.
     fn flows(&self, _search: &FlowSearch) -> FlowPage {
         FlowPage::default()
+    }
+
+    /// What of a source was seen when, as JSON. May take a while, as [`Self::handle`] may.
+    ///
+    /// # Errors
+    /// Why nobody knows; by default because nobody writes it down.
+    fn coverage(&self, _search: &CoverageSearch) -> Result<serde_json::Value, Refusal> {
+        Err(Refusal::not_found("no coverage is written down here"))
     }
 
     /// Gives packets of the past, or pins them. May take a while, as [`Self::handle`] may.
@@ -160,6 +172,8 @@ pub(crate) struct Shared {
     oversight: Mutex<Arc<Overseen>>,
     /// Who looks back.
     looking_back: Arc<Semaphore>,
+    /// Who reads the journal of coverage.
+    reading_journal: Arc<Semaphore>,
 }
 
 /// An answer and its captures, which keep their place until they are taken.
@@ -190,6 +204,7 @@ impl Shared {
             history: Mutex::default(),
             oversight: Mutex::new(Arc::new(Overseen::new(Oversight::default()))),
             looking_back: Arc::new(Semaphore::new(EXTRACTIONS_MAX)),
+            reading_journal: Arc::new(Semaphore::new(JOURNAL_READERS_MAX)),
         }
     }
 
@@ -248,6 +263,26 @@ impl Shared {
         match timeout(LOOK_BACK_MAX, done).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => Err(Refusal::failed("the sensor did not answer in time")),
+        }
+    }
+
+    /// Asks the sensor what of a source was seen when.
+    pub(crate) async fn coverage(
+        self: &Arc<Self>,
+        search: CoverageSearch,
+    ) -> Result<Bytes, Refusal> {
+        let Ok(permit) = self.reading_journal.clone().try_acquire_owned() else {
+            return Err(Refusal::busy("somebody else reads the journal; try again"));
+        };
+        let shared = self.clone();
+        let done = spawn_blocking(move || {
+            let found = shared.sensor.coverage(&search);
+            drop(permit);
+            found.map(|found| json(&found))
+        });
+        match timeout(LOOK_BACK_MAX, done).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(Refusal::failed("the journal was not read in time")),
         }
     }
 

@@ -44,6 +44,7 @@
 mod client;
 mod command;
 mod control;
+mod coverage;
 mod decisions;
 mod error;
 mod flow_search;
@@ -59,6 +60,7 @@ mod token;
 pub use client::{Client, ClientError, Followed, Reports};
 pub use command::{Alert, Bind, Command, Done, MirrorMode, MirrorOrder, Severity};
 pub use control::{CLIENTS_MAX, LARGE_REQUEST_BYTES, REQUEST_BYTES_MAX};
+pub use coverage::CoverageSearch;
 pub use decisions::{DECISIONS_KEPT, Told};
 pub use error::ApiError;
 pub use flow_search::{FLOWS_MAX, FlowSearch, FlowTerm};

@@ -30,8 +30,9 @@ use crate::clock::LiveClock;
 use crate::command::{Commands, Others};
 use crate::detectors::{Detectors, Saver, Tenants};
 use crate::error::EngineError;
-use crate::evidence::{Archive, Evidence, Witness};
+use crate::evidence::{Archive, Evidence, FOLDER, Witness};
 use crate::flow_book::FlowBook;
+use crate::journal::last_word;
 use crate::learned::{Keeping, Loaded, Shelf};
 use crate::look_back::LookBack;
 use crate::neighbour::Neighbours;
@@ -39,6 +40,7 @@ use crate::outlet::{Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
 use crate::presence::Presence;
 use crate::replay::{Outcome, Walked};
+use crate::reread::Reread;
 use crate::serving::{Front, Serving};
 use crate::start;
 use crate::station::{self, Station};
@@ -73,6 +75,8 @@ pub struct Live {
     pub out: PathBuf,
     /// Who looks after the mirrors, over a simulated API; nobody by default.
     pub steward: Option<Stewardship>,
+    /// Reads the configuration again, where that is possible.
+    pub reread: Option<Reread>,
 }
 
 /// What a run says before the first packet.
@@ -189,6 +193,9 @@ pub fn run(
         commands: OnceLock::new(),
         look_back: OnceLock::new(),
         orders: live.steward.as_ref().map(|it| it.orders.clone()),
+        reread: live.reread.clone(),
+        journal: live.config.report.coverage.then(|| live.out.join(FOLDER)),
+        clock,
     });
     let serving = Serving::start(live, front.clone(), first)?;
     let wishes = Wishes {
@@ -519,9 +526,14 @@ fn write_down(ended: Ended, dir: &OutputDir) -> Result<Outcome, EngineError> {
 }
 
 fn about(live: &Live, plan: &Plan, clock: LiveClock, interface: Option<InterfaceDrops>) -> About {
+    let epoch = clock.at(Duration::ZERO);
+    let before = live.config.report.coverage;
+    let before = before.then(|| last_word(&live.out.join(FOLDER))).flatten();
+    let down = before.map_or(0, |it| (epoch.as_nanos() / 1_000).saturating_sub(it));
     About {
         sensor: live.config.report.sensor.clone(),
-        epoch: clock.at(Duration::ZERO),
+        epoch,
+        down: Duration::from_micros(down),
         ring_bytes: plan.ring_bytes(),
         workers: plan.workers.get().into(),
         capture: CaptureStatus::default(),

@@ -7,8 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use vxscope_api::{
-    self as api, Answer, Asker, Bind, Configured, Done, FlowSearch, Hub, LookBackRequest,
-    MirrorMode, MirrorOrder, Refusal, Sensor, Server, Settings, Severity, Snapshot,
+    self as api, Answer, Asker, Bind, Configured, CoverageSearch, Done, FlowSearch, Hub,
+    LookBackRequest, MirrorMode, MirrorOrder, Refusal, Sensor, Server, Settings, Severity,
+    Snapshot,
 };
 use vxscope_config::binding;
 use vxscope_policy::rules::Mode;
@@ -18,12 +19,15 @@ use vxscope_units::{BindTable, Binding, ConflictKind, MirrorSource, Vni};
 
 use crate::accounting::Pulse;
 use crate::alert::Alert;
+use crate::clock::LiveClock;
 use crate::command::Commands;
+use crate::coverage;
 use crate::error::EngineError;
 use crate::flow_book::FlowBook;
 use crate::follower::Desk;
 use crate::live::Live;
 use crate::look_back::LookBack;
+use crate::reread::Reread;
 use crate::start;
 use crate::stewarding::{Order, Orders, Reply};
 
@@ -41,6 +45,11 @@ pub(crate) struct Front {
     pub(crate) orders: Option<Orders>,
     /// There once the workers are.
     pub(crate) look_back: OnceLock<Arc<LookBack>>,
+    /// Reads the configuration again.
+    pub(crate) reread: Option<Reread>,
+    /// The folder of the journal, if one is written.
+    pub(crate) journal: Option<PathBuf>,
+    pub(crate) clock: LiveClock,
 }
 
 impl Sensor for Front {
@@ -68,7 +77,23 @@ impl Sensor for Front {
                 heard.map_err(|error| error.to_string())?;
                 Ok(Done::default())
             }
+            api::Command::Reload => {
+                let reread = self.reread.as_ref();
+                let reread = reread.ok_or("this sensor was started without a configuration")?;
+                let says = reread.run(self.commands()?)?;
+                Ok(Done { says: Some(says) })
+            }
         }
+    }
+
+    fn coverage(&self, search: &CoverageSearch) -> Result<serde_json::Value, Refusal> {
+        let Some(folder) = &self.journal else {
+            return Err(Refusal::not_found(
+                "nobody writes it down; see report.coverage",
+            ));
+        };
+        let now = self.clock.at(self.clock.elapsed()).as_nanos() / 1_000;
+        coverage::answer(folder, search, now)
     }
 
     fn look_back(&self, request: LookBackRequest, asker: Asker) -> Result<Answer, Refusal> {

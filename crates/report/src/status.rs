@@ -66,6 +66,11 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// From a datagram's arrival in the kernel to its entry in the ledger.
     pub latency: Latency,
+    /// Seconds in which mirrored packets were not seen, though they were to be, by cause:
+    /// `sensor_down` from the last word of the run before to this one, `loss` in the ticks in
+    /// which the kernel dropped some.
+    #[serde(default)]
+    pub blind_seconds: BTreeMap<String, f64>,
     /// What packets cost in each stage of a worker, of a sample of all batches.
     #[serde(default)]
     pub stages: Vec<StageStatus>,

@@ -109,6 +109,7 @@ impl Bench {
             interface: self.interface.clone(),
             out: out.to_owned(),
             steward: None,
+            reread: None,
         };
         let stop = Arc::new(Stop::new());
         let (opened, port) = sync_channel(1);

@@ -1,21 +1,16 @@
 //! `vxscope coverage`: what of a source was seen when, from the journal that sensors leave.
 
 use std::fmt::Write;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use indicatif::HumanDuration;
 use serde_json::json;
-use vxscope_coverage::{Book, Record, Share, Sight, Source, Span, csv, month, parse_time, stamp};
+use vxscope_coverage::{Share, Sight, Source, Span, csv, month, parse_time, stamp};
+use vxscope_engine::read_journal;
 
 use crate::arguments::CoverageArguments;
 use crate::failure::Failure;
 use crate::print;
-
-/// Longest line that is read.
-const LINE_BYTES_MAX: usize = 64 << 10;
 
 /// Prints a timeline, or a row for each source.
 pub(crate) fn run(arguments: &CoverageArguments) -> Result<(), Failure> {
@@ -36,7 +31,7 @@ pub(crate) fn run(arguments: &CoverageArguments) -> Result<(), Failure> {
     if from >= to {
         return Err(Failure::Usage("--from must be before --to".to_owned()));
     }
-    let (book, cut) = read(&arguments.journal)?;
+    let (book, cut) = read_journal(&arguments.journal).map_err(Failure::Failed)?;
     let Some(name) = &arguments.source else {
         return print(&csv(&book, from, to));
     };
@@ -64,46 +59,6 @@ fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let micros = since.map_or(0, |since| since.as_micros());
     u64::try_from(micros).unwrap_or(u64::MAX)
-}
-
-/// All files of the journal, oldest first; and how many lines are no records.
-fn read(folder: &Path) -> Result<(Book, u64), Failure> {
-    let wrong = |path: &Path, error| {
-        Failure::Failed(format!("{}: cannot be read: {error}", path.display()))
-    };
-    let entries = std::fs::read_dir(folder).map_err(|error| wrong(folder, error))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
-            name.starts_with("coverage-") && path.extension().is_some_and(|it| it == "ndjson")
-        })
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        let what = "holds no coverage-*.ndjson; name the folder that a sensor writes to";
-        return Err(Failure::Failed(format!("{}: {what}", folder.display())));
-    }
-    let (mut book, mut cut) = (Book::default(), 0);
-    for path in files {
-        let file = File::open(&path).map_err(|error| wrong(&path, error))?;
-        for line in BufReader::new(file).split(b'\n') {
-            let line = line.map_err(|error| wrong(&path, error))?;
-            if line.is_empty() {
-                continue;
-            }
-            let text = str::from_utf8(&line).ok();
-            let text = text.filter(|text| text.len() <= LINE_BYTES_MAX);
-            match text.and_then(|text| Record::parse(text).ok()) {
-                Some(record) => book.add(&record),
-                None => cut += 1,
-            }
-        }
-    }
-    Ok((book, cut))
 }
 
 fn object((address, vni): Source, spans: &[Span], cut: u64) -> String {

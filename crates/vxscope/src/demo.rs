@@ -51,6 +51,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let mirrors = Mirrors::default();
     let live = Live {
         steward: Some(steward::stewardship(mirrors.clone())?),
+        reread: None,
         config,
         address: Ipv4Addr::LOCALHOST.into(),
         vxlan_port: Some(0),

@@ -6,6 +6,7 @@ mod arguments;
 mod ask;
 mod bench;
 mod configuration;
+mod confine;
 mod coverage;
 mod demo;
 mod doctor;

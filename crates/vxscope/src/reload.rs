@@ -1,53 +1,49 @@
-//! SIGHUP: the configuration read again. What can change in a running sensor does, without a
-//! packet lost; for everything else it says that a restart is needed, and nothing changes.
+//! SIGHUP, or an order over HTTP: the configuration read again. What can change in a running sensor
+//! does, without a packet lost; for everything else it says that a restart is needed, and nothing
+//! changes.
+
+use std::sync::{Mutex, PoisonError};
 
 use vxscope_config::Config;
-use vxscope_engine::Commands;
+use vxscope_engine::{Commands, Reread};
 use vxscope_units::BindTable;
 
 use crate::arguments::RunArguments;
 use crate::configuration;
 
-/// Keeps what a run was started with.
-#[derive(Debug)]
-pub(crate) struct Reload {
-    arguments: RunArguments,
-    running: Config,
+/// Reads again what a run was started with.
+pub(crate) fn reread(arguments: &RunArguments, running: &Config) -> Reread {
+    let (arguments, running) = (arguments.clone(), Mutex::new(running.clone()));
+    Reread::by(move |commands| {
+        // One after the other: each is compared with what the one before left.
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        reload(&arguments, &mut running, commands)
+    })
 }
 
-impl Reload {
-    pub(crate) fn new(arguments: &RunArguments, running: &Config) -> Self {
-        Self {
-            arguments: arguments.clone(),
-            running: running.clone(),
-        }
+/// What came of it, for people; the error is why nothing is changed.
+fn reload(
+    arguments: &RunArguments,
+    running: &mut Config,
+    commands: &Commands,
+) -> Result<String, String> {
+    let new = configuration::with_options(&arguments.options, arguments.api)
+        .map_err(|wrong| format!("refused, nothing is changed\n{wrong}"))?;
+    let fixed = running.differences(&new);
+    if !fixed.is_empty() {
+        let keys = fixed.join(", ");
+        return Err(format!(
+            "refused, nothing is changed; these take a restart: {keys}"
+        ));
     }
-
-    /// Reads again; what came of it, for people.
-    pub(crate) fn run(&mut self, commands: &Commands) -> String {
-        let read = configuration::with_options(&self.arguments.options, self.arguments.api);
-        let new = match read {
-            Ok(new) => new,
-            Err(wrong) => return format!("reload: refused, nothing is changed\n{wrong}"),
-        };
-        let fixed = self.running.differences(&new);
-        if !fixed.is_empty() {
-            let keys = fixed.join(", ");
-            return format!("reload: refused, nothing is changed; these take a restart: {keys}");
-        }
-        if new.sources.listed == self.running.sources.listed {
-            return "reload: nothing has changed".to_owned();
-        }
-        let Ok(table) = BindTable::try_new(new.sources.listed.clone()) else {
-            return "reload: refused, the sources contradict each other".to_owned();
-        };
-        match commands.replace_bind_table(table) {
-            Ok(()) => {
-                let count = new.sources.listed.len();
-                self.running = new;
-                format!("reload: {count} sources are known from now on")
-            }
-            Err(stopped) => format!("reload: {stopped}"),
-        }
+    if new.sources.listed == running.sources.listed {
+        return Ok("nothing has changed".to_owned());
     }
+    let table = BindTable::try_new(new.sources.listed.clone())
+        .map_err(|_| "refused, the sources contradict each other")?;
+    let replaced = commands.replace_bind_table(table);
+    replaced.map_err(|stopped| stopped.to_string())?;
+    let count = new.sources.listed.len();
+    *running = new;
+    Ok(format!("{count} sources are known from now on"))
 }

@@ -1,28 +1,33 @@
 //! `vxscope run`: mirrored traffic from the network, until interrupted.
 
-use vxscope_engine::{Live, Mirrors};
+use vxscope_engine::{Live, Mirrors, Observer};
 
 use crate::arguments::RunArguments;
 use crate::failure::Failure;
 use crate::mirroring::Mirroring;
-use crate::reload::Reload;
 use crate::replay::{conclude, failure, tell};
 use crate::report::report;
 use crate::screen::Screen;
 use crate::service::Service;
-use crate::{configuration, signal};
+use crate::{configuration, confine, reload, signal};
 
 /// Receives until SIGINT or SIGTERM, then prints the result.
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
+    let config = configuration::with_options(&arguments.options, arguments.api)?;
+    // Before there is a second thread: each is confined as the one that started it.
+    let open = match config.security.confine {
+        true => confine::confine(&config, &arguments.out)?,
+        false => None,
+    };
     let stop = signal::stop()?;
     let hangup = signal::hangup()?;
-    let config = configuration::with_options(&arguments.options, arguments.api)?;
     let mut mirroring = Mirroring::of(&config);
     let steward = mirroring
         .as_mut()
         .map(|it| it.stewardship(Mirrors::default()))
         .transpose()?;
     let live = Live {
+        reread: Some(reload::reread(arguments, &config)),
         config,
         address: arguments.listen.ip(),
         vxlan_port: Some(arguments.listen.port()),
@@ -30,9 +35,9 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         out: arguments.out.clone(),
         steward,
     };
-    let reload = Reload::new(arguments, &live.config);
     let mut screen = Screen::new(&live);
-    screen.serve(Service::from_environment(), hangup, reload);
+    screen.serve(Service::from_environment(), hangup);
+    open.iter().for_each(|open| screen.handle_warning(open));
     screen.watch(mirroring);
     let outcome =
         vxscope_engine::run(&live, &stop, &mut screen).map_err(|error| failure(&error))?;

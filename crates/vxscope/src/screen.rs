@@ -14,7 +14,6 @@ use vxscope_steward::{Decided, Notice};
 use vxscope_units::ByteSize;
 
 use crate::mirroring::Mirroring;
-use crate::reload::Reload;
 use crate::service::{self, Service};
 use crate::table::{Room, Table};
 
@@ -33,8 +32,8 @@ pub(crate) struct Screen {
     lines: usize,
     mirroring: Option<Mirroring>,
     service: Service,
-    /// Asked for by SIGHUP, and how.
-    reload: Option<(Arc<AtomicBool>, Reload)>,
+    /// Asked for by SIGHUP.
+    reload: Option<Arc<AtomicBool>>,
     commands: Option<Commands>,
 }
 
@@ -57,9 +56,9 @@ impl Screen {
     }
 
     /// Tells a service manager how it goes, and reads the configuration again when it asks.
-    pub(crate) fn serve(&mut self, service: Service, hangup: Arc<AtomicBool>, reload: Reload) {
+    pub(crate) fn serve(&mut self, service: Service, hangup: Arc<AtomicBool>) {
         self.service = service;
-        self.reload = Some((hangup, reload));
+        self.reload = Some(hangup);
     }
 
     /// The run ends.
@@ -131,12 +130,13 @@ impl Observer for Screen {
 
     fn handle_look(&mut self, heartbeat_age: Duration) {
         self.service.beat(heartbeat_age);
-        if let (Some((hangup, reload)), Some(commands)) = (&mut self.reload, &self.commands)
+        if let (Some(hangup), Some(reread), Some(commands)) =
+            (&self.reload, &self.live.reread, &self.commands)
             && hangup.swap(false, Ordering::Relaxed)
         {
-            let said = reload.run(commands);
+            let said = reread.run(commands).unwrap_or_else(|refused| refused);
             self.clear();
-            show(&format!("{said}\n"));
+            show(&format!("reload: {said}\n"));
         }
     }
 

@@ -70,7 +70,7 @@ pub(super) async fn answer<B>(
     response
 }
 
-const fn status(kind: RefusalKind) -> StatusCode {
+pub(super) const fn status(kind: RefusalKind) -> StatusCode {
     match kind {
         RefusalKind::Wrong => StatusCode::BAD_REQUEST,
         RefusalKind::NotFound => StatusCode::NOT_FOUND,

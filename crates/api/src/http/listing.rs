@@ -11,6 +11,7 @@ use vxscope_units::Vni;
 
 use super::access::Access;
 use super::query::Query;
+use crate::coverage::CoverageSearch;
 use crate::decisions::Wanted;
 use crate::flow_search::{FLOWS_MAX, FlowSearch};
 use crate::history::Series;
@@ -38,6 +39,17 @@ struct Row<'a> {
     /// Absent if nobody looks after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     mirror: Option<MirrorRow>,
+}
+
+/// Whose coverage is asked for, and of which time.
+pub(super) fn coverage(query: Option<&str>) -> Result<CoverageSearch, String> {
+    let query = Query::parse(query, &["source", "from", "to"])?;
+    let text = |name| query.text(name).map(str::to_owned);
+    Ok(CoverageSearch {
+        source: text("source").ok_or("source: an address, a name or an interface is needed")?,
+        from: text("from"),
+        to: text("to"),
+    })
 }
 
 /// Sources, with what is known of their mirrors.

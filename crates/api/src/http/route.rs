@@ -16,12 +16,15 @@ use super::query::Query;
 use super::{Site, events, extract, listing, page};
 use crate::command::{Command, MirrorOrder};
 use crate::hub::json;
+use crate::look_back::Refusal;
 use crate::metrics::{self, Format};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const TOML: &str = "application/toml";
 const EVENTS: &str = "text/event-stream";
+const RELOAD: &str = "/api/v1/reload";
+const COVERAGE: &str = "/api/v1/coverage";
 /// Longest order.
 const ORDER_BYTES_MAX: usize = 4 << 10;
 /// What everything that can be asked looks like.
@@ -60,7 +63,9 @@ pub(super) async fn answer(
         return refused;
     }
     match access::check(&request, site, need) {
+        Ok(_) if request.uri().path() == RELOAD => reload(site).await,
         Ok(_) if need == Need::Control => order(request, site).await,
+        Ok(_) if request.uri().path() == COVERAGE => coverage(&request, site).await,
         Ok(_) if need == Need::Packets => extract::answer(&request, peer, site).await,
         Ok(access) => get(&request, site, access, ends),
         Err((status, message)) => {
@@ -82,7 +87,8 @@ fn need(path: &str) -> Option<Need> {
         "/metrics" | "/api/v1/status" | "/api/v1/health" | "/api/v1/sources"
         | "/api/v1/mirrors" | "/api/v1/decisions" | "/api/v1/duplicates" | "/api/v1/flows"
         | "/api/v1/pins" | "/api/v1/policy" | "/api/v1/config" | "/api/v1/events" => Need::Metadata,
-        "/api/v1/orders" => Need::Control,
+        COVERAGE => Need::Metadata,
+        "/api/v1/orders" | RELOAD => Need::Control,
         "/api/v1/extract" => Need::Packets,
         path => page::file(path).map(|_| Need::Nothing)?,
     };
@@ -187,6 +193,26 @@ async fn order(request: Request<Incoming>, site: &Site) -> Response<Answer> {
     match site.shared.command(Command::Mirrors(order)).await {
         Ok(done) => response(StatusCode::OK, JSON, done),
         Err(message) => refusal(StatusCode::CONFLICT, &message),
+    }
+}
+
+/// Has the configuration read again.
+async fn reload(site: &Site) -> Response<Answer> {
+    match site.shared.command(Command::Reload).await {
+        Ok(done) => response(StatusCode::OK, JSON, done),
+        Err(message) => refusal(StatusCode::CONFLICT, &message),
+    }
+}
+
+/// What of a source was seen when.
+async fn coverage<B>(request: &Request<B>, site: &Site) -> Response<Answer> {
+    let search = match listing::coverage(request.uri().query()) {
+        Ok(search) => search,
+        Err(message) => return refusal(StatusCode::BAD_REQUEST, &message),
+    };
+    match site.shared.coverage(search).await {
+        Ok(found) => response(StatusCode::OK, JSON, found),
+        Err(Refusal { kind, message }) => refusal(extract::status(kind), &message),
     }
 }
 

@@ -8,6 +8,7 @@ use super::text::Text;
 pub(super) fn write(text: &mut Text, status: &Status) {
     sensor(text, status);
     packets(text, status);
+    blindness(text, status);
     rings(text, status);
     flows(text, status);
     signals(text, status);
@@ -154,6 +155,18 @@ fn packets(text: &mut Text, status: &Status) {
         "Frames of sources beyond the limit, which share one row.",
         frames.overflow,
     );
+}
+
+fn blindness(text: &mut Text, status: &Status) {
+    text.family(
+        "blind_seconds",
+        "Time in which mirrored packets were not seen by cause; what is hidden on purpose is in \
+         mirror_blind_seconds.",
+        true,
+    );
+    for (cause, seconds) in &status.blind_seconds {
+        text.sample(&[("cause", cause)], seconds);
+    }
 }
 
 fn rings(text: &mut Text, status: &Status) {

@@ -57,6 +57,7 @@ fn with_tokens_nothing_but_probes_and_the_empty_page_is_for_everybody() {
         "/api/v1/flows",
         "/api/v1/events",
         "/api/v1/config",
+        "/api/v1/coverage",
     ] {
         let answer = served.get(path);
         assert_eq!(answer.status, 401, "{path}");

@@ -42,6 +42,7 @@ impl Sensor for Resting {
             Command::Alert(alert) => Ok(Done {
                 says: Some(alert.reason),
             }),
+            Command::Reload => Err("nothing to read again".to_owned()),
         }
     }
 }

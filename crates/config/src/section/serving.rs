@@ -97,4 +97,9 @@ section! {
     /// Whether a live run makes no core dumps, gains no privileges, and has the kernel refuse
     /// system calls that it never makes. false helps whoever wants to look at it with a debugger.
     seal: bool = true, ["security" "seal"] ();
+
+    /// Whether a live run can write, make and remove files in the folders of its configuration
+    /// alone, from before it opens anything, where the kernel has Landlock. It cannot look at
+    /// other processes then, and so not name one that has its port. The package says true.
+    confine: bool = false, ["security" "confine"] ();
 }

@@ -38,6 +38,8 @@ pub(crate) struct About {
     pub(crate) capture: CaptureStatus,
     /// What the interface drops, if one is named.
     pub(crate) interface: Option<InterfaceDrops>,
+    /// From the last word of the run before to this one, where there was one.
+    pub(crate) down: Duration,
 }
 
 /// See the module.
@@ -57,6 +59,10 @@ pub(crate) struct Account {
     seq: u64,
     /// Where the next report begins.
     from: Timestamp,
+    /// Datagrams that the kernel had dropped there.
+    dropped_before: u64,
+    /// All ticks in which it dropped some.
+    lossy: Duration,
 }
 
 /// What one worker told so far.
@@ -85,6 +91,8 @@ impl Account {
             table: Arc::default(),
             seq: 0,
             from,
+            dropped_before: 0,
+            lossy: Duration::ZERO,
         }
     }
 
@@ -244,7 +252,24 @@ impl Account {
         }
     }
 
+    /// Counts the tick that ends now if packets were lost in it.
+    fn note_loss(&mut self, now: Timestamp) {
+        let dropped = self.kernel_dropped();
+        if dropped > self.dropped_before {
+            let nanos = now.as_nanos().saturating_sub(self.from.as_nanos());
+            self.lossy += Duration::from_nanos(nanos);
+            self.dropped_before = dropped;
+        }
+    }
+
+    fn blind_seconds(&self) -> BTreeMap<String, f64> {
+        let causes = [("sensor_down", self.about.down), ("loss", self.lossy)];
+        let seconds = causes.map(|(cause, time)| (cause.to_owned(), time.as_secs_f64()));
+        seconds.into()
+    }
+
     fn report(&mut self, now: Timestamp) -> Report {
+        self.note_loss(now);
         let full = self.seq.is_multiple_of(FULL_EVERY);
         let report = Report {
             schema: SCHEMA,
@@ -341,6 +366,7 @@ impl Account {
             workers: self.workers.iter().map(|it| it.status).collect(),
             latency: self.latencies.status(),
             stages: self.costs().status(),
+            blind_seconds: self.blind_seconds(),
             ..Status::new(
                 self.about.sensor.clone(),
                 env!("CARGO_PKG_VERSION").to_owned(),

@@ -309,7 +309,7 @@ fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> JoinHa
 }
 
 /// Where it answers over HTTP, by its own words.
-fn http(sensor: &Sensor) -> String {
+pub(crate) fn http(sensor: &Sensor) -> String {
     let lines = sensor.banner.lines();
     let mut address = lines.filter_map(|line| line.split_once("http://"));
     let (_, address) = address.next_back().expect("a line that says where");
@@ -329,16 +329,28 @@ fn check_sequence(followed: &[Followed]) {
 }
 
 pub(crate) fn get(address: &str, path: &str) -> String {
+    let (status, body) = ask(address, &format!("GET {path}"), "");
+    assert_eq!(status, 200, "{body}");
+    body
+}
+
+/// Lines of the head end with a line break each.
+pub(crate) fn post(address: &str, path: &str, head: &str) -> (u16, String) {
+    ask(address, &format!("POST {path}"), head)
+}
+
+/// The status and the body of an answer.
+pub(crate) fn ask(address: &str, what: &str, head: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("somebody who listens");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let request = format!("{what} HTTP/1.1\r\nhost: localhost\r\n{head}connection: close\r\n\r\n");
     stream
         .write_all(request.as_bytes())
         .expect("somebody who reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("text");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    body.to_owned()
+    let status = head.split(' ').nth(1).and_then(|it| it.parse().ok());
+    (status.expect("a status"), body.to_owned())
 }
 
 fn sample(metrics: &str, name: &str) -> Option<u64> {

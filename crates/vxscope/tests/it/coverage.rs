@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::api::{ask, get, http};
 use crate::sensor::{Sensor, until};
 use crate::{folder, vxscope};
 
@@ -22,7 +23,8 @@ fn the_time_between_a_crash_and_the_next_start_is_not_seen() {
     let path = file(dir.path());
     let cut = journal(dir.path()) + "{\"at\":17";
     std::fs::write(&path, cut).unwrap();
-    let sensor = Sensor::start(dir.path(), &fast);
+    let sensor = Sensor::start(dir.path(), &[&fast[..], &["--api", "127.0.0.1:0"]].concat());
+    check_over_http(&http(&sensor));
     sensor.stop();
     let told = vxscope(
         dir.path(),
@@ -92,6 +94,42 @@ fn file(dir: &Path) -> std::path::PathBuf {
         let entry = std::fs::read_dir(&folder).ok()?.next()?.ok()?;
         Some(entry.path())
     })
+}
+
+/// The running sensor tells the same, within limits.
+fn check_over_http(address: &str) {
+    let path = "/api/v1/coverage?source=127.0.0.2&from=-5m";
+    let told = until("the next run's word", || {
+        let told: Value = serde_json::from_str(&get(address, path)).expect("JSON");
+        let spans = told["timelines"][0]["spans"].as_array()?.clone();
+        spans
+            .iter()
+            .any(|it| it["sight"] == "not_seen")
+            .then_some(told)
+    });
+    assert_eq!(told["timelines"][0]["outer_ip"], "127.0.0.2");
+    assert_eq!(told["unreadable_lines"], 1);
+    let metrics = get(address, "/metrics");
+    let blind = |cause: &str| {
+        let name = format!("vxscope_blind_seconds_total{{cause=\"{cause}\"}} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        value.expect("a sample").parse::<f64>().expect("a number")
+    };
+    // Whoever crashed has said for the last time before it was killed.
+    assert!(
+        blind("sensor_down") > 0.0 && blind("loss") >= 0.0,
+        "{metrics}"
+    );
+    for (query, status) in [
+        ("", 400),
+        ("?source=127.0.0.9", 404),
+        ("?source=127.0.0.2&from=-60d", 400),
+        ("?source=127.0.0.2&from=then", 400),
+        ("?source=127.0.0.2&before=-60d", 400),
+    ] {
+        let (answered, body) = ask(address, &format!("GET /api/v1/coverage{query}"), "");
+        assert_eq!(answered, status, "{query}: {body}");
+    }
 }
 
 fn journal(dir: &Path) -> String {

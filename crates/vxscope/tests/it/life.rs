@@ -1,11 +1,14 @@
 //! A sensor as a service: what it tells its manager, what it reads again, what it gives up.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::api::{http, post};
 use crate::folder;
 use crate::sensor::{Sensor, received_and_dropped, sent, until};
 
@@ -67,6 +70,61 @@ fn a_reload_changes_what_can_change_and_refuses_the_rest_without_losing_a_packet
     }
     let (received, dropped) = received_and_dropped(&stopped.summary());
     assert_eq!(truths.iter().map(sent).sum::<u64>(), received + dropped);
+}
+
+#[test]
+fn a_reload_over_http_is_the_same_for_who_may_give_orders() {
+    let dir = folder();
+    let config = dir.path().join("vxscope.toml");
+    let text = |last: u8| format!("[[source]]\naddress = \"127.0.0.{last}\"\n");
+    fs::write(&config, text(2)).unwrap();
+    let token = |name: &str| format!("{name}-0123456789abcdef0123456789abcdef");
+    let tokens = ["metadata", "control"].map(|it| format!("{it} {it} {}\n", token(it)));
+    let file = dir.path().join("tokens");
+    fs::write(&file, tokens.concat()).unwrap();
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let (path, tokens) = (config.display(), format!("api.tokens={}", file.display()));
+    let options = ["--config", &path.to_string(), "--set", &tokens];
+    let options = [&options[..], &["--api", "127.0.0.1:0"]].concat();
+    let sensor = Sensor::start(dir.path(), &options);
+    let address = http(&sensor);
+    let mut truths = Vec::new();
+    for (scope, new, status, part) in [
+        ("metadata", text(3), 403, "scope"),
+        ("control", text(2), 200, "nothing has changed"),
+        (
+            "control",
+            text(2) + &text(3),
+            200,
+            "2 sources are known from now on",
+        ),
+        (
+            "control",
+            format!("flow.flows_max = 99\n{}", text(3)),
+            409,
+            "these take a restart: flow.flows_max",
+        ),
+        ("control", "flow = 7".to_owned(), 409, "nothing is changed"),
+    ] {
+        fs::write(&config, new).unwrap();
+        let head = format!("authorization: Bearer {}\r\n", token(scope));
+        let (answered, body) = post(&address, "/api/v1/reload", &head);
+        assert_eq!(answered, status, "{body}");
+        assert!(body.contains(part), "{part}: {body}");
+        truths.push(sensor.load(&["--sources", "2", "--packets", "1000", "--rate", "10000"]));
+    }
+    let summary = sensor.stop().summary();
+    let (received, dropped) = received_and_dropped(&summary);
+    assert_eq!(truths.iter().map(sent).sum::<u64>(), received + dropped);
+    // One source was unknown until the third, and known from then on.
+    let unknown = |truth: &Value| {
+        let rows = truth["per_source"].as_array().unwrap().iter();
+        let of = rows.filter(|row| row["outer_ip"] == "127.0.0.3");
+        of.map(|row| row["packets"].as_u64().unwrap()).sum::<u64>()
+    };
+    let quarantined = truths.iter().take(2).map(unknown).sum::<u64>();
+    let rejected = &summary["packets"]["rejected"];
+    assert_eq!(rejected["quarantined"], quarantined, "{summary}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bench;
 mod captures;
 mod clock;
 mod coverage;
+mod crowd;
 mod disk;
 mod doctor;
 mod duplicates;

@@ -102,6 +102,51 @@ fn units_are_understood_and_confined() {
     assert!(unit.contains("IPAddressDeny=169.254.169.254/32 fd00:ec2::254/128"));
 }
 
+/// Its images are other people's, so it is not built here: what it says of ours is looked at.
+#[test]
+fn the_container_file_copies_what_there_is_and_starts_what_the_program_takes() {
+    let text = std::fs::read_to_string(format!("{PACKAGING}/Containerfile")).unwrap();
+    let root = Path::new(PACKAGING).join("../../..");
+    let known = [
+        "FROM",
+        "WORKDIR",
+        "COPY",
+        "RUN",
+        "USER",
+        "EXPOSE",
+        "STOPSIGNAL",
+        "HEALTHCHECK",
+        "ENTRYPOINT",
+        "CMD",
+    ];
+    let lines = text
+        .lines()
+        .filter(|it| !it.is_empty() && !it.starts_with('#'));
+    let lines: Vec<(&str, &str)> = lines.filter_map(|it| it.split_once(' ')).collect();
+    for (instruction, rest) in &lines {
+        assert!(known.contains(instruction), "{instruction}");
+        if *instruction == "COPY" && !rest.starts_with("--from=") {
+            let from = rest.split(' ').next().unwrap();
+            assert!(root.join(from).exists(), "{from}");
+        }
+    }
+    let words = |name: &str| -> Vec<String> {
+        let found = lines.iter().find(|(it, _)| *it == name).unwrap().1;
+        serde_json::from_str(&found[found.find('[').unwrap()..]).unwrap()
+    };
+    assert_eq!(words("ENTRYPOINT"), ["/usr/bin/vxscope"]);
+    for command in [words("CMD"), words("HEALTHCHECK")[1..].to_vec()] {
+        let (name, options) = command.split_first().unwrap();
+        let help = crate::vxscope(Path::new("."), &[name, "--help"]).ok();
+        for option in options.iter().filter(|it| it.starts_with("--")) {
+            assert!(help.contains(&format!("{option} ")), "{option}: {help}");
+        }
+    }
+    let shipped = format!("{PACKAGING}/vxscope.toml");
+    let checked = ["check-config", &shipped];
+    crate::vxscope(Path::new("."), &checked).ok();
+}
+
 /// On a tree of our own, which has an old kernel's settings.
 #[test]
 fn tuning_raises_what_is_too_low_and_can_undo() {

@@ -37,6 +37,37 @@ fn tcpdump_reads_a_fifo() {
 }
 
 #[test]
+fn age_encrypts_what_rests_on_the_disk() {
+    check("pcap-stream=fifo", |sensor| {
+        let dir = sensor.get_current_dir()?.to_owned();
+        let age = |program: &str, arguments: &[&str]| {
+            let mut age = Command::new(program);
+            age.args(arguments).current_dir(&dir);
+            age
+        };
+        run(&mut age("age-keygen", &["-o", "key"]))?;
+        let key = run(&mut age("age-keygen", &["-y", "key"]))?;
+        let mut sensor = sensor.stdout(Stdio::null()).spawn().ok()?;
+        while !dir.join("fifo").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        run(&mut age(
+            "age",
+            &["-r", &key[0], "-o", "frames.age", "fifo"],
+        ))?;
+        assert!(sensor.wait().is_ok_and(|status| status.success()));
+        let rests = std::fs::read(dir.join("frames.age")).ok()?;
+        assert!(rests.starts_with(b"age-encryption.org/v1"));
+        let mut back = age("age", &["-d", "-i", "key", "frames.age"]);
+        let mut back = back.stdout(Stdio::piped()).spawn().ok()?;
+        let frames = back.stdout.take()?;
+        let lines = run(Command::new("tcpdump").args(["-nr", "-"]).stdin(frames));
+        assert!(back.wait().is_ok_and(|status| status.success()));
+        lines
+    });
+}
+
+#[test]
 fn tshark_reads_over_tcp() {
     let address = free_address();
     check(&format!("pcap-over-ip={address}"), |sensor| {

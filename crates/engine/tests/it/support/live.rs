@@ -21,6 +21,7 @@ pub(crate) fn live(config: Config, act: impl FnOnce(&mut Sensor)) -> (Outcome, S
         interface: None,
         out: out.path().to_owned(),
         steward: None,
+        reread: None,
     };
     let stop = Arc::new(Stop::new());
     let (started, starts) = sync_channel(1);
