@@ -113,7 +113,7 @@ impl Observer for Screen {
         self.commands = Some(started.commands.clone());
         if self.reload.is_some() && self.live.config.security.seal {
             for open in service::seal() {
-                show(&format!("warning: {open}\n"));
+                show(&warning(&open));
             }
         }
         self.service.tell("READY=1\nSTATUS=receiving");
@@ -125,7 +125,7 @@ impl Observer for Screen {
 
     fn handle_warning(&mut self, warning: &str) {
         self.clear();
-        show(&format!("warning: {warning}\n"));
+        show(&self::warning(warning));
     }
 
     fn handle_look(&mut self, heartbeat_age: Duration) {
@@ -225,7 +225,7 @@ fn banner(live: &Live, started: &Started) -> String {
     };
     line("writing", &format!("{kinds} to {}", live.out.display()));
     for warning in &started.warnings {
-        let _ = writeln!(text, "warning: {warning}");
+        text.push_str(&self::warning(warning));
     }
     text.push_str("interrupt (Ctrl-C) to stop in order, twice to stop at once\n");
     text
@@ -256,6 +256,13 @@ fn room() -> Room {
             columns: usize::from(columns).saturating_sub(1),
             lines: usize::from(lines).saturating_sub(1),
         })
+}
+
+/// A line that somebody should see. A journal gets its priority with it, as `sd-daemon(3)` has it.
+fn warning(text: &str) -> String {
+    let has_journal = std::env::var_os("JOURNAL_STREAM").is_some() && !io::stderr().is_terminal();
+    let priority = if has_journal { "<4>" } else { "" };
+    format!("{priority}warning: {text}\n")
 }
 
 /// Who cannot be told is not told; the run goes on.

@@ -87,7 +87,7 @@ resource "aws_instance" "sensor" {
   key_name             = var.key_name
   iam_instance_profile = var.controller_role ? aws_iam_instance_profile.controller[0].name : null
   tags                 = merge(var.tags, { Name = var.name })
-  user_data            = templatefile("${path.module}/cloud-init.yaml.tftpl", { package_url = var.package_url, balanced = var.load_balancer })
+  user_data            = templatefile("${path.module}/cloud-init.yaml.tftpl", { package_url = var.package_url, balanced = var.load_balancer, services = "vxscope-tune vxscope" })
 
   network_interface {
     device_index         = 0
@@ -104,6 +104,34 @@ resource "aws_instance" "sensor" {
   root_block_device {
     encrypted   = true
     volume_size = var.disk_gib
+  }
+}
+
+# Brings back whoever is overdue, whatever becomes of sensor and controller. It takes the
+# configuration and the [reaper] key_file of the controller, which nobody but you has.
+resource "aws_instance" "reaper" {
+  count                = var.reaper ? 1 : 0
+  ami                  = var.ami_id
+  instance_type        = "t3.nano"
+  key_name             = var.key_name
+  subnet_id            = var.management_subnet_id
+  iam_instance_profile = aws_iam_instance_profile.controller[0].name
+  tags                 = merge(var.tags, { Name = "${var.name}-reaper" })
+  user_data            = templatefile("${path.module}/cloud-init.yaml.tftpl", { package_url = var.package_url, balanced = false, services = "vxscope-reap.timer" })
+
+  vpc_security_group_ids = [aws_security_group.management.id]
+  metadata_options {
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+  }
+  root_block_device {
+    encrypted = true
+  }
+  lifecycle {
+    precondition {
+      condition     = var.controller_role
+      error_message = "The reaper uses the controller's role: set controller_role."
+    }
   }
 }
 

@@ -67,6 +67,12 @@ variable "controller_policy_json" {
   default     = ""
 }
 
+variable "reaper" {
+  description = "A small instance of its own that brings back overdue sources; takes controller_role."
+  type        = bool
+  default     = false
+}
+
 variable "tags" {
   type    = map(string)
   default = {}

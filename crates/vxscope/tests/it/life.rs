@@ -23,8 +23,15 @@ fn a_service_manager_is_told_that_it_is_ready_and_well() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vxscope"));
     command
         .env("NOTIFY_SOCKET", &path)
+        .env("JOURNAL_STREAM", "8:1")
         .env("WATCHDOG_USEC", "2000000");
-    let sensor = Sensor::start_with(command, dir.path(), &[]);
+    let doubtful = ["--set", "decapsulation.depth=1", "--workers", "2"];
+    let sensor = Sensor::start_with(command, dir.path(), &doubtful);
+    let banner = &sensor.banner;
+    assert!(
+        banner.contains("\n<4>warning: decapsulation.depth"),
+        "{banner}"
+    );
     let told = || {
         let mut buffer = [0; 4_096];
         let length = manager.recv(&mut buffer).expect("in time");

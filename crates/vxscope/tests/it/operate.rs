@@ -1,6 +1,6 @@
 //! What ships beside the program: alert rules, dashboards, units, held to what the program says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -100,6 +100,110 @@ fn units_are_understood_and_confined() {
     }
     let unit = std::fs::read_to_string(format!("{units}/vxscope.service")).unwrap();
     assert!(unit.contains("IPAddressDeny=169.254.169.254/32 fd00:ec2::254/128"));
+}
+
+/// What the sensor gives up, it gives up by system calls, which its unit has to leave it.
+#[test]
+fn the_unit_lets_the_sensor_give_up_what_it_gives_up() {
+    let Ok(listed) = Command::new("systemd-analyze")
+        .arg("syscall-filter")
+        .output()
+    else {
+        return skip("there is no systemd-analyze");
+    };
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let mut groups = BTreeMap::<&str, Vec<&str>>::new();
+    let mut group = "";
+    for line in listed.lines() {
+        match line.strip_prefix("    ") {
+            None => group = line,
+            Some(name) if !name.starts_with('#') => groups.entry(group).or_default().push(name),
+            Some(_) => {}
+        }
+    }
+    let unit = std::fs::read_to_string(format!("{PACKAGING}/systemd/vxscope.service")).unwrap();
+    let mut allowed = BTreeSet::new();
+    let lines = unit
+        .lines()
+        .filter_map(|it| it.strip_prefix("SystemCallFilter="));
+    for line in std::iter::once("@default").chain(lines) {
+        let (is_refused, names) = match line.strip_prefix('~') {
+            Some(names) => (true, names),
+            None => (false, line),
+        };
+        for name in names.split(' ').flat_map(|it| calls_of(it, &groups)) {
+            match is_refused {
+                true => allowed.remove(name),
+                false => allowed.insert(name),
+            };
+        }
+    }
+    for needed in [
+        "capget",
+        "capset",
+        "prctl",
+        "prlimit64",
+        "seccomp",
+        "landlock_create_ruleset",
+        "landlock_add_rule",
+        "landlock_restrict_self",
+        "sendmsg",
+        "recvmmsg",
+    ] {
+        assert!(allowed.contains(needed), "{needed}");
+    }
+    for refused in ["ptrace", "mount", "bpf", "kexec_load", "init_module"] {
+        assert!(!allowed.contains(refused), "{refused}");
+    }
+}
+
+/// The calls of a group, or the one of this name.
+fn calls_of<'a>(name: &'a str, groups: &BTreeMap<&'a str, Vec<&'a str>>) -> Vec<&'a str> {
+    groups.get(name).map_or_else(
+        || vec![name],
+        |members| members.iter().flat_map(|it| calls_of(it, groups)).collect(),
+    )
+}
+
+/// Their checkers are in no Debian package: where they are not installed, braces and names are
+/// all that is looked at, and it is said.
+#[test]
+fn templates_are_what_their_checkers_take() {
+    let check = |program: &str, arguments: &[&str]| {
+        let run = Command::new(program)
+            .args(arguments)
+            .current_dir(PACKAGING)
+            .output();
+        let Ok(run) = run else {
+            println!("could not run: there is no {program}");
+            return;
+        };
+        let said = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(run.status.success(), "{program}: {said}");
+    };
+    check("terraform", &["fmt", "-check", "-diff", "terraform"]);
+    check("cfn-lint", &["cloudformation/sensor.yaml"]);
+    let read = |name: &str| std::fs::read_to_string(Path::new(PACKAGING).join(name)).unwrap();
+    let text = ["main", "variables", "outputs"].map(|it| read(&format!("terraform/{it}.tf")));
+    let text = text.concat();
+    let count = |part: &str| text.matches(part).count();
+    assert_eq!(count("{"), count("}"));
+    let used = text.split("var.").skip(1);
+    let used = used.map(|it| {
+        it.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .next()
+    });
+    let used: BTreeSet<&str> = used.flatten().collect();
+    let given = text.split("variable \"").skip(1);
+    let given: BTreeSet<&str> = given.filter_map(|it| it.split('"').next()).collect();
+    assert_eq!(used, given);
+    // The parameters that the start of an instance asks for are those that it is given.
+    let start = read("terraform/cloud-init.yaml.tftpl");
+    for name in ["package_url", "services", "balanced"] {
+        assert!(start.contains(name) && text.contains(&format!("{name} = ")));
+    }
+    let unit = "systemd/vxscope-reap.timer";
+    assert!(text.contains("vxscope-reap.timer") && !read(unit).is_empty());
 }
 
 /// Its images are other people's, so it is not built here: what it says of ours is looked at.
