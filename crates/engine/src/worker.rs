@@ -11,7 +11,7 @@ use vxscope_account::{Frame, Ledger, Row, Statement};
 use vxscope_capture::live::{Arrival, LiveBatch};
 use vxscope_flow::{
     Admission, CloseReason, Closing, FlowRecord, FlowSoFar, Flows, Fragments, Joined, Label,
-    Milestone, Packet, Payloads, Prepared, Sources, StoredFrames, Verdict,
+    Milestone, Packet, Payloads, Prepared, RingFill, Sources, StoredFrames, Verdict,
 };
 use vxscope_memory::prefetch_bytes;
 use vxscope_pcap::Record;
@@ -321,6 +321,11 @@ impl Worker {
         self.flows
             .oldest_stored()
             .map(|oldest| oldest.map(|oldest| Duration::from_nanos(now.nanos_since(oldest))))
+    }
+
+    /// How full its rings are.
+    pub(crate) fn ring_fill(&self) -> RingFill {
+        self.flows.ring_fill()
     }
 
     /// What did not get to the writer so far.

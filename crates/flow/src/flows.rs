@@ -19,7 +19,7 @@ use crate::key::{Key4, Key6, Keyed, Scope};
 use crate::label::{Label, Milestone};
 use crate::limit::{FlowLimits, FlowScope, Untracked};
 use crate::record::{CloseReason, Crossing};
-use crate::ring::{Rings, Unstored};
+use crate::ring::{RingFill, Rings, Unstored};
 use crate::state::{FamilyNumber, State, second};
 use crate::table::Table;
 use crate::tcp::{self, Tcp};
@@ -425,6 +425,13 @@ impl Flows {
     #[must_use]
     pub fn longest_probe(&self) -> usize {
         self.v4.longest_probe().max(self.v6.longest_probe())
+    }
+
+    /// How full the rings are; all zero without rings.
+    #[must_use]
+    pub fn ring_fill(&self) -> RingFill {
+        let rings = self.state.rings.as_ref();
+        rings.map_or_else(RingFill::default, Rings::fill)
     }
 
     /// Times of the oldest frames in the head and the tail log: how far one can look back.

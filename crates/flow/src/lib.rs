@@ -33,6 +33,6 @@ pub use fragment::{Fragments, Joined};
 pub use label::{ATTEMPT_PACKETS_MAX, FlowSoFar, LARGE_BYTES, Label, Milestone};
 pub use limit::{FlowLimits, FlowScope, Timeout, Timeouts, Untracked};
 pub use record::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
-pub use ring::{RingSizes, StoredFrame, Unstored};
+pub use ring::{RingFill, RingSizes, StoreFill, StoredFrame, Unstored};
 pub use search::{Reading, Search, Which};
 pub use source::{Admission, Payloads, QUARANTINE_MAX, Sources, Verdict};

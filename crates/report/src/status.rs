@@ -151,6 +151,12 @@ pub struct PacketStatus {
 pub struct RingStatus {
     /// Memory reserved for them.
     pub bytes: u64,
+    /// Bytes that records take, by store: `head`, `tail`, `private`.
+    #[serde(default)]
+    pub used: Reasons,
+    /// Bytes that there are for records, by store.
+    #[serde(default)]
+    pub sizes: Reasons,
     /// Frames put into a ring.
     pub stored: u64,
     /// Frames in no ring.

@@ -172,6 +172,18 @@ fn blindness(text: &mut Text, status: &Status) {
 fn rings(text: &mut Text, status: &Status) {
     let rings = &status.rings;
     text.gauge("ring_size_bytes", "Memory reserved for rings.", rings.bytes);
+    text.family(
+        "ring_used_bytes",
+        "Memory that kept packets take; new ones then take the place of the oldest.",
+        false,
+    );
+    for (store, bytes) in &rings.used {
+        text.sample(&[("store", store)], bytes);
+    }
+    text.family("ring_store_bytes", "Memory that there is for them.", false);
+    for (store, bytes) in &rings.sizes {
+        text.sample(&[("store", store)], bytes);
+    }
     text.counter("stored_packets", "Frames put into a ring.", rings.stored);
     reasons(
         text,

@@ -9,7 +9,7 @@ use vxscope_account::{Counted, Counts, Row, Statement};
 use vxscope_api::Snapshot;
 use vxscope_capture::InterfaceDrops;
 use vxscope_export::{DuplicateSummary, Offered, Shed, SinkCount};
-use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
+use vxscope_flow::{CloseReason, Crossing, RingFill, StoreFill, Unstored, Untracked};
 use vxscope_report::{
     CaptureStatus, DuplicatePairStatus, DuplicateStatus, FULL_EVERY, FlowStatus, FrameStatus,
     PacketStatus, Reasons, Report, RingStatus, SCHEMA, SignalStatus, SinkStatus, SourceName,
@@ -72,6 +72,7 @@ struct Latest {
     statement: Statement,
     status: WorkerStatus,
     look_back: [Option<Duration>; 2],
+    ring_fill: RingFill,
     lost: Lost,
     costs: Costs,
 }
@@ -126,6 +127,7 @@ impl Account {
         };
         (latest.look_back, latest.lost) = (news.look_back, news.lost);
         latest.costs = news.costs;
+        latest.ring_fill = news.ring_fill;
         news
     }
 
@@ -336,6 +338,8 @@ impl Account {
             },
             rings: RingStatus {
                 bytes: self.about.ring_bytes,
+                used: self.stores(|store| store.used),
+                sizes: self.stores(|store| store.size),
                 stored: totals.stored,
                 unstored: reasons::<Unstored, _>(&totals.unstored),
                 head_seconds,
@@ -373,6 +377,21 @@ impl Account {
                 micros(self.about.epoch),
             )
         }
+    }
+
+    /// Bytes of all workers' rings, by store.
+    fn stores(&self, of: fn(StoreFill) -> u64) -> Reasons {
+        let sum = |store: fn(&RingFill) -> StoreFill| {
+            let fills = self.workers.iter().map(|it| of(store(&it.ring_fill)));
+            fills.sum::<u64>()
+        };
+        let stores = [
+            ("head", sum(|fill| fill.head)),
+            ("tail", sum(|fill| fill.tail)),
+            ("private", sum(|fill| fill.private)),
+        ];
+        let named = stores.map(|(name, bytes)| (name.to_owned(), bytes));
+        named.into()
     }
 
     fn costs(&self) -> Costs {

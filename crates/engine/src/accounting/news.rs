@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use vxscope_account::{Row, Statement};
 use vxscope_capture::live::{LiveBatch, LiveError, LiveSource};
+use vxscope_flow::RingFill;
 use vxscope_units::MirrorSource;
 
 use super::latency::Latencies;
@@ -33,6 +34,7 @@ pub(super) struct News {
     pub(super) kernel_dropped: u64,
     pub(super) ticks_late: u64,
     pub(super) look_back: [Option<Duration>; 2],
+    pub(super) ring_fill: RingFill,
     pub(super) lost: Lost,
     pub(super) costs: Costs,
 }
@@ -160,6 +162,7 @@ impl Teller {
         news.kernel_dropped = kernel_dropped;
         news.ticks_late = self.ticks_late;
         news.look_back = worker.look_back();
+        news.ring_fill = worker.ring_fill();
         news.lost = worker.lost();
         news.costs = self.stages.costs();
         // There is room for every box, and the stage lives as long as its workers.
@@ -178,6 +181,7 @@ impl News {
             kernel_dropped: 0,
             ticks_late: 0,
             look_back: [None; 2],
+            ring_fill: RingFill::default(),
             lost: Lost::default(),
             costs: Costs::default(),
         }

@@ -307,6 +307,22 @@ impl Log {
             .map(|segment| segment.since)
     }
 
+    /// Bytes that records take.
+    pub(super) fn used(&self) -> usize {
+        let under_way = |at: usize| self.lanes.iter().find(|lane| lane.segment == Some(at));
+        let segments = self.segments.iter().enumerate();
+        let used = segments.map(|(at, segment)| match under_way(at) {
+            Some(lane) => lane.next - lane.start,
+            None => segment.used,
+        });
+        used.sum()
+    }
+
+    /// Bytes that there are for records.
+    pub(super) fn size(&self) -> usize {
+        self.segment_len * self.segments.len()
+    }
+
     /// Segments of the heavy source.
     #[cfg(test)]
     pub(super) fn heavy_segments(&self) -> usize {

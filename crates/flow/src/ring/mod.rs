@@ -60,6 +60,27 @@ pub struct RingSizes {
     pub private: usize,
 }
 
+/// How full one store is, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreFill {
+    /// Taken by records.
+    pub used: u64,
+    /// There for records.
+    pub size: u64,
+}
+
+/// How full the stores of one worker's rings are. A store that was full once stays nearly so: the
+/// newest records take the place of the oldest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingFill {
+    /// The head log.
+    pub head: StoreFill,
+    /// The tail log.
+    pub tail: StoreFill,
+    /// The private rings.
+    pub private: StoreFill,
+}
+
 /// What a flow remembers of its stored frames.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RingState {
@@ -322,6 +343,22 @@ impl Rings {
         };
         visit(stored(&header, frame));
         record::size_of_record(frame.len())
+    }
+
+    /// How full the stores are.
+    pub(crate) fn fill(&self) -> RingFill {
+        let log = |log: usize| StoreFill {
+            used: self.logs[log].used() as u64,
+            size: self.logs[log].size() as u64,
+        };
+        RingFill {
+            head: log(HEAD),
+            tail: log(TAIL),
+            private: StoreFill {
+                used: self.pool.used(),
+                size: self.pool.size() as u64,
+            },
+        }
     }
 
     /// Times of the oldest frames in the head and the tail log: how far one can look back.

@@ -85,6 +85,16 @@ impl Pool {
         self.ring_len
     }
 
+    /// Bytes that records take, of flows that ended as well.
+    pub(super) fn used(&self) -> u64 {
+        self.rings.iter().map(|ring| ring.write - ring.oldest).sum()
+    }
+
+    /// Bytes that there are for records.
+    pub(super) fn size(&self) -> usize {
+        self.ring_len * self.rings.len()
+    }
+
     /// Gives a ring to a flow. A source holds at most half of the rings while others hold any.
     pub(super) fn take(&mut self, flow_id: u64, source: SourceId) -> Result<RingId, NoRing> {
         let held = self.held.get(source.index()).copied().unwrap_or(0);

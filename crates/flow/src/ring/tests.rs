@@ -274,6 +274,30 @@ fn one_source_cannot_hold_all_private_rings_of_another() {
     assert_eq!(results, [Ok(()), Ok(()), Err(Unstored::SourceShare)]);
 }
 
+#[test]
+fn how_full_the_stores_are_is_what_was_put_there_and_never_more_than_there_is() {
+    let mut rings = Rings::try_new(SMALL, 4).unwrap();
+    let mut state = RingState::default();
+    let size = size_of_record(100);
+    for number in 1..=200_u64 {
+        let stored = rings.store(&mut state, &new(1, SourceId::new(0), number, &[7; 100]));
+        assert_eq!(stored, Ok(()));
+        let fill = rings.fill();
+        if number == 3 {
+            assert_eq!((fill.head.used, fill.tail.used), (3 * size as u64, 0));
+        }
+        for store in [fill.head, fill.tail, fill.private] {
+            assert!(store.used <= store.size, "{fill:?}");
+        }
+    }
+    let fill = rings.fill();
+    let logged = usize::try_from(fill.head.used + fill.tail.used).unwrap();
+    let private = usize::try_from(fill.private.used).unwrap();
+    // The flow left the logs with the record that passed head and tail.
+    assert!((1_500..1_500 + 2 * size).contains(&logged), "{fill:?}");
+    assert!(private > SMALL.private - size, "{fill:?}");
+}
+
 fn new(flow_id: u64, source: SourceId, time: u64, frame: &[u8]) -> NewFrame<'_> {
     let timestamp = Timestamp::from_nanos(time);
     let original_len = u32::try_from(frame.len()).unwrap();

@@ -128,6 +128,9 @@ fn metrics_are_what_promtool_takes_and_what_the_summary_says() {
     ] {
         assert_eq!(sample(&metrics, name), expected.as_u64(), "{name}");
     }
+    let ring = |name: &str| sample(&metrics, &format!("vxscope_ring_{name}{{store=\"head\"}} "));
+    let (used, there) = (ring("used_bytes"), ring("store_bytes"));
+    assert!(used > Some(0) && used <= there, "{used:?} of {there:?}");
     let of_sources = metrics
         .lines()
         .filter(|it| it.starts_with("vxscope_source_packets_total{"));
