@@ -1,10 +1,12 @@
 //! The end of a run: the workers' ledgers become `sources.json` and `summary.json`.
 
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use vxscope_account::{Counted, Counts, Row, Statement};
+use vxscope_account::{Counted, Counts, Statement};
 use vxscope_capture::CaptureError;
 use vxscope_export::summary::{
     FlowSummary, FrameSummary, InputError, InputSummary, PacketSummary, ReaderSummary, RingSummary,
@@ -14,10 +16,8 @@ use vxscope_export::{
     DuplicateTally, Extracted, Offered, OutputDir, QuarantineSummary, Reasons, Shed, SinkCount,
     SinkOutcome, SourceSummary, Summary, write_quarantine, write_sources, write_summary,
 };
-use vxscope_flow::{CloseReason, Crossing, Unstored, Untracked};
-use vxscope_report::{Category, EventKind, Signals};
-use vxscope_signals::{Book, Events, signals};
-use vxscope_units::{BindTable, Binding, MirrorSource};
+use vxscope_flow::{CloseReason, Unstored, Untracked};
+use vxscope_units::BindTable;
 use vxscope_wire::Reject;
 
 use crate::error::EngineError;
@@ -27,6 +27,7 @@ use crate::plan::Plan;
 use crate::replay::{Outcome, Walked};
 use crate::worker::WorkerReport;
 use crate::writer::Written;
+use rows::{quarantine_rows, source_rows};
 
 /// Everything that a run left behind.
 #[derive(Debug)]
@@ -313,68 +314,6 @@ fn events(rows: &[SourceSummary]) -> Reasons {
         events.merge(&row.events);
     }
     events
-}
-
-fn source_rows(statement: &Statement, table: &BindTable, book: &Book) -> Vec<SourceSummary> {
-    let named = statement.rows.iter().map(|(source, row)| {
-        let signals = signals(row, book.events(*source));
-        source_row(Some(*source), row, table.find(*source), &signals)
-    });
-    let overflow = &statement.overflow;
-    let overflow = (overflow.packets > 0).then(|| {
-        let signals = signals(overflow, Events::without_memory());
-        source_row(None, overflow, None, &signals)
-    });
-    named.chain(overflow).collect()
-}
-
-fn source_row(
-    source: Option<MirrorSource>,
-    row: &Row,
-    binding: Option<&Binding>,
-    signals: &Signals,
-) -> SourceSummary {
-    let categories = Category::ALL.iter();
-    let kinds = EventKind::ALL.iter();
-    SourceSummary {
-        outer_ip: source.map(|source| source.address),
-        vni: source.map(|source| source.vni.get()),
-        packets: row.packets,
-        bytes: row.bytes,
-        ip_bytes: row.ip_bytes,
-        ingress_bytes: row.cells.crossed(Crossing::Ingress),
-        egress_bytes: row.cells.crossed(Crossing::Egress),
-        unknown_direction_bytes: row.cells.crossed(Crossing::Unknown),
-        truncated: row.truncated,
-        flows: row.flows,
-        first_seen: row.first_seen.unwrap_or_default(),
-        last_seen: row.last_seen.unwrap_or_default(),
-        eni: binding.and_then(|binding| binding.eni.clone()),
-        name: binding.and_then(|binding| binding.name.clone()),
-        role: binding.and_then(|binding| binding.role.clone()),
-        categories: categories
-            .map(|it| (it.name(), signals.bytes_of(*it)))
-            .collect(),
-        failed: signals.failed,
-        dns_queries: signals.dns_queries,
-        events: kinds
-            .map(|it| (it.name(), signals.events_of(*it)))
-            .collect(),
-        saturated: signals.saturated,
-    }
-}
-
-fn quarantine_rows(statement: &Statement) -> Vec<QuarantineSummary> {
-    let rows = statement.quarantine.iter();
-    rows.map(|(source, row)| QuarantineSummary {
-        outer_ip: source.map(|source| source.address),
-        vni: source.map(|source| source.vni.get()),
-        packets: row.packets,
-        bytes: row.bytes,
-        first_seen: row.first_seen.unwrap_or_default(),
-        last_seen: row.last_seen.unwrap_or_default(),
-    })
-    .collect()
 }
 
 /// A sentence for each binding that should have been heard and was not. A source that was heard

@@ -5,22 +5,22 @@ use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vxscope_account::{Counted, Counts, Row, Statement};
+use vxscope_account::{Row, Statement};
 use vxscope_api::Snapshot;
 use vxscope_capture::InterfaceDrops;
-use vxscope_export::{DuplicateSummary, Offered, Shed, SinkCount};
-use vxscope_flow::{CloseReason, Crossing, RingFill, StoreFill, Unstored, Untracked};
+use vxscope_export::{Offered, SinkCount};
+use vxscope_flow::{CloseReason, RingFill, StoreFill, Unstored, Untracked};
 use vxscope_report::{
-    CaptureStatus, DuplicatePairStatus, DuplicateStatus, FULL_EVERY, FlowStatus, FrameStatus,
-    PacketStatus, Reasons, Report, RingStatus, SCHEMA, SignalStatus, SinkStatus, SourceName,
-    SourceReport, SourceStatus, State, Status, StrayStatus, WorkerStatus,
+    CaptureStatus, FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report, RingStatus,
+    SCHEMA, SignalStatus, SinkStatus, SourceReport, SourceStatus, State, Status, StrayStatus,
+    WorkerStatus,
 };
-use vxscope_signals::{Events, signals};
-use vxscope_units::{BindTable, Binding, MirrorSource, Timestamp};
+use vxscope_units::{BindTable, MirrorSource, Timestamp};
 use vxscope_wire::Reject;
 
 use super::latency::Latencies;
 use super::news::News;
+use super::shown::{duplicates, micros, reasons, sink, source_status};
 use super::stages::Costs;
 use crate::follower::Desk;
 use crate::outlet::Lost;
@@ -433,71 +433,4 @@ impl Account {
         });
         all.collect()
     }
-}
-
-fn sink(name: &str, count: &SinkCount) -> (String, SinkStatus) {
-    let shed = Shed::ALL
-        .iter()
-        .map(|it| (it.name().to_owned(), count.shed(*it)));
-    let status = SinkStatus {
-        offered: count.offered(),
-        written: count.written(),
-        shed: shed.collect(),
-    };
-    (name.to_owned(), status)
-}
-
-/// Packets that came twice: sums, and by pairs of sources.
-fn duplicates(summary: &DuplicateSummary) -> (DuplicateStatus, Vec<DuplicatePairStatus>) {
-    let totals = DuplicateStatus {
-        frames: summary.frames,
-        suppressed: summary.suppressed,
-        forgotten: summary.forgotten,
-        pairs: summary.pairs.len() as u64,
-        pairs_omitted_frames: summary.pairs_omitted_frames,
-    };
-    let name = |source: MirrorSource| SourceName {
-        outer_ip: source.address,
-        vni: source.vni.get(),
-    };
-    let pairs = summary.pairs.iter().map(|pair| DuplicatePairStatus {
-        sources: pair.sources.map(name),
-        frames: pair.frames,
-    });
-    (totals, pairs.collect())
-}
-
-/// Every reason, so that one that occurs for the first time is no new name to anybody.
-fn reasons<R: Counted, const N: usize>(counts: &Counts<N>) -> Reasons {
-    let all = R::REASONS.iter();
-    all.map(|it| (it.key().to_owned(), counts.get(*it)))
-        .collect()
-}
-
-fn source_status(
-    source: MirrorSource,
-    binding: Option<&Binding>,
-    row: &Row,
-    events: Events,
-) -> SourceStatus {
-    SourceStatus {
-        report: SourceReport {
-            outer_ip: source.address,
-            vni: source.vni.get(),
-            eni: binding.and_then(|binding| binding.eni.clone()),
-            signals: signals(row, events),
-        },
-        name: binding.and_then(|binding| binding.name.clone()),
-        bytes: row.bytes,
-        ip_bytes: row.ip_bytes,
-        ingress_bytes: row.cells.crossed(Crossing::Ingress),
-        egress_bytes: row.cells.crossed(Crossing::Egress),
-        unknown_direction_bytes: row.cells.crossed(Crossing::Unknown),
-        first_seen: row.first_seen.map_or(0, micros),
-        last_seen: row.last_seen.map_or(0, micros),
-    }
-}
-
-fn micros(timestamp: Timestamp) -> u64 {
-    timestamp.as_nanos() / 1_000
 }

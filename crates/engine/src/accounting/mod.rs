@@ -8,6 +8,7 @@ mod board;
 mod latency;
 mod news;
 mod pulse;
+mod shown;
 mod stages;
 
 use std::sync::Arc;
