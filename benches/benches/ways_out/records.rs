@@ -18,7 +18,7 @@ use vxscope_units::{MirrorSource, Timestamp, Vni};
 use crate::{What, compare, other, repeat};
 
 /// Records that are handed over together.
-const RECORDS: usize = 256;
+const RECORDS: usize = 1_024;
 
 const WHOLE: Rotation = Rotation {
     bytes_max: None,
