@@ -108,10 +108,9 @@ impl Work {
         let begun = wall();
         loop {
             let now = self.step();
-            if self.driver.is_settled() {
+            if self.driver.is_settled(now) {
                 return true;
             }
-            self.driver.hurry(now);
             let late = now.nanos_since(begun) > within.saturating_mul(1_000_000_000);
             if late || signals.ending().is_some() {
                 return false;

@@ -169,9 +169,6 @@ impl Driver {
         self.make_steps(now);
         self.remove(now);
         self.learned.tick(&self.steward, now);
-        if self.is_busy() {
-            self.busy_at = now;
-        }
         self.look_again(now);
     }
 
@@ -204,12 +201,20 @@ impl Driver {
         self.ec2.is_idle()
     }
 
-    /// With `--once`: the account is read again as soon as everything looks done.
-    pub(crate) fn hurry(&mut self, now: Timestamp) {
+    /// With `--once`, after each tick: whether everything is as it should be, as far as EC2 lets
+    /// it, and the account was read again since it became so. It is, as soon as that looks so.
+    pub(crate) fn is_settled(&mut self, now: Timestamp) -> bool {
+        // It looks at every source: too much for a tick of those who go on for ever.
+        if self.is_busy() {
+            self.busy_at = now;
+            return false;
+        }
         let read_at = self.inventory.as_ref().map(|inventory| inventory.read_at);
-        if !self.is_busy() && read_at <= Some(self.busy_at) {
+        let is_read = read_at > Some(self.busy_at);
+        if !is_read {
             self.soon(now);
         }
+        is_read && !self.survey_open
     }
 
     /// Waits for an answer, but not longer.
@@ -246,13 +251,6 @@ impl Driver {
     #[must_use]
     pub(crate) fn poll_notice(&mut self) -> Option<Notice> {
         self.steward.poll_notice()
-    }
-
-    /// Whether everything is as it should be, as far as EC2 lets it, and the account was read
-    /// again since it became so.
-    pub(crate) fn is_settled(&self) -> bool {
-        let read_at = self.inventory.as_ref().map(|inventory| inventory.read_at);
-        !self.is_busy() && !self.survey_open && read_at > Some(self.busy_at)
     }
 
     /// Whether something is under way or waits for it.

@@ -61,3 +61,8 @@ fn killed_while_a_target_is_made() {
 fn killed_while_a_filter_is_made() {
     kill_at_every("CreateTrafficMirrorFilter", 2);
 }
+
+#[test]
+fn killed_while_a_rule_of_a_filter_is_made() {
+    kill_at_every("CreateTrafficMirrorFilterRule", 1);
+}
