@@ -62,13 +62,10 @@ pub fn record_header(
         Precision::Micros => timestamp.subsec_micros(),
         Precision::Nanos => timestamp.subsec_nanos(),
     };
-    let [s0, s1, s2, s3] = seconds.to_le_bytes();
-    let [f0, f1, f2, f3] = fraction.to_le_bytes();
-    let [c0, c1, c2, c3] = captured.to_le_bytes();
-    let [o0, o1, o2, o3] = original.to_le_bytes();
-    [
-        s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, o0, o1, o2, o3,
-    ]
+    // Two words of two fields each: the first in memory is the lower half.
+    let time = u64::from(seconds) | u64::from(fraction) << 32;
+    let lengths = u64::from(captured) | u64::from(original) << 32;
+    (u128::from(time) | u128::from(lengths) << 64).to_le_bytes()
 }
 
 /// A file whose header has been read.
@@ -203,19 +200,89 @@ impl Classic {
     /// The records at the front of `input`, as far as there are whole ones and places.
     #[inline]
     pub(crate) fn records<'a>(&self, input: &'a [u8], places: &mut [Record<'a>]) -> Many {
-        let (mut rest, mut records) = (input, 0);
+        let mut rest = input;
+        let records = if self.is_usual() {
+            self.usual_records(&mut rest, places)
+        } else {
+            self.any_records(&mut rest, places)
+        };
+        Many {
+            records,
+            consumed: input.len() - rest.len(),
+        }
+    }
+
+    /// Written on a little-endian machine in this century.
+    fn is_usual(&self) -> bool {
+        self.variant.order == ByteOrder::Little
+            && self.variant.record_header_bytes == Self::RECORD_HEADER_BYTES
+            && self.lengths == Lengths::Normal
+    }
+
+    /// As [`Self::any_records`], of usual files: nothing is asked again for each record.
+    #[inline]
+    fn usual_records<'a>(&self, rest: &mut &'a [u8], places: &mut [Record<'a>]) -> usize {
+        let word = |[a, b, c, d]: [u8; 4]| u32::from_le_bytes([a, b, c, d]);
+        let (link, captured_max) = (self.link, self.captured_max);
+        let nanos_per_tick = u64::from(self.variant.nanos_per_tick);
+        let mut records = 0;
+        for place in places {
+            let Some((header, after)) = rest.split_first_chunk::<{ Self::RECORD_HEADER_BYTES }>()
+            else {
+                break;
+            };
+            let [
+                s0,
+                s1,
+                s2,
+                s3,
+                f0,
+                f1,
+                f2,
+                f3,
+                c0,
+                c1,
+                c2,
+                c3,
+                o0,
+                o1,
+                o2,
+                o3,
+            ] = *header;
+            let captured = word([c0, c1, c2, c3]);
+            let Some((data, next)) = after.split_at_checked(index(captured)) else {
+                break;
+            };
+            if captured > captured_max {
+                break;
+            }
+            let seconds = u64::from(word([s0, s1, s2, s3]));
+            let nanos = u64::from(word([f0, f1, f2, f3])) * nanos_per_tick;
+            *place = Record {
+                timestamp: Timestamp::new(seconds, nanos),
+                link,
+                data,
+                original_len: word([o0, o1, o2, o3]),
+                interface: 0,
+            };
+            *rest = next;
+            records += 1;
+        }
+        records
+    }
+
+    #[inline(never)]
+    fn any_records<'a>(&self, rest: &mut &'a [u8], places: &mut [Record<'a>]) -> usize {
+        let mut records = 0;
         for place in places {
             let Ok(Step::Record { consumed, record }) = self.record(rest) else {
                 break;
             };
             *place = record;
             records += 1;
-            rest = rest.get(consumed..).unwrap_or_default();
+            *rest = rest.get(consumed..).unwrap_or_default();
         }
-        Many {
-            records,
-            consumed: input.len() - rest.len(),
-        }
+        records
     }
 }
 
