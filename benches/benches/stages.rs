@@ -13,8 +13,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use vxscope_benches::{Frames, Store, Traffic, copy_each, walk};
 use vxscope_capture::{Batch, Input};
 use vxscope_flow::{
-    CloseReason, Closing, Crossing, FlowLimits, FlowRecord, FlowScope, Flows, Packet, RingSizes,
-    StoredFrames, Timeouts,
+    CloseReason, Closing, Crossing, FlowLimits, FlowRecord, FlowScope, Flows, Packet, Prepared,
+    RingSizes, StoredFrames, Timeouts,
 };
 use vxscope_memory::prefetch;
 use vxscope_pcap::{Precision, classic};
@@ -236,15 +236,14 @@ impl FlowBench {
                 };
             }
             let views = views.get(..pass.len()).unwrap_or_default();
-            let mut prepared = [None; PASS];
+            let mut prepared = [Prepared::default(); PASS];
             for (prepared, view) in prepared.iter_mut().zip(views) {
-                *prepared = Some(self.flows.prepare(source, mirror, view));
+                self.flows.prepare(prepared, source, mirror.vni, view);
             }
-            prepared
-                .iter()
-                .flatten()
-                .for_each(|one| self.flows.prefetch(one));
-            for (prepared, view) in prepared.iter().flatten().zip(views) {
+            for prepared in prepared.iter_mut().take(views.len()) {
+                self.flows.prefetch(prepared);
+            }
+            for (prepared, view) in prepared.iter().zip(views) {
                 self.index += 1;
                 let packet = Packet {
                     index: self.index,

@@ -53,7 +53,13 @@ impl Ledger {
     /// A datagram or file record arrived; `bytes` of it were captured.
     #[inline]
     pub fn receive(&mut self, bytes: u64) {
-        self.received += 1;
+        self.receive_many(1, bytes);
+    }
+
+    /// Several arrived; `bytes` of them together were captured.
+    #[inline]
+    pub fn receive_many(&mut self, count: u64, bytes: u64) {
+        self.received += count;
         self.received_bytes += bytes;
     }
 
@@ -97,14 +103,19 @@ impl Ledger {
     fn row(&mut self, source: SourceId) -> &mut Row {
         let index = source.index();
         if index >= self.rows.len() {
-            self.rows.resize(index + 1, Row::default());
-            self.changed.is_listed.resize(index + 1, false);
+            self.add_row(index);
         }
         if let Some(is_listed @ false) = self.changed.is_listed.get_mut(index) {
             *is_listed = true;
             self.changed.list.push(source);
         }
         &mut self.rows[index]
+    }
+
+    #[cold]
+    fn add_row(&mut self, index: usize) {
+        self.rows.resize(index + 1, Row::default());
+        self.changed.is_listed.resize(index + 1, false);
     }
 
     /// What is not counted by known source, and in `changes` every row that changed since the last

@@ -93,7 +93,9 @@ impl Row {
         self.ip_bytes += u64::from(frame.view.ip_len);
         self.cells.add(frame.crossing, frame.observed.label, bytes);
         if frame.is_out_of_the_ordinary() {
-            self.count_the_rest(frame);
+            // A copy, so that other frames need not be in memory for this call.
+            let copy = *frame;
+            self.count_the_rest(&copy);
         }
         match frame.observed.tracked {
             Ok(()) => self.tracked += 1,

@@ -205,7 +205,7 @@ pub fn run(
         },
         ..start::wishes(&live.config, Arc::new(Wanted::default()))
     };
-    let (lines, outlets) = start::connect(&wishes, &plan, &live.config);
+    let (lines, outlets) = start::connect(&wishes, &plan, start::chunks(&live.config, false));
     let mut workers = start::workers(
         &plan,
         start::Takes::All,

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
 use vxscope_export::{ExtractedFlow, FrameChunk, Offered, Ordered, Packets, Shed, SinkCount};
-use vxscope_flow::{CommunityId, FlowRecord, StoredFrames};
+use vxscope_flow::{CommunityId, FlowRecord, Packet, StoredFrames};
 use vxscope_signals::{Book, Fact};
-use vxscope_units::{MirrorSource, Timestamp};
+use vxscope_units::Timestamp;
 
 use crate::clock::Drift;
 use crate::stop::Deadline;
+use crate::writer::Writer;
 
 /// Records and facts sent together.
 const ITEMS: usize = 256;
@@ -156,11 +157,21 @@ impl Lost {
     }
 }
 
+/// How deliveries get to the files.
+#[derive(Debug)]
+enum Way {
+    /// Through a channel, to the writer's thread.
+    Line(Sender<Delivery>),
+    /// This worker is the only one and writes itself: what it copied is still in its processor's
+    /// cache then. Chunks go back to the pool.
+    Own(Box<Writer>, Sender<FrameChunk>),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Outlet {
     wishes: Wishes,
-    sender: Sender<Delivery>,
+    way: Way,
     pool: Receiver<FrameChunk>,
     chunk: Option<FrameChunk>,
     items: Vec<Item>,
@@ -179,7 +190,7 @@ impl Outlet {
     ) -> Self {
         Self {
             wishes,
-            sender,
+            way: Way::Line(sender),
             pool,
             chunk: None,
             items: Vec::with_capacity(ITEMS),
@@ -187,6 +198,19 @@ impl Outlet {
             reached: 0,
             lost: Lost::default(),
             drift: Drift::NONE,
+        }
+    }
+
+    /// Lets the only worker of a finite input write its files itself.
+    pub(crate) fn write_itself(&mut self, writer: Writer, pool: Sender<FrameChunk>) {
+        self.way = Way::Own(Box::new(writer), pool);
+    }
+
+    /// The writer, if the worker had it; the rest is done.
+    pub(crate) fn into_writer(self) -> Option<Box<Writer>> {
+        match self.way {
+            Way::Line(_) => None,
+            Way::Own(writer, _) => Some(writer),
         }
     }
 
@@ -204,24 +228,30 @@ impl Outlet {
         self.wishes.records || !self.wishes.extract.is_empty()
     }
 
-    /// A decapsulated frame.
+    /// Whether frames go anywhere.
     #[inline]
-    pub(crate) fn frame(
-        &mut self,
-        index: u64,
-        timestamp: Timestamp,
-        source: MirrorSource,
-        frame: &[u8],
-        original_len: u32,
-    ) {
-        if !self.wishes.frames {
+    pub(crate) fn wants_frames(&self) -> bool {
+        self.wishes.frames
+    }
+
+    /// A decapsulated frame: what is kept of it.
+    #[inline]
+    pub(crate) fn frame(&mut self, packet: &Packet, frame: &[u8]) {
+        if self
+            .chunk
+            .as_mut()
+            .is_some_and(|chunk| push(chunk, packet, frame))
+        {
             return;
         }
-        let mut push =
-            |chunk: &mut FrameChunk| chunk.push(index, timestamp, source, frame, original_len);
-        if self.chunk.as_mut().is_some_and(&mut push) {
-            return;
-        }
+        self.frame_anew(packet, frame);
+    }
+
+    /// A frame for which a chunk is needed first.
+    #[cold]
+    #[inline(never)]
+    fn frame_anew(&mut self, packet: &Packet, frame: &[u8]) {
+        let index = packet.index / 2;
         self.send_chunk(index.saturating_sub(1));
         let mut reason = Shed::PoolEmpty;
         if self.chunk.is_none() {
@@ -237,7 +267,7 @@ impl Outlet {
         match &mut self.chunk {
             None => self.lost.frames.add_shed(reason, 1),
             Some(chunk) => {
-                if !push(chunk) {
+                if !push(chunk, packet, frame) {
                     self.lost.frames.add_shed(Shed::TooLong, 1);
                 }
             }
@@ -327,18 +357,22 @@ impl Outlet {
     }
 
     fn send(&mut self, delivery: Delivery) {
+        let sender = match &mut self.way {
+            Way::Own(writer, pool) => return writer.take(0, pool, delivery),
+            Way::Line(sender) => sender,
+        };
         match &self.wishes.pace {
             // Without a writer nothing is written, and its own error says why.
-            Pace::Wait => _ = self.sender.send(delivery),
+            Pace::Wait => _ = sender.send(delivery),
             Pace::Shed { .. } => {
                 if let Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) =
-                    self.sender.try_send(delivery)
+                    sender.try_send(delivery)
                 {
                     self.lose(refused, Shed::QueueFull);
                 }
             }
             Pace::Until(deadline) => {
-                if let Some(refused) = send_until(&self.sender, delivery, deadline) {
+                if let Some(refused) = send_until(sender, delivery, deadline) {
                     self.lose(refused, Shed::Deadline);
                 }
             }
@@ -370,6 +404,18 @@ impl Outlet {
             Delivery::Extracted(_) | Delivery::End => {}
         }
     }
+}
+
+/// Puts what is kept of a frame into a chunk, if there is room.
+#[inline]
+fn push(chunk: &mut FrameChunk, packet: &Packet, frame: &[u8]) -> bool {
+    chunk.push(
+        packet.index / 2,
+        packet.timestamp,
+        packet.mirror,
+        frame,
+        packet.view.original_len,
+    )
 }
 
 /// Waits for room until the deadline; gives the delivery back if there was none.

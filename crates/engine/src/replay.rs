@@ -149,7 +149,15 @@ pub fn replay(
     let inputs = opened?;
     let dir = sinks.dir.clone();
     let wishes = start::wishes(&replay.config, Arc::new(wanted(&replay.extract)));
-    let (lines, outlets) = start::connect(&wishes, &plan, &replay.config);
+    let itself = start::writes_itself(&replay.config);
+    let chunks = start::chunks(&replay.config, itself);
+    let (mut lines, mut outlets) = start::connect(&wishes, &plan, chunks);
+    let sinks = if itself {
+        start::hand_over(sinks, &mut lines, &mut outlets);
+        None
+    } else {
+        Some(sinks)
+    };
     let takes = if replay.bare {
         Takes::OwnBare
     } else {
@@ -165,16 +173,21 @@ pub fn replay(
             packets,
         })
     };
-    let ((written, closed), walked) = std::thread::scope(|scope| {
-        let write = move || {
-            let mut closed = Vec::new();
-            let written = writer::write(&lines, sinks, &mut |outcome| closed.push(outcome));
-            (written, closed)
-        };
-        let writer = spawn(scope, "writer", write)?;
-        let walked = walk(inputs, workers, &progress)?;
-        Ok::<_, EngineError>((join(writer), walked))
-    })?;
+    let mut closed = Vec::new();
+    let (written, walked) = match sinks {
+        Some(sinks) => std::thread::scope(|scope| {
+            let write = || writer::write(&lines, sinks, &mut |outcome| closed.push(outcome));
+            let writer = spawn(scope, "writer", write)?;
+            let walked = walk(inputs, workers, &progress)?;
+            Ok::<_, EngineError>((join(writer), walked))
+        })?,
+        None => {
+            let mut walked = walk(inputs, workers, &progress)?;
+            let writer = walked.reports.first_mut().and_then(|it| it.writer.take());
+            let written = writer.map(|it| it.finish(&mut |outcome| closed.push(outcome)));
+            (written.unwrap_or_default(), walked)
+        }
+    };
     let finished = Finished {
         walked,
         written,

@@ -27,7 +27,7 @@ use crate::plan::{self, Plan};
 use crate::stop::Deadline;
 use crate::vlans::Vlans;
 use crate::worker::{Role, Worker};
-use crate::writer::{self, Line, Seats, Sinks};
+use crate::writer::{self, Line, Seats, Sinks, Writer};
 
 /// Empty chunks that each worker owns. Two would do; more ride out a slow disk.
 const CHUNKS: usize = 8;
@@ -154,19 +154,42 @@ pub(crate) fn wishes(config: &Config, extract: Arc<Wanted>) -> Wishes {
     }
 }
 
-/// The lines between workers and writer.
-pub(crate) fn connect(wishes: &Wishes, plan: &Plan, config: &Config) -> (Vec<Line>, Vec<Outlet>) {
-    let chunks_max = CHUNKS + CHUNKS_PER_SINK * exits::frame_queues(config);
+/// Whether the worker of a replay writes its files itself: it is the only one, and all it writes
+/// are frames, which cost more to hand to another processor than to write.
+pub(crate) fn writes_itself(config: &Config) -> bool {
+    let mut kinds = config.export.kinds.iter();
+    config.workers.get() == 1 && kinds.all(|way| *way == Way::of(ExportKind::Decap))
+}
+
+/// Chunks that each worker has. One that writes itself has its one chunk back at once, still in its
+/// processor's cache.
+pub(crate) fn chunks(config: &Config, writes_itself: bool) -> usize {
+    if writes_itself {
+        1
+    } else {
+        CHUNKS + CHUNKS_PER_SINK * exits::frame_queues(config)
+    }
+}
+
+/// Gives the writer to the only worker.
+pub(crate) fn hand_over(sinks: Sinks, lines: &mut Vec<Line>, outlets: &mut [Outlet]) {
+    if let (Some(line), [outlet]) = (lines.pop(), outlets) {
+        outlet.write_itself(Writer::new(1, sinks), line.pool);
+    }
+}
+
+/// The lines between workers and writer, with as many chunks for each worker.
+pub(crate) fn connect(wishes: &Wishes, plan: &Plan, chunks: usize) -> (Vec<Line>, Vec<Outlet>) {
     let lines = (0..plan.workers.get()).map(|_| {
         let (sender, deliveries) = bounded(DELIVERIES);
-        let (pool, chunks) = bounded(chunks_max);
-        for _ in 0..if wishes.frames { chunks_max } else { 0 } {
+        let (pool, empty) = bounded(chunks);
+        for _ in 0..if wishes.frames { chunks } else { 0 } {
             // The queue is as long as there are chunks, so none is refused.
             let _ = pool.try_send(FrameChunk::with_capacity(CHUNK_BYTES));
         }
         (
             Line { deliveries, pool },
-            Outlet::new(wishes.clone(), sender, chunks),
+            Outlet::new(wishes.clone(), sender, empty),
         )
     });
     lines.unzip()

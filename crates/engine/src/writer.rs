@@ -107,23 +107,53 @@ pub(crate) struct Written {
 
 /// Merges and writes until every worker has ended. Tells `closed` of each file as soon as it is
 /// closed; returns the rest of what `finish` needs.
-pub(crate) fn write(
-    lines: &[Line],
-    mut sinks: Sinks,
-    closed: &mut dyn FnMut(SinkOutcome),
-) -> Written {
-    let mut frames = FrameMerge::new(lines.len());
-    let mut items = Merge::new(lines.len());
-    let mut written = Written::default();
-    let mut last_closed = Timestamp::ZERO;
-    while let Some(worker) = frames.lagging() {
+pub(crate) fn write(lines: &[Line], sinks: Sinks, closed: &mut dyn FnMut(SinkOutcome)) -> Written {
+    let mut writer = Writer::new(lines.len(), sinks);
+    while let Some(worker) = writer.frames.lagging() {
         let Some(line) = lines.get(worker) else { break };
-        let delivery = line.deliveries.recv();
+        // A worker that is gone has ended.
+        let delivery = line.deliveries.recv().unwrap_or(Delivery::End);
+        writer.take(worker, &line.pool, delivery);
+    }
+    writer.finish(closed)
+}
+
+/// What waits for its turn, and where it goes.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    frames: FrameMerge<Shared>,
+    items: Merge<Item>,
+    sinks: Sinks,
+    written: Written,
+    last_closed: Timestamp,
+}
+
+impl Writer {
+    pub(crate) fn new(workers: usize, sinks: Sinks) -> Self {
+        Self {
+            frames: FrameMerge::new(workers),
+            items: Merge::new(workers),
+            sinks,
+            written: Written::default(),
+            last_closed: Timestamp::ZERO,
+        }
+    }
+
+    /// Takes what a worker delivers, whose chunks go back to `pool`, and writes whatever has its
+    /// turn then.
+    pub(crate) fn take(&mut self, worker: usize, pool: &Sender<FrameChunk>, delivery: Delivery) {
+        let Self {
+            frames,
+            items,
+            sinks,
+            written,
+            last_closed,
+        } = self;
         sinks.look_at_the_time();
         sinks.note_grades();
         match delivery {
-            Ok(Delivery::Frames(chunk)) => {
-                let pool = line.pool.clone();
+            Delivery::Frames(chunk) => {
+                let pool = pool.clone();
                 let owned = Owned {
                     worker,
                     chunk,
@@ -131,14 +161,14 @@ pub(crate) fn write(
                 };
                 frames.push(worker, Shared(Arc::new(owned)));
             }
-            Ok(Delivery::Items(batch, through)) => items.push(worker, batch, through),
-            Ok(Delivery::Reached(index)) => {
+            Delivery::Items(batch, through) => items.push(worker, batch, through),
+            Delivery::Reached(index) => {
                 frames.advance(worker, index);
                 items.push(worker, [], position_after(index));
                 sinks.flush(index);
             }
-            Ok(Delivery::Extracted(extraction)) => sinks.extract(&extraction, &mut written),
-            Ok(Delivery::End) | Err(_) => {
+            Delivery::Extracted(extraction) => sinks.extract(&extraction, written),
+            Delivery::End => {
                 frames.close(worker);
                 items.close(worker);
             }
@@ -150,7 +180,7 @@ pub(crate) fn write(
                     record.mark = sinks
                         .grades
                         .mark(record.source, record.start, record.closed);
-                    last_closed = last_closed.max(record.closed);
+                    *last_closed = record.closed.max(*last_closed);
                     sinks.record(&record);
                 }
                 Item::Fact(fact, time) => {
@@ -163,7 +193,11 @@ pub(crate) fn write(
         sinks.vlans.save();
         sinks.show();
     }
-    sinks.finish(last_closed, written, closed)
+
+    /// Closes the files; see [`write`].
+    pub(crate) fn finish(self, closed: &mut dyn FnMut(SinkOutcome)) -> Written {
+        self.sinks.finish(self.last_closed, self.written, closed)
+    }
 }
 
 /// A chunk, whose it is, and where it goes back to.

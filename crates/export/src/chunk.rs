@@ -66,7 +66,8 @@ impl FrameChunk {
     /// Room for `bytes` of records, and at least for one frame of [`FRAME_BYTES_MAX`].
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        let bytes = bytes.max(HEADER_BYTES + FRAME_BYTES_MAX);
+        // Offsets in a chunk are of 32 bits.
+        let bytes = bytes.clamp(HEADER_BYTES + FRAME_BYTES_MAX, u32::MAX as usize);
         Self {
             records: Vec::with_capacity(bytes),
             entries: Vec::with_capacity(bytes.div_ceil(BYTES_PER_ENTRY)),
@@ -86,7 +87,12 @@ impl FrameChunk {
 
     /// Copies a frame in; `false` if it does not fit any more. `index` never decreases within a
     /// worker's chunks. An empty chunk refuses only frames longer than [`FRAME_BYTES_MAX`].
+    #[inline]
     #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a chunk is no larger than 4 GiB, nor is what is in it"
+    )]
     pub fn push(
         &mut self,
         index: u64,
@@ -100,12 +106,7 @@ impl FrameChunk {
         if full || frame.len() > FRAME_BYTES_MAX || free < HEADER_BYTES + frame.len() {
             return false;
         }
-        let (Ok(offset), Ok(captured)) = (
-            u32::try_from(self.records.len()),
-            u32::try_from(frame.len()),
-        ) else {
-            return false;
-        };
+        let (offset, captured) = (self.records.len() as u32, frame.len() as u32);
         debug_assert!(self.entries.last().is_none_or(|last| last.index <= index));
         let original_len = original_len.max(captured);
         let header = classic::record_header(timestamp, captured, original_len, Precision::Micros);

@@ -10,17 +10,17 @@ use std::io;
 
 use foldhash::fast::FixedState;
 use vxscope_units::{MirrorSource, SourceId, Timestamp, Vni};
-use vxscope_wire::{Class, FrameView};
+use vxscope_wire::{Addresses, Class, FrameView};
 
 use crate::closed::ClosedFlows;
 use crate::closing::Closing;
 use crate::entry::{Cold, FLIPPED, Hot, ORIGINATOR_HIGH, Opening, is_tcp};
-use crate::key::{Key4, Key6, Keyed, Scope};
+use crate::key::{Key4, Key6, Scope};
 use crate::label::{Label, Milestone};
 use crate::limit::{FlowLimits, FlowScope, Untracked};
 use crate::record::{CloseReason, Crossing};
 use crate::ring::{RingFill, Rings, Unstored};
-use crate::state::{FamilyNumber, State, second};
+use crate::state::{FamilyNumber, SecondHand, State, second};
 use crate::table::Table;
 use crate::tcp::{self, Tcp};
 
@@ -65,20 +65,38 @@ impl Default for Packet {
     }
 }
 
-/// A packet's key and hash, computed ahead of its turn.
+/// A packet's key and hash, computed ahead of its turn. It stays where it is and is written
+/// anew for each packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared {
-    key: Result<Keyed, Untracked>,
+    key: PreparedKey,
     tag: u32,
+    /// Where the flow was when its entries were fetched.
+    slot: u32,
+    /// Whether the packet travels from its key's high endpoint to the low one.
+    from_high: bool,
 }
+
+/// A key of either family, or why there is none.
+#[derive(Clone, Copy, Debug)]
+enum PreparedKey {
+    V4(Key4),
+    V6(Key6),
+    None(Untracked),
+}
+
+/// No slot.
+const NOWHERE: u32 = u32::MAX;
 
 impl Prepared {
     /// That of a packet which belongs to no flow here, whatever it says.
     #[must_use]
     pub const fn untracked(reason: Untracked) -> Self {
         Self {
-            key: Err(reason),
+            key: PreparedKey::None(reason),
             tag: 0,
+            slot: NOWHERE,
+            from_high: false,
         }
     }
 }
@@ -101,6 +119,18 @@ pub struct Observed {
     pub opened: bool,
     /// The label of its flow.
     pub label: Label,
+}
+
+impl Observed {
+    /// Of a packet in no flow, and so in no ring.
+    const fn untracked(reason: Untracked) -> Self {
+        Self {
+            tracked: Err(reason),
+            stored: Err(Unstored::Untracked),
+            opened: false,
+            label: Label::NONE,
+        }
+    }
 }
 
 /// Flow tables and rings of one worker.
@@ -166,6 +196,7 @@ impl Flows {
                 held: vec![0; sources.saturating_add(1)],
                 largest: SourceId::default(),
                 closed: ClosedFlows::try_new(limits.closed_max)?,
+                second_hand: SecondHand::default(),
             },
             expired: Vec::new(),
             due: Vec::new(),
@@ -181,42 +212,49 @@ impl Flows {
 
     /// Key and hash of a packet; starts fetching its bucket.
     #[inline]
-    #[must_use]
-    pub fn prepare(&self, source: SourceId, mirror: MirrorSource, view: &FrameView) -> Prepared {
+    pub fn prepare(&self, prepared: &mut Prepared, source: SourceId, vni: Vni, view: &FrameView) {
         if let Some(reason) = refusal(view.class, source, &self.state.limits) {
-            return Prepared {
-                key: Err(reason),
-                tag: 0,
-            };
+            *prepared = Prepared::untracked(reason);
+            return;
         }
         let scope = match self.state.limits.scope {
             FlowScope::Source => Scope::new(source.get()),
-            FlowScope::Vni => Scope::new(mirror.vni.get()),
+            FlowScope::Vni => Scope::new(vni.get()),
         };
-        let key = Keyed::new(&view.tuple, scope);
-        let tag = match &key {
-            Keyed::V4(key, _) => {
-                let tag = self.state.tag(key);
-                self.v4.prefetch_index(tag);
-                tag
+        prepared.slot = NOWHERE;
+        match &view.tuple.addresses {
+            Addresses::V4 {
+                source,
+                destination,
+            } => {
+                let (key, from_high) = Key4::new(*source, *destination, &view.tuple, scope);
+                prepared.key = PreparedKey::V4(key);
+                prepared.from_high = from_high;
+                prepared.tag = self.state.tag(&key);
+                self.v4.prefetch_index(prepared.tag);
             }
-            Keyed::V6(key, _) => {
-                let tag = self.state.tag(key);
-                self.v6.prefetch_index(tag);
-                tag
+            Addresses::V6 {
+                source,
+                destination,
+            } => {
+                let (key, from_high) = Key6::new(source, destination, &view.tuple, scope);
+                prepared.key = PreparedKey::V6(key);
+                prepared.from_high = from_high;
+                prepared.tag = self.state.tag(&key);
+                self.v6.prefetch_index(prepared.tag);
             }
-        };
-        Prepared { key: Ok(key), tag }
+        }
     }
 
     /// Starts fetching the entries of a prepared packet's flow.
     #[inline]
-    pub fn prefetch(&self, prepared: &Prepared) {
-        match prepared.key {
-            Ok(Keyed::V4(key, _)) => self.v4.prefetch_entry(prepared.tag, is_tcp(&key)),
-            Ok(Keyed::V6(key, _)) => self.v6.prefetch_entry(prepared.tag, is_tcp(&key)),
-            Err(_) => {}
-        }
+    pub fn prefetch(&self, prepared: &mut Prepared) {
+        let slot = match &prepared.key {
+            PreparedKey::V4(key) => self.v4.prefetch_entry(prepared.tag, is_tcp(key)),
+            PreparedKey::V6(key) => self.v6.prefetch_entry(prepared.tag, is_tcp(key)),
+            PreparedKey::None(_) => None,
+        };
+        prepared.slot = slot.unwrap_or(NOWHERE);
     }
 
     /// Counts and stores a packet with its captured bytes in its flow, which it may open, end or
@@ -229,57 +267,82 @@ impl Flows {
         frame: &[u8],
         closing: &mut impl Closing,
     ) -> Observed {
-        let result = match prepared.key {
-            Ok(Keyed::V4(key, reversed)) => {
-                self.observe_in(key, reversed, prepared.tag, packet, frame, closing)
-            }
-            Ok(Keyed::V6(key, reversed)) => {
-                self.observe_in(key, reversed, prepared.tag, packet, frame, closing)
-            }
-            Err(reason) => Err(reason),
-        };
-        match result {
-            Ok(observed) => observed,
-            Err(reason) => Observed {
-                tracked: Err(reason),
-                stored: Err(Unstored::Untracked),
-                opened: false,
-                label: Label::NONE,
-            },
+        match &prepared.key {
+            PreparedKey::V4(key) => self.observe_in(key, prepared, packet, frame, closing),
+            PreparedKey::V6(key) => self.observe_v6(key, prepared, packet, frame, closing),
+            PreparedKey::None(reason) => Observed::untracked(*reason),
         }
     }
 
-    #[inline]
-    fn observe_in<K: Family>(
+    // Out of line, so that what there is most of stays small.
+    #[inline(never)]
+    fn observe_v6(
         &mut self,
-        key: K,
-        from_high: bool,
-        tag: u32,
+        key: &Key6,
+        prepared: &Prepared,
         packet: &Packet,
         frame: &[u8],
         closing: &mut impl Closing,
-    ) -> Result<Observed, Untracked> {
+    ) -> Observed {
+        self.observe_in(key, prepared, packet, frame, closing)
+    }
+
+    #[inline(always)]
+    fn observe_in<K: Family>(
+        &mut self,
+        key: &K,
+        prepared: &Prepared,
+        packet: &Packet,
+        frame: &[u8],
+        closing: &mut impl Closing,
+    ) -> Observed {
         let (table, state) = K::table(self);
-        let found = table.find(tag, &key);
-        let ended =
-            found.and_then(|slot| state.ends(table, slot, packet).map(|reason| (slot, reason)));
-        let (slot, opened) = match (found, ended) {
-            (Some(slot), None) => (slot, false),
-            (_, ended) => {
-                if let Some((slot, reason)) = ended {
-                    state.close(table, slot, reason, packet.now, packet.index, closing);
-                }
-                (self.open(key, from_high, tag, packet, closing)?, true)
+        let from_high = prepared.from_high;
+        let mut opened = false;
+        let mut slot = table.find_near(prepared.slot, prepared.tag, key);
+        // Nearly every packet belongs to a flow that goes on.
+        if slot.is_none_or(|slot| state.ends(table, slot, packet).is_some()) {
+            match self.open_anew(key, slot, prepared, packet, closing) {
+                Ok(new) => slot = Some(new),
+                Err(reason) => return Observed::untracked(reason),
             }
-        };
+            opened = true;
+        }
         let (table, state) = K::table(self);
-        let (stored, label) = state.update(table, slot, from_high, packet, frame, closing);
-        Ok(Observed {
+        let entries = slot.and_then(|slot| Some((slot, table.get_mut(slot)?)));
+        let Some((slot, (hot, cold))) = entries else {
+            return Observed::untracked(Untracked::TableFull);
+        };
+        let (stored, rearm) = state.update(hot, cold, from_high, packet, frame, closing);
+        let label = hot.label;
+        if rearm {
+            state.arm(table, slot, false);
+        }
+        Observed {
             tracked: Ok(()),
             stored,
             opened,
             label,
-        })
+        }
+    }
+
+    /// Opens a flow; if there was one at `slot` that this packet ends, after it was closed.
+    #[inline(never)]
+    fn open_anew<K: Family>(
+        &mut self,
+        key: &K,
+        slot: Option<u32>,
+        prepared: &Prepared,
+        packet: &Packet,
+        closing: &mut impl Closing,
+    ) -> Result<u32, Untracked> {
+        let (table, state) = K::table(self);
+        if let Some(slot) = slot
+            && let Some(reason) = state.ends(table, slot, packet)
+        {
+            state.close(table, slot, reason, packet.now, packet.index, closing);
+        }
+        self.open(*key, prepared.from_high, prepared.tag, packet, closing)
     }
 
     /// Opens a flow, for which another one may have to go.

@@ -71,11 +71,11 @@ impl Fragments {
 
     /// Gives a later fragment the ports of its first; `now` is the capture's clock.
     #[inline(always)]
-    pub fn join(&mut self, source: MirrorSource, view: &mut FrameView, now: Timestamp) -> Joined {
+    pub fn join(&mut self, source: &MirrorSource, view: &mut FrameView, now: Timestamp) -> Joined {
         if matches!(view.fragment, Fragment::No) {
             return Joined::Whole;
         }
-        self.join_fragment(source, view, now)
+        self.join_fragment(*source, view, now)
     }
 
     // Out of line, so that a whole packet's source stays where it is.

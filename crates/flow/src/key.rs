@@ -18,16 +18,22 @@ impl Scope {
     pub(crate) const fn new(value: u32) -> Self {
         Self(value & 0x00ff_ffff)
     }
+
+    /// Together with a protocol.
+    #[inline]
+    fn with(self, protocol: u8) -> u32 {
+        self.0 << 8 | u32::from(protocol)
+    }
 }
 
 /// An IPv4 flow: 16 bytes, a third of what a key for both families would need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(crate) struct Key4 {
-    low: u32,
-    high: u32,
-    ports: u32,
-    scope_protocol: u32,
+    /// The low endpoint's address above the high one's.
+    addresses: u64,
+    /// Ports above scope and protocol.
+    rest: u64,
 }
 
 /// An IPv6 flow.
@@ -38,15 +44,6 @@ pub(crate) struct Key6 {
     high: [u8; 16],
     ports: u32,
     scope_protocol: u32,
-}
-
-/// A key of either family, and whether the packet travels from its high endpoint to its low one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keyed {
-    /// IPv4.
-    V4(Key4, bool),
-    /// IPv6.
-    V6(Key6, bool),
 }
 
 /// What the flow table needs of a key.
@@ -101,45 +98,57 @@ pub(crate) trait Key: Copy + Eq + Hash {
     }
 }
 
-impl Keyed {
-    /// The key of a packet. Endpoints are ordered by address, then port.
-    #[inline]
-    #[must_use]
-    pub(crate) fn new(tuple: &Tuple, scope: Scope) -> Self {
-        let source_port = tuple.source_port | if tuple.one_way { ONE_WAY } else { 0 };
-        let ends = (source_port, tuple.destination_port);
-        let scope_protocol = scope.0 << 8 | u32::from(tuple.protocol);
-        match tuple.addresses {
-            Addresses::V4 {
-                source,
-                destination,
-            } => {
-                let reversed = (source, ends.0) > (destination, ends.1);
-                let (low, high) = in_order(source, destination, reversed);
-                let key = Key4 {
-                    low,
-                    high,
-                    ports: pack(ends, reversed),
-                    scope_protocol,
-                };
-                Self::V4(key, reversed)
-            }
-            Addresses::V6 {
-                source,
-                destination,
-            } => {
-                let reversed = (source, ends.0) > (destination, ends.1);
-                let (low, high) = in_order(source, destination, reversed);
-                let key = Key6 {
-                    low,
-                    high,
-                    ports: pack(ends, reversed),
-                    scope_protocol,
-                };
-                Self::V6(key, reversed)
-            }
-        }
+impl Key4 {
+    /// The key of an IPv4 packet between these addresses, and whether it travels from the high
+    /// endpoint to the low one. Endpoints are ordered by address, then port.
+    #[inline(always)]
+    pub(crate) fn new(source: u32, destination: u32, tuple: &Tuple, scope: Scope) -> (Self, bool) {
+        let ends = ports_of(tuple);
+        let (from, to) = (end(source, ends.0), end(destination, ends.1));
+        let reversed = from > to;
+        let (low, high) = in_order(from, to, reversed);
+        let (addresses, ports) = (low >> 16 << 32 | high >> 16, low << 16 | high & 0xffff);
+        let key = Self {
+            addresses,
+            rest: ports << 32 | u64::from(scope.with(tuple.protocol)),
+        };
+        (key, reversed)
     }
+}
+
+impl Key6 {
+    /// As [`Key4::new`].
+    #[inline]
+    pub(crate) fn new(
+        source: &[u8; 16],
+        destination: &[u8; 16],
+        tuple: &Tuple,
+        scope: Scope,
+    ) -> (Self, bool) {
+        let ends = ports_of(tuple);
+        let reversed = (source, ends.0) > (destination, ends.1);
+        let (low, high) = in_order(*source, *destination, reversed);
+        let key = Self {
+            low,
+            high,
+            ports: pack(ends, reversed),
+            scope_protocol: scope.with(tuple.protocol),
+        };
+        (key, reversed)
+    }
+}
+
+/// Both ports, with the mark of a one-way message.
+#[inline]
+fn ports_of(tuple: &Tuple) -> (u16, u16) {
+    let mark = if tuple.one_way { ONE_WAY } else { 0 };
+    (tuple.source_port | mark, tuple.destination_port)
+}
+
+/// Address and port as one number in their order.
+#[inline]
+fn end(address: u32, port: u16) -> u64 {
+    u64::from(address) << 16 | u64::from(port)
 }
 
 #[inline]
@@ -171,29 +180,27 @@ fn is_icmp(protocol: u8) -> bool {
     protocol == vxscope_wire::protocol::ICMP || protocol == vxscope_wire::protocol::ICMPV6
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the halves of the words")]
 impl Key for Key4 {
+    #[inline]
     fn protocol(&self) -> u8 {
-        self.scope_protocol.to_le_bytes()[0]
+        self.rest as u8
     }
 
     fn words(&self) -> [u64; 5] {
-        [
-            u64::from(self.low),
-            u64::from(self.high),
-            tail_word(self.ports, self.protocol()),
-            4,
-            0,
-        ]
+        let (low, high) = (self.addresses >> 32, self.addresses as u32);
+        let tail = tail_word(self.ports(), self.protocol());
+        [low, u64::from(high), tail, 4, 0]
     }
 
     fn ports(&self) -> u32 {
-        self.ports
+        (self.rest >> 32) as u32
     }
 
     fn addresses(&self) -> Addresses {
         Addresses::V4 {
-            source: self.low,
-            destination: self.high,
+            source: (self.addresses >> 32) as u32,
+            destination: self.addresses as u32,
         }
     }
 }
@@ -239,8 +246,8 @@ fn halves(address: [u8; 16]) -> [u64; 2] {
 impl Hash for Key4 {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(u64::from(self.low) << 32 | u64::from(self.high));
-        state.write_u64(u64::from(self.ports) << 32 | u64::from(self.scope_protocol));
+        state.write_u64(self.addresses);
+        state.write_u64(self.rest);
     }
 }
 
@@ -257,19 +264,14 @@ const _: () = assert!(size_of::<Key4>() == 16 && size_of::<Key6>() == 40);
 
 #[cfg(test)]
 mod tests {
-    use super::{Key, Keyed, Scope};
+    use super::{Key, Key4, Scope};
     use vxscope_wire::{Addresses, Tuple};
 
     #[test]
     fn both_directions_have_one_key() {
         let there = tuple(1, 2, 1000, 80, 6);
         let back = tuple(2, 1, 80, 1000, 6);
-        let (Keyed::V4(there, from_low), Keyed::V4(back, from_high)) = (
-            Keyed::new(&there, Scope::new(9)),
-            Keyed::new(&back, Scope::new(9)),
-        ) else {
-            panic!("IPv4 in, IPv4 out")
-        };
+        let [(there, from_low), (back, from_high)] = [there, back].map(|it| key(&it, 9));
         assert_eq!(there, back);
         assert_eq!((from_low, from_high), (false, true));
         assert_eq!(there.protocol(), 6);
@@ -279,14 +281,8 @@ mod tests {
     fn scope_and_protocol_keep_flows_apart() {
         let tcp = tuple(1, 2, 1000, 80, 6);
         let udp = tuple(1, 2, 1000, 80, 17);
-        assert_ne!(
-            Keyed::new(&tcp, Scope::new(1)),
-            Keyed::new(&tcp, Scope::new(2))
-        );
-        assert_ne!(
-            Keyed::new(&tcp, Scope::new(1)),
-            Keyed::new(&udp, Scope::new(1))
-        );
+        assert_ne!(key(&tcp, 1), key(&tcp, 2));
+        assert_ne!(key(&tcp, 1), key(&udp, 1));
     }
 
     #[test]
@@ -299,18 +295,24 @@ mod tests {
             one_way: true,
             ..tuple(2, 1, 3, 3, 1)
         };
-        let (Keyed::V4(there, _), Keyed::V4(back, _)) = (
-            Keyed::new(&there, Scope::new(1)),
-            Keyed::new(&back, Scope::new(1)),
-        ) else {
-            panic!("IPv4 in, IPv4 out")
-        };
+        let [(there, _), (back, _)] = [there, back].map(|it| key(&it, 1));
         assert_ne!(there, back);
         let tuple = there.tuple(false);
         assert_eq!(
             (tuple.source_port, tuple.destination_port, tuple.one_way),
             (3, 3, true)
         );
+    }
+
+    fn key(tuple: &Tuple, scope: u32) -> (Key4, bool) {
+        let Addresses::V4 {
+            source,
+            destination,
+        } = tuple.addresses
+        else {
+            panic!("IPv4")
+        };
+        Key4::new(source, destination, tuple, Scope::new(scope))
     }
 
     fn tuple(source: u32, destination: u32, from: u16, to: u16, protocol: u8) -> Tuple {

@@ -10,7 +10,7 @@ use crate::closed::Sighting;
 use crate::community_id::CommunityId;
 use crate::entry::LIVE;
 use crate::flows::Flows;
-use crate::key::{Key, Keyed, Scope};
+use crate::key::{Key, Key4, Key6, Scope};
 use crate::limit::FlowScope;
 use crate::ring::{Reader, StoredFrame};
 use crate::source::Sources;
@@ -200,9 +200,21 @@ impl Flows {
             }
         };
         *steps = steps.saturating_sub(SLOT_STEPS);
-        match Keyed::new(&tuple, scope) {
-            Keyed::V4(key, _) => find(&self.v4, self.state.tag(&key), &key),
-            Keyed::V6(key, _) => find(&self.v6, self.state.tag(&key), &key),
+        match &tuple.addresses {
+            Addresses::V4 {
+                source,
+                destination,
+            } => {
+                let (key, _) = Key4::new(*source, *destination, &tuple, scope);
+                find(&self.v4, self.state.tag(&key), &key)
+            }
+            Addresses::V6 {
+                source,
+                destination,
+            } => {
+                let (key, _) = Key6::new(source, destination, &tuple, scope);
+                find(&self.v6, self.state.tag(&key), &key)
+            }
         }
     }
 

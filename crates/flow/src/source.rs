@@ -1,10 +1,10 @@
 //! Mirror sources as one worker meets them: known or not, rows, learned MACs, which way a frame
 //! crosses.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use vxscope_units::{BindTable, MirrorSource, Payload, SourceId, Unknown};
+use vxscope_units::{BindTable, MirrorSource, Payload, SourceId, Unknown, Vni};
 use vxscope_wire::{Addresses, FrameView};
 
 use crate::interner::Interner;
@@ -80,6 +80,8 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug)]
 struct SourceEntry {
     source: MirrorSource,
+    /// Its address, if that is one of IPv4; 0 otherwise.
+    ipv4: u32,
     /// Whether the bind table of now admits it.
     admitted: bool,
     /// MAC of the mirrored interface, learned from the first frame it sent under its own address.
@@ -97,11 +99,14 @@ pub struct Sources {
     sources_max: u32,
     admission: Admission,
     payloads: Payloads,
-    /// What the overflow row keeps of payloads.
+    /// What the overflow row keeps of payloads: no source keeps less.
     payload_least: u32,
     quarantine: Interner,
     /// Sources seen lately, by a few bits of their names.
     recent: [Option<(MirrorSource, Verdict)>; RECENT],
+    /// Those of them that are known, have a row of their own and an IPv4 address: a name that fits
+    /// a register, and the row. 0 is nobody's name.
+    recent_plain: [(u64, SourceId); RECENT],
 }
 
 impl Sources {
@@ -118,6 +123,7 @@ impl Sources {
             payload_least: WHOLE,
             quarantine: Interner::new(QUARANTINE_MAX, hash_seed),
             recent: [None; RECENT],
+            recent_plain: [(0, SourceId::new(0)); RECENT],
         }
     }
 
@@ -128,6 +134,7 @@ impl Sources {
             entry.admitted = admission.admits(entry.source);
         }
         self.recent = [None; RECENT];
+        self.recent_plain = [(0, SourceId::new(0)); RECENT];
         self.admission = admission;
     }
 
@@ -144,6 +151,14 @@ impl Sources {
     #[inline]
     #[must_use]
     pub fn kept<'a>(&self, id: SourceId, view: &FrameView, frame: &'a [u8]) -> &'a [u8] {
+        if self.payload_least == WHOLE {
+            return frame;
+        }
+        self.cut(id, view, frame)
+    }
+
+    #[inline(never)]
+    fn cut<'a>(&self, id: SourceId, view: &FrameView, frame: &'a [u8]) -> &'a [u8] {
         let entry = self.rows.get(id.index());
         let payload_max = entry.map_or(self.payload_least, |it| it.payload_max);
         if payload_max == WHOLE {
@@ -183,7 +198,24 @@ impl Sources {
         if let Some(place) = self.recent.get_mut(recent_place(source)) {
             *place = Some((source, verdict));
         }
+        if let (IpAddr::V4(address), Verdict::Known(id)) = (source.address, verdict)
+            && self.rows.get(id.index()).is_some()
+            && let name = plain_name(address, source.vni)
+            && let Some(place) = self.recent_plain.get_mut(plain_place(name))
+        {
+            *place = (name, id);
+        }
         verdict
+    }
+
+    /// The row of a source that was seen lately, is known and has one of its own; all others ask
+    /// [`Self::intern`].
+    #[inline]
+    #[must_use]
+    pub fn known(&self, address: Ipv4Addr, vni: Vni) -> Option<SourceId> {
+        let name = plain_name(address, vni);
+        let recent = self.recent_plain.get(plain_place(name))?;
+        (recent.0 == name).then_some(recent.1)
     }
 
     fn add(&mut self, source: MirrorSource) -> SourceId {
@@ -192,6 +224,10 @@ impl Sources {
         };
         self.rows.push(SourceEntry {
             source,
+            ipv4: match source.address {
+                IpAddr::V4(address) => address.to_bits(),
+                IpAddr::V6(_) => 0,
+            },
             admitted: true,
             mac: None,
             payload_max: self.payloads.bytes_of(source),
@@ -240,34 +276,61 @@ impl Sources {
         self.len() == 0
     }
 
-    /// Learns the interface's MAC from a frame sent under the interface's own address.
-    #[inline]
-    pub fn learn(&mut self, id: SourceId, view: &FrameView, frame: &[u8]) {
-        let Some(entry) = self.rows.get_mut(id.index()) else {
-            return;
-        };
-        if entry.mac.is_none() && sent_by(view, entry.source.address) {
-            entry.mac = frame.get(6..).and_then(|tail| tail.first_chunk()).copied();
-        }
-    }
-
-    /// Which way a frame crosses the mirrored interface: by address, else by the learned MAC.
+    /// Whether the MAC of a source's interface was learned: then nothing more can be learned from
+    /// its frames.
     #[inline]
     #[must_use]
-    pub fn crossing(&self, id: SourceId, view: &FrameView, frame: &[u8]) -> Crossing {
-        let Some(SourceEntry { source, mac, .. }) = self.rows.get(id.index()) else {
+    pub fn is_learned(&self, id: SourceId) -> bool {
+        self.rows.get(id.index()).is_some_and(|it| it.mac.is_some())
+    }
+
+    /// Which way a frame crosses the mirrored interface: by address, else by the interface's MAC,
+    /// which is learned from the first frame that is sent under its own address.
+    #[inline]
+    #[must_use]
+    pub fn cross(&mut self, id: SourceId, view: &FrameView, frame: &[u8]) -> Crossing {
+        let Some(entry) = self.rows.get_mut(id.index()) else {
             return Crossing::Unknown;
         };
-        if sent_by(view, source.address) {
+        let (is_sender, is_receiver) = match view.tuple.addresses {
+            Addresses::V4 {
+                source,
+                destination,
+            } => match entry.ipv4 {
+                0 => (false, false),
+                own => (source == own, destination == own),
+            },
+            Addresses::V6 { .. } => entry.is_end_of_v6(&view.tuple.addresses),
+        };
+        if is_sender {
+            if entry.mac.is_none() {
+                entry.mac = frame.get(6..).and_then(|tail| tail.first_chunk()).copied();
+            }
             return Crossing::Egress;
         }
-        if sent_to(view, source.address) {
+        if is_receiver {
             return Crossing::Ingress;
         }
-        match (mac, frame.first_chunk::<12>()) {
-            (Some(mac), Some(macs)) if macs.ends_with(mac) => Crossing::Egress,
-            (Some(mac), Some(macs)) if macs.starts_with(mac) => Crossing::Ingress,
+        match (entry.mac, frame.first_chunk::<12>()) {
+            (Some(mac), Some(macs)) if macs.ends_with(&mac) => Crossing::Egress,
+            (Some(mac), Some(macs)) if macs.starts_with(&mac) => Crossing::Ingress,
             _ => Crossing::Unknown,
+        }
+    }
+}
+
+impl SourceEntry {
+    /// Whether this source is sender, and receiver, of an IPv6 packet.
+    fn is_end_of_v6(&self, addresses: &Addresses) -> (bool, bool) {
+        match (self.source.address, addresses) {
+            (
+                IpAddr::V6(own),
+                Addresses::V6 {
+                    source,
+                    destination,
+                },
+            ) => (*source == own.octets(), *destination == own.octets()),
+            _ => (false, false),
         }
     }
 }
@@ -286,27 +349,22 @@ fn recent_place(source: MirrorSource) -> usize {
     (mixed >> 16) as usize % RECENT
 }
 
+/// Never 0, and no two sources have the same.
 #[inline]
-fn sent_by(view: &FrameView, address: IpAddr) -> bool {
-    match (view.tuple.addresses, address) {
-        (Addresses::V4 { source, .. }, IpAddr::V4(address)) => {
-            source == address.to_bits() && source != 0
-        }
-        (Addresses::V6 { source, .. }, IpAddr::V6(address)) => source == address.octets(),
-        _ => false,
-    }
+fn plain_name(address: Ipv4Addr, vni: Vni) -> u64 {
+    1 << 63 | u64::from(address.to_bits()) << 24 | u64::from(vni.get())
 }
 
+/// As [`recent_place`].
 #[inline]
-fn sent_to(view: &FrameView, address: IpAddr) -> bool {
-    match (view.tuple.addresses, address) {
-        (Addresses::V4 { destination, .. }, IpAddr::V4(address)) => {
-            destination == address.to_bits() && destination != 0
-        }
-        (Addresses::V6 { destination, .. }, IpAddr::V6(address)) => destination == address.octets(),
-        _ => false,
-    }
+fn plain_place(name: u64) -> usize {
+    (name.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
 }
+
+const _: () = assert!(
+    RECENT == 1 << (64 - 58),
+    "six bits of a product are a place"
+);
 
 #[cfg(test)]
 mod tests {
@@ -383,6 +441,16 @@ mod tests {
         // Looked up, and then remembered.
         assert_eq!(sources.intern(mirror(number)), expected, "{number}");
         assert_eq!(sources.intern(mirror(number)), expected, "{number}");
+        // A row of its own is known by a shorter name, too.
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
+        let known = sources.known(address, mirror(number).vni);
+        assert_eq!(
+            known.map(Verdict::Known),
+            match expected {
+                Verdict::Known(id) if sources.get(id).is_some() => Some(expected),
+                Verdict::Known(_) | Verdict::Unknown(_) => None,
+            }
+        );
     }
 
     fn admission(prefix: &str, unknown: Unknown) -> Admission {

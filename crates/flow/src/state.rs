@@ -11,7 +11,7 @@ use crate::closing::{Closing, StoredFrames};
 use crate::entry::{Amount, Cold, Hot};
 use crate::flows::Packet;
 use crate::key::Key;
-use crate::label::{Label, Milestone};
+use crate::label::Milestone;
 use crate::limit::FlowLimits;
 use crate::record::CloseReason;
 use crate::ring::{NewFrame, Rings, Unstored};
@@ -31,6 +31,32 @@ pub(crate) struct State {
     pub(crate) largest: SourceId,
     /// Flows that ended, for those who look for their packets.
     pub(crate) closed: ClosedFlows,
+    pub(crate) second_hand: SecondHand,
+}
+
+/// The second of a clock that moves on slowly, without a division for each packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SecondHand {
+    /// When the second began.
+    start: Timestamp,
+    second: u32,
+}
+
+impl SecondHand {
+    /// As [`second`].
+    #[inline]
+    fn second(&mut self, now: Timestamp) -> u32 {
+        if now.as_nanos().wrapping_sub(self.start.as_nanos()) >= 1_000_000_000 {
+            self.move_to(now);
+        }
+        self.second
+    }
+
+    #[cold]
+    fn move_to(&mut self, now: Timestamp) {
+        self.start = Timestamp::new(now.seconds(), 0);
+        self.second = second(now);
+    }
 }
 
 impl State {
@@ -74,26 +100,25 @@ impl State {
         limit > 0 && second >= u64::from(cold.start_second) + u64::from(limit)
     }
 
-    #[inline]
+    /// Takes a packet into its flow. Whether it is in a ring, and whether the flow may be over
+    /// sooner now than its timer knows.
+    #[inline(always)]
     pub(crate) fn update<K: Key>(
         &mut self,
-        table: &mut Table<K>,
-        slot: u32,
+        hot: &mut Hot<K>,
+        cold: &mut Cold,
         from_high: bool,
         packet: &Packet,
         frame: &[u8],
         closing: &mut impl Closing,
-    ) -> (Result<(), Unstored>, Label) {
-        let Some((hot, cold)) = table.get_mut(slot) else {
-            return (Err(Unstored::Untracked), Label::NONE);
-        };
+    ) -> (Result<(), Unstored>, bool) {
         let view = &packet.view;
         let side = hot.side(from_high);
         if hot.label.is_open() {
             reconsider(hot, cold, side, packet, closing);
         }
         hot.end = hot.end.max(packet.timestamp);
-        hot.second = second(packet.now);
+        hot.second = self.second_hand.second(packet.now);
         let amount = Amount {
             side,
             bytes: view.captured_len,
@@ -103,9 +128,11 @@ impl State {
         if hot.count(cold, &amount) {
             grow(hot, cold, packet, closing);
         }
-        let label = hot.label;
         let timeout = self.timeout_after(hot, cold, side, view);
-        let result = match &mut self.rings {
+        // A longer timeout takes effect when the old deadline comes up.
+        let shorter = timeout < hot.timeout || hot.timeout == 0;
+        hot.timeout = timeout;
+        let stored = match &mut self.rings {
             None => Err(Unstored::Disabled),
             Some(rings) => {
                 let new = NewFrame {
@@ -119,13 +146,7 @@ impl State {
                 rings.store(&mut cold.ring, &new)
             }
         };
-        // A longer timeout takes effect when the old deadline comes up.
-        let shorter = timeout < hot.timeout || hot.timeout == 0;
-        hot.timeout = timeout;
-        if shorter {
-            self.arm(table, slot, false);
-        }
-        (result, label)
+        (stored, shorter)
     }
 
     /// Takes the packet into the flow's state; the timeout that it now has.

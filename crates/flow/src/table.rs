@@ -43,21 +43,31 @@ impl<K: Key> Table<K> {
     }
 
     /// Fetches the entries of the flow that this tag probably belongs to, for a packet of a
-    /// protocol.
+    /// protocol. Where it probably is.
     #[inline]
-    pub(crate) fn prefetch_entry(&self, tag: u32, is_tcp: bool) {
+    pub(crate) fn prefetch_entry(&self, tag: u32, is_tcp: bool) -> Option<u32> {
         let touched = if is_tcp {
             TOUCHED_BY_TCP
         } else {
             TOUCHED_BY_OTHERS
         };
-        if let Some(slot) = self.index.guess(tag) {
-            prefetch(&self.hot, slot as usize);
-            prefetch_start(&self.cold, slot as usize, touched);
+        let slot = self.index.guess(tag)?;
+        prefetch(&self.hot, slot as usize);
+        prefetch_start(&self.cold, slot as usize, touched);
+        Some(slot)
+    }
+
+    /// The slot of a flow, which may be at `slot`.
+    #[inline(always)]
+    pub(crate) fn find_near(&self, slot: u32, tag: u32, key: &K) -> Option<u32> {
+        match self.hot.get(slot as usize) {
+            // No two live flows have one key.
+            Some(hot) if hot.key == *key && hot.flags & LIVE != 0 => Some(slot),
+            _ => self.find(tag, key),
         }
     }
 
-    #[inline]
+    #[inline(never)]
     pub(crate) fn find(&self, tag: u32, key: &K) -> Option<u32> {
         let hot = &self.hot;
         self.index.find(tag, |slot| {

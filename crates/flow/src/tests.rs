@@ -12,7 +12,7 @@ use vxscope_wire::{Addresses, Class, Fragment, FrameView, TcpSegment, Tuple, fla
 use crate::ring::RingSizes;
 use crate::{
     CloseReason, Closing, Crossing, FlowLimits, FlowRecord, FlowScope, FlowSoFar, Flows, Label,
-    Milestone, Observed, Packet, StoredFrames, Timeouts, Untracked,
+    Milestone, Observed, Packet, Prepared, StoredFrames, Timeouts, Untracked,
 };
 
 #[test]
@@ -402,8 +402,10 @@ impl Harness {
             view,
             crossing: Crossing::Unknown,
         };
-        let prepared = self.flows.prepare(packet.source, packet.mirror, &view);
-        self.flows.prefetch(&prepared);
+        let mut prepared = Prepared::default();
+        let (source, vni) = (packet.source, packet.mirror.vni);
+        self.flows.prepare(&mut prepared, source, vni, &view);
+        self.flows.prefetch(&mut prepared);
         let mut collect = Collect(&mut self.closed, &mut self.stored, &mut self.milestones);
         self.flows.observe(&prepared, &packet, &frame, &mut collect)
     }

@@ -13,5 +13,5 @@ mod prefetch;
 mod slab;
 
 pub use fixed_vec::{FixedVec, Full};
-pub use prefetch::{prefetch, prefetch_bytes, prefetch_start};
+pub use prefetch::{LINE, prefetch, prefetch_line, prefetch_start};
 pub use slab::Slab;

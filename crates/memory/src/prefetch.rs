@@ -1,7 +1,7 @@
 //! Asking the processor to fetch a cache line before it is needed.
 
-/// Bytes that come and go together on every processor this runs on.
-const LINE: usize = 64;
+/// Bytes that come and go together on every processor this runs on: a cache line.
+pub const LINE: usize = 64;
 
 /// Hints that `slice[index]` will be read soon; does nothing if there is no such element.
 #[inline]
@@ -20,12 +20,11 @@ pub fn prefetch_start<T>(slice: &[T], index: usize, bytes: usize) {
     }
 }
 
-/// Hints that the first `bytes` of these will be read soon.
+/// Hints that the cache line at `offset` will be read soon. What lies behind the end of the bytes is
+/// asked for, too, which is no access and does no harm: so the caller need not know where it is.
 #[inline]
-pub fn prefetch_bytes(slice: &[u8], bytes: usize) {
-    for line in slice.get(..bytes).unwrap_or(slice).chunks(LINE) {
-        hint(line.as_ptr().cast());
-    }
+pub fn prefetch_line(bytes: &[u8], offset: usize) {
+    hint(bytes.as_ptr().cast::<i8>().wrapping_add(offset));
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -52,14 +51,14 @@ fn hint(_address: *const i8) {}
 
 #[cfg(test)]
 mod tests {
-    use super::{prefetch, prefetch_bytes};
+    use super::{prefetch, prefetch_line};
 
     #[test]
     fn an_index_out_of_bounds_is_no_address() {
         prefetch(&[1_u8, 2], 1);
         prefetch(&[1_u8, 2], 2);
         prefetch::<u64>(&[], 0);
-        prefetch_bytes(&[], 100);
-        prefetch_bytes(&[1, 2, 3], 100);
+        prefetch_line(&[], 0);
+        prefetch_line(&[1, 2, 3], usize::MAX);
     }
 }

@@ -64,6 +64,7 @@ impl Slab {
 impl Deref for Slab {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: `start` is valid for `length` bytes until drop (or dangling with length 0),
         // always initialised (the kernel zeroes it), and not written while `&self` lives.
@@ -72,6 +73,7 @@ impl Deref for Slab {
 }
 
 impl DerefMut for Slab {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`; `&mut self` makes this the only access.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }

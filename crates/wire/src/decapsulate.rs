@@ -83,20 +83,7 @@ pub struct Decapsulated<'a> {
 /// # Errors
 ///
 /// The one [`Reject`] that says why there is no mirrored frame.
-#[inline(always)]
 pub fn decapsulate_record<'a>(
-    link: LinkType,
-    record: &'a [u8],
-    options: &Options,
-) -> Result<Decapsulated<'a>, Reject> {
-    match mirrored_plainly(link, record, options) {
-        Some(found) => Ok(found),
-        None => decapsulate_any(link, record, options),
-    }
-}
-
-#[inline(never)]
-fn decapsulate_any<'a>(
     link: LinkType,
     record: &'a [u8],
     options: &Options,
@@ -105,15 +92,46 @@ fn decapsulate_any<'a>(
     open(outer::datagram(ether_type, packet, options)?, options)
 }
 
+/// A frame that AWS mirrored, from an IPv4 address: little enough to stay in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain<'a> {
+    /// Source of the IP header.
+    pub address: Ipv4Addr,
+    /// The tunnel's VNI.
+    pub vni: Vni,
+    /// The whole inner frame; at least an Ethernet header.
+    pub frame: &'a [u8],
+}
+
+impl<'a> Plain<'a> {
+    /// Whose mirror it comes from.
+    #[must_use]
+    pub fn source(&self) -> MirrorSource {
+        MirrorSource {
+            address: self.address.into(),
+            vni: self.vni,
+        }
+    }
+}
+
+impl<'a> From<Plain<'a>> for Decapsulated<'a> {
+    fn from(plain: Plain<'a>) -> Self {
+        Self {
+            source: plain.source(),
+            frame: plain.frame,
+            original_len: u32::try_from(plain.frame.len()).unwrap_or(u32::MAX),
+            reserved_bits: false,
+            tunnel: Tunnel::Vxlan,
+            depth: 0,
+        }
+    }
+}
+
 /// The record as AWS mirrors it, whole: Ethernet, IPv4 without options, UDP to a VXLAN port, VXLAN
 /// without reserved bits, all lengths in agreement. One look at 50 bytes; what it declines is no
-/// error yet, and what it takes is read exactly as [`decapsulate_any`] would.
-#[inline]
-fn mirrored_plainly<'a>(
-    link: LinkType,
-    record: &'a [u8],
-    options: &Options,
-) -> Option<Decapsulated<'a>> {
+/// error yet, and what it takes is read exactly as [`decapsulate_record`] would.
+#[inline(always)]
+pub fn plain_record<'a>(link: LinkType, record: &'a [u8], options: &Options) -> Option<Plain<'a>> {
     let (header, frame) = record.split_first_chunk::<50>()?;
     let word = |high: u8, low: u8| usize::from(u16::from_be_bytes([high, low]));
     let ip_len = word(header[16], header[17]);
@@ -130,21 +148,32 @@ fn mirrored_plainly<'a>(
         && options
             .vxlan_ports
             .contains(u16::from_be_bytes([header[36], header[37]]));
-    if !is_plain {
-        return None;
-    }
-    let address = Ipv4Addr::new(header[26], header[27], header[28], header[29]);
-    let vni = Vni::from_bytes([header[46], header[47], header[48]]);
-    Some(Decapsulated {
-        source: MirrorSource {
-            address: address.into(),
-            vni,
-        },
+    is_plain.then(|| Plain {
+        address: Ipv4Addr::new(header[26], header[27], header[28], header[29]),
+        vni: Vni::from_bytes([header[46], header[47], header[48]]),
         frame,
-        original_len: u32::try_from(frame.len()).ok()?,
-        reserved_bits: false,
-        tunnel: Tunnel::Vxlan,
-        depth: 0,
+    })
+}
+
+/// As [`plain_record`], of a UDP payload that came to a port of this group: what it takes is read
+/// exactly as [`decapsulate_datagram`] would.
+#[inline(always)]
+pub fn plain_datagram<'a>(
+    tunnel: Tunnel,
+    source: IpAddr,
+    payload: &'a [u8],
+    options: &Options,
+) -> Option<Plain<'a>> {
+    let (IpAddr::V4(address), Tunnel::Vxlan, 0) = (source, tunnel, options.depth) else {
+        return None;
+    };
+    let (header, frame) = payload.split_first_chunk::<{ vxlan::HEADER_LEN }>()?;
+    let is_plain =
+        header[0..4] == [0x08, 0, 0, 0] && header[7] == 0 && frame.len() >= ether::HEADER_LEN;
+    is_plain.then(|| Plain {
+        address,
+        vni: Vni::from_bytes([header[4], header[5], header[6]]),
+        frame,
     })
 }
 
@@ -291,8 +320,8 @@ fn original_len(datagram: &Datagram<'_>, header_len: usize, frame: &[u8]) -> Res
 #[cfg(test)]
 mod tests {
     use super::{
-        Options, Tunnel, decapsulate_any, decapsulate_datagram, decapsulate_record,
-        mirrored_plainly,
+        Decapsulated, Options, Tunnel, decapsulate_datagram, decapsulate_record, plain_datagram,
+        plain_record,
     };
     use crate::build::{
         ethernet, geneve, ipv4, ipv4_from, ipv6, tcp, tcp_frame, udp, vlan, vxlan, vxlan_record,
@@ -310,11 +339,17 @@ mod tests {
     fn the_short_way_reads_what_the_long_way_reads() {
         let options = Options::default();
         let plain = vxlan_record(OUTSIDE, 7, &tcp_frame(100));
-        assert!(mirrored_plainly(LinkType::Ethernet, &plain, &options).is_some());
+        assert!(plain_record(LinkType::Ethernet, &plain, &options).is_some());
         let check = |record: &[u8]| {
-            if let Some(short) = mirrored_plainly(LinkType::Ethernet, record, &options) {
-                let long = decapsulate_any(LinkType::Ethernet, record, &options);
-                assert_eq!(Ok(short), long, "{record:02x?}");
+            if let Some(short) = plain_record(LinkType::Ethernet, record, &options) {
+                let long = decapsulate_record(LinkType::Ethernet, record, &options);
+                assert_eq!(Ok(Decapsulated::from(short)), long, "{record:02x?}");
+            }
+            let (tunnel, source) = (Tunnel::Vxlan, std::net::Ipv4Addr::from(OUTSIDE).into());
+            let payload = record.get(42..).unwrap_or_default();
+            if let Some(short) = plain_datagram(tunnel, source, payload, &options) {
+                let long = decapsulate_datagram(tunnel, source, payload, &options);
+                assert_eq!(Ok(Decapsulated::from(short)), long, "{payload:02x?}");
             }
         };
         for cut in 0..=plain.len() {

@@ -65,8 +65,46 @@ impl Steering {
     #[must_use]
     #[inline]
     pub fn worker(&self, view: &FrameView, frame: &[u8], vni: Vni) -> usize {
-        let hash = self.hash(view, frame, vni) >> WORKER_SHIFT;
-        (hash % u32::from(self.workers.get())) as usize
+        self.of_hash(self.hash(view, frame, vni))
+    }
+
+    /// As [`Self::worker`], without a view, of the frames that there are most of: untagged, IPv4
+    /// without options, whole, TCP or UDP with all of its header. `None` for any other.
+    #[must_use]
+    #[inline]
+    pub fn plain_worker(&self, frame: &[u8], vni: Vni) -> Option<usize> {
+        let header = frame.first_chunk::<42>()?;
+        let total = usize::from(u16::from_be_bytes([header[16], header[17]]));
+        let transport_len = match header[23] {
+            protocol::TCP => 20,
+            protocol::UDP => 8,
+            _ => return None,
+        };
+        let is_plain = header[12..15] == [0x08, 0x00, 0x45]
+            && header[20] & 0x3f | header[21] == 0
+            && total >= 20 + transport_len
+            && frame.len() >= 34 + transport_len;
+        if !is_plain {
+            return None;
+        }
+        let word = |[a, b, c, d]: [u8; 4]| u32::from_be_bytes([a, b, c, d]);
+        let source = word([header[26], header[27], header[28], header[29]]);
+        let destination = word([header[30], header[31], header[32], header[33]]);
+        let ports = word([header[34], header[35], header[36], header[37]]);
+        let ends = self
+            .end(source, (ports >> 16) as u16)
+            .wrapping_add(self.end(destination, (ports & 0xffff) as u16));
+        Some(self.of_hash(Self::finish(ends, vni)))
+    }
+
+    #[inline]
+    fn finish(ends: u32, vni: Vni) -> u32 {
+        mix(ends.wrapping_add(vni.get().wrapping_mul(VNI_FACTOR)))
+    }
+
+    #[inline]
+    fn of_hash(&self, hash: u32) -> usize {
+        ((hash >> WORKER_SHIFT) % u32::from(self.workers.get())) as usize
     }
 
     /// The worker at which the kernel delivers this frame. It is [`Self::worker`] for everything
@@ -93,7 +131,7 @@ impl Steering {
         let ends = self
             .end(source, source_port)
             .wrapping_add(self.end(destination, destination_port));
-        mix(ends.wrapping_add(vni.get().wrapping_mul(VNI_FACTOR)))
+        Self::finish(ends, vni)
     }
 
     #[inline]
@@ -233,6 +271,37 @@ mod tests {
         let mut malformed = frame.clone();
         malformed[14] = 0x10;
         assert_eq!(hash(&malformed), 0);
+    }
+
+    /// Every cut and every single-bit change of plain frames: without a view the worker is the
+    /// same, or not known.
+    #[test]
+    fn plain_frames_need_no_view() {
+        let steering = steering(64);
+        let check = |frame: &[u8]| {
+            let plain = steering.plain_worker(frame, VNI)?;
+            assert_eq!(
+                plain,
+                steering.worker(&parse_frame(frame, 0), frame, VNI),
+                "{frame:02x?}"
+            );
+            Some(plain)
+        };
+        for packet in [
+            ipv4(6, &tcp(1_000, 80, 2, b"x")),
+            ipv4(17, &udp(1_000, 53, b"x")),
+        ] {
+            let frame = ethernet(0x0800, &packet);
+            assert!(check(&frame).is_some());
+            for cut in 0..frame.len() {
+                check(&frame[..cut]);
+            }
+            for bit in 0..frame.len() * 8 {
+                let mut changed = frame.clone();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                check(&changed);
+            }
+        }
     }
 
     #[test]

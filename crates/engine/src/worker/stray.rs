@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use crossbeam_channel::TryRecvError;
-use vxscope_flow::{Joined, Packet, Prepared, Untracked, Verdict};
+use vxscope_flow::{Packet, Prepared, Untracked, Verdict};
 use vxscope_units::Timestamp;
-use vxscope_wire::{Decapsulated, Reject};
+use vxscope_wire::Reject;
 
-use super::{Frames, PASS, Pending, Worker, at_packet};
+use super::clock::at_packet;
+use super::{Frames, PASS, Pending, Worker};
 use crate::stray::{Stray, Strays};
 
 /// Passes of strays between two looks at the sockets.
@@ -39,29 +40,19 @@ pub(super) enum Stays {
 /// Sends a frame to the worker that has its flow, if the kernel cannot have known which that is:
 /// of a fragment, whose ports are not in it, and of a frame in a nested tunnel.
 #[inline(never)]
-pub(super) fn send_on(
-    strays: &mut Strays,
-    pending: &Pending,
-    opened: &Decapsulated<'_>,
-    timestamp: Timestamp,
-) -> Stays {
-    let view = &pending.packet.view;
-    let Some(owner) = strays.owner(opened.source, view, opened.frame) else {
+pub(super) fn send_on(strays: &mut Strays, pending: &Pending, frame: &[u8]) -> Stays {
+    let packet = &pending.packet;
+    let Some(owner) = strays.owner(packet.mirror, &packet.view, frame) else {
         return Stays::Here;
     };
-    let sent = strays.send(owner, opened.frame, |copy| {
-        copy.timestamp = timestamp;
-        copy.mirror = opened.source;
-        copy.view = *view;
+    let sent = strays.send(owner, frame, |copy| {
+        copy.timestamp = packet.timestamp;
+        copy.mirror = packet.mirror;
+        copy.view = packet.view;
         copy.joined = pending.joined;
-        copy.reserved_bits = opened.reserved_bits;
+        copy.reserved_bits = pending.reserved_bits;
     });
     if sent { Stays::Gone } else { Stays::Shed }
-}
-
-/// Whether the kernel delivers a frame by what its flow's other packets may not have.
-pub(super) fn may_stray(joined: Joined, opened: &Decapsulated<'_>) -> bool {
-    joined != Joined::Whole || opened.depth > 0
 }
 
 impl Worker {
@@ -145,7 +136,6 @@ impl Worker {
             };
             let index = self.clock.next_index;
             self.clock.next_index += 1;
-            self.sources.learn(source, &copy.view, copy.frame());
             // There are as many places as copies.
             let Some(pending) = self.pass.pending.get_mut(self.pass.taken) else {
                 continue;
@@ -157,11 +147,13 @@ impl Worker {
                 source,
                 mirror: copy.mirror,
                 view: copy.view,
-                crossing: self.sources.crossing(source, &copy.view, copy.frame()),
+                crossing: self.sources.cross(source, &copy.view, copy.frame()),
             };
             pending.joined = copy.joined;
             pending.reserved_bits = copy.reserved_bits;
-            pending.prepared = self.flows.prepare(source, copy.mirror, &copy.view);
+            let vni = copy.mirror.vni;
+            self.flows
+                .prepare(&mut pending.prepared, source, vni, &copy.view);
             if frames.try_push(copy.frame()).is_ok() {
                 self.pass.taken += 1;
             }

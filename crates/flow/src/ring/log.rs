@@ -133,14 +133,16 @@ impl Log {
         frame: &[u8],
         size: usize,
     ) -> Option<Position> {
-        let is_heavy = self.heavy.is_some_and(|heavy| heavy.source == source);
-        let mut which = usize::from(is_heavy);
+        let mut which = SHARED;
+        if self.heavy.is_some_and(|heavy| heavy.source == source) {
+            which = HEAVY;
+        }
         if self.lanes[which].end - self.lanes[which].next < size {
             which = self.next_segment(which, size, header.timestamp)?;
         }
         let lane = &mut self.lanes[which];
         let offset = lane.next;
-        let place = self.slab.get_mut(offset..lane.end)?;
+        let place = self.slab.get_mut(offset..offset + size)?;
         record::write(place, header, frame)?;
         if lane.next == lane.start {
             lane.first = source;
@@ -167,7 +169,7 @@ impl Log {
             } else {
                 0
             };
-            let bytes = before.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
+            let bytes = before.saturating_add(super::small(size));
             *usage = Usage { generation, bytes };
             if bytes > self.half_segment {
                 self.majority = Some(source);

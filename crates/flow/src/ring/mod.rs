@@ -158,7 +158,7 @@ impl NewFrame<'_> {
             before,
             flow_id: self.flow_id,
             // No frame is longer than a capture's record or a datagram.
-            captured: u32::try_from(self.frame.len()).unwrap_or(u32::MAX),
+            captured: small(self.frame.len()),
             original: self.original_len,
             timestamp: self.timestamp,
             reverse: self.reverse,
@@ -192,7 +192,9 @@ impl Rings {
         new: &NewFrame<'_>,
     ) -> Result<(), Unstored> {
         if state.private != 0 || state.logged >= self.logged_max {
-            return self.store_in_ring(state, new);
+            // A copy, so that other frames need not be in memory for this call.
+            let copy = *new;
+            return self.store_in_ring(state, &copy);
         }
         let which = usize::from(state.logged >= self.sizes.head);
         let (log, newest) = (&mut self.logs[which], &mut state.newest[which]);
@@ -202,10 +204,8 @@ impl Rings {
             Some(position) => *newest = position.bits(),
             None => return Err(Unstored::TooLarge),
         }
-        // A record that fits a segment is far below 4 GiB.
-        state.logged = state
-            .logged
-            .saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
+        // It was below the limit before.
+        state.logged = state.logged.saturating_add(small(size));
         Ok(())
     }
 
@@ -365,6 +365,13 @@ impl Rings {
     pub(crate) fn oldest(&self) -> [Option<Timestamp>; 2] {
         [self.logs[HEAD].oldest(), self.logs[TAIL].oldest()]
     }
+}
+
+/// A length of a frame or a record, as headers and counters have it: far below 4 GiB.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "see above")]
+fn small(length: usize) -> u32 {
+    length as u32
 }
 
 fn stored<'a>(header: &Header, frame: &'a [u8]) -> StoredFrame<'a> {

@@ -29,7 +29,8 @@ pub(super) struct Header {
 /// Bytes that a frame takes in a log or a ring.
 #[inline]
 pub(super) fn size_of_record(frame_len: usize) -> usize {
-    (HEADER + frame_len).next_multiple_of(ALIGN)
+    // No slice is so long that this could wrap.
+    frame_len.wrapping_add(HEADER + ALIGN - 1) & !(ALIGN - 1)
 }
 
 /// Writes a record at the start of `place`; `None` if it does not fit.

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use vxscope_flow::{
     CloseReason, Closing, CommunityId, Crossing, FlowLimits, FlowRecord, FlowScope, Flows,
-    Fragments, Joined, Packet, StoredFrames, Timeouts,
+    Fragments, Joined, Packet, Prepared, StoredFrames, Timeouts,
 };
 use vxscope_units::{MirrorSource, SourceId, Timestamp, Vni};
 use vxscope_wire::steer::Steering;
@@ -225,8 +225,9 @@ fn one_flow(frames: [(&[u8], &FrameView); 2]) {
     let mut records = Records(Vec::new());
     let source = SourceId::new(0);
     for (index, (bytes, view)) in (0..).zip(frames) {
-        let prepared = flows.prepare(source, SOURCE, view);
-        flows.prefetch(&prepared);
+        let mut prepared = Prepared::default();
+        flows.prepare(&mut prepared, source, SOURCE.vni, view);
+        flows.prefetch(&mut prepared);
         let packet = Packet {
             index,
             timestamp: Timestamp::new(1, index),
@@ -303,7 +304,7 @@ fn later_fragments_follow(view: &FrameView) {
     let mut fragments = Fragments::new(1, 2);
     let mut first = *view;
     assert_eq!(
-        fragments.join(SOURCE, &mut first, Timestamp::new(1, 0)),
+        fragments.join(&SOURCE, &mut first, Timestamp::new(1, 0)),
         Joined::First
     );
     assert_eq!(first, *view);
@@ -318,7 +319,7 @@ fn later_fragments_follow(view: &FrameView) {
         ..*view
     };
     assert_eq!(
-        fragments.join(SOURCE, &mut later, Timestamp::new(2, 0)),
+        fragments.join(&SOURCE, &mut later, Timestamp::new(2, 0)),
         Joined::Later
     );
     assert_eq!(later.tuple, view.tuple);

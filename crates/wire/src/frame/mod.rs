@@ -44,10 +44,15 @@ pub fn parse_frame(frame: &[u8], original_hint: u32) -> FrameView {
 /// the frame.
 #[inline(never)]
 pub fn read_frame(frame: &[u8], original_hint: u32, view: &mut FrameView) {
-    match fast::shape(frame) {
-        Some(shape) => shape.write(view),
-        None => *view = slow::parse(frame, original_hint),
+    if !fast::read(frame, view) {
+        read_slowly(frame, original_hint, view);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn read_slowly(frame: &[u8], original_hint: u32, view: &mut FrameView) {
+    *view = slow::parse(frame, original_hint);
 }
 
 /// The two halves of [`parse_frame`] by themselves, to hold one against the other.
@@ -57,11 +62,8 @@ pub mod oracle {
     /// The hand-written path: `None` for all but the common shapes.
     #[must_use]
     pub fn fast(frame: &[u8]) -> Option<FrameView> {
-        super::fast::shape(frame).map(|shape| {
-            let mut view = FrameView::default();
-            shape.write(&mut view);
-            view
-        })
+        let mut view = FrameView::default();
+        super::fast::read(frame, &mut view).then_some(view)
     }
 
     /// The path through etherparse, which takes every frame.

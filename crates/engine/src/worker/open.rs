@@ -1,0 +1,436 @@
+//! The first pass: records and datagrams are opened, their frames read and told apart.
+//!
+//! What AWS mirrors over IPv4 goes the short way: it is recognised, and its source known again,
+//! without anything larger than a register. Everything else takes the long one.
+
+use arrayvec::ArrayVec;
+use vxscope_capture::live::{Arrival, LiveBatch};
+use vxscope_flow::{Joined, Verdict};
+use vxscope_memory::{LINE, prefetch_line};
+use vxscope_pcap::Record;
+use vxscope_units::{LinkType, SourceId, Timestamp, Unknown};
+use vxscope_wire::{
+    Decapsulated, Options, Plain, Reject, Tunnel, decapsulate_datagram, decapsulate_record,
+    ethernet, plain_datagram, plain_record, read_frame,
+};
+
+use super::clock::{Tick, at_packet};
+use super::stray::{SHED, Stays, send_on};
+use super::{BARE, Frames, PASS, Worker};
+use crate::accounting::{Stages, Step};
+
+/// Bytes of an Ethernet header, the least that a frame has.
+const ETHERNET_HEADER: usize = 14;
+/// Bytes in front of a record in a capture.
+const RECORD_HEADER: usize = 16;
+/// Bytes fetched ahead for one record at most. A longer record's body is a run that the
+/// processor's own prefetcher finds.
+const AHEAD_MAX: usize = 512;
+
+/// A frame of a known source. Whose it is, where no row says so, lies in its place of the pass.
+#[derive(Clone, Copy)]
+struct Taken<'a> {
+    frame: &'a [u8],
+    original_len: u32,
+    source: SourceId,
+    reserved_bits: bool,
+    /// It was in more than one tunnel.
+    nested: bool,
+    /// As far as it is known already.
+    owner: Owner,
+}
+
+/// Whose a frame is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// This worker's.
+    This,
+    /// Another's, and there is nothing in it for this one.
+    Other,
+    /// Its view will tell.
+    Unknown,
+}
+
+/// What came out of a record or a datagram.
+enum Opened<'a> {
+    Taken(Taken<'a>),
+    Rejected(Reject),
+    /// A frame of an unknown source, counted and done with.
+    Refused,
+}
+
+impl Worker {
+    /// Handles up to [`PASS`] records at a time, in input order. `ahead` is what follows them in
+    /// memory and will be read next: it is fetched bit by bit meanwhile, because the chain of
+    /// record lengths would otherwise wait for every one of them.
+    pub(crate) fn handle(&mut self, records: &[Record<'_>], ahead: &[u8]) {
+        let is_ethernet = |record: &Record<'_>| record.link == LinkType::Ethernet;
+        if self.role.bare && !records.iter().all(is_ethernet) {
+            self.handle_reframed(records);
+            return;
+        }
+        let mut ahead = Ahead {
+            bytes: ahead,
+            asked_for: 0,
+            wanted: 0,
+        };
+        for pass in records.chunks(PASS) {
+            self.receive(pass);
+            let (mut frames, mut ticks) = (Frames::new(), ArrayVec::new());
+            for record in pass {
+                ahead.fetch(record.data.len() + RECORD_HEADER);
+                let opened = match self.recognise_record(record) {
+                    Some(taken) => Opened::Taken(taken),
+                    None => self.open_record(record),
+                };
+                self.pass_on(record, opened, &mut frames, &mut ticks);
+            }
+            self.touch(&frames, &ticks);
+        }
+    }
+
+    /// Bare records of other link types become Ethernet frames in a scratch buffer, one by one.
+    fn handle_reframed(&mut self, records: &[Record<'_>]) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        for record in records {
+            self.receive(std::slice::from_ref(record));
+            let (mut frames, mut ticks) = (Frames::new(), ArrayVec::new());
+            let opened = self.judge(reframed(record, &mut scratch), record.timestamp);
+            self.pass_on(record, opened, &mut frames, &mut ticks);
+            self.touch(&frames, &ticks);
+        }
+        self.scratch = scratch;
+    }
+
+    fn receive(&mut self, records: &[Record<'_>]) {
+        if self.role.counts_input {
+            let bytes = records.iter().map(|record| record.data.len() as u64).sum();
+            self.ledger.receive_many(records.len() as u64, bytes);
+        }
+    }
+
+    /// Gives a record its index, moves the clock, and takes its frame into the pass.
+    #[inline(always)]
+    fn pass_on<'a>(
+        &mut self,
+        record: &Record<'a>,
+        opened: Opened<'a>,
+        frames: &mut Frames<'a>,
+        ticks: &mut ArrayVec<Tick, PASS>,
+    ) {
+        if matches!(opened, Opened::Refused) {
+            return;
+        }
+        let index = self.clock.next_index;
+        self.clock.next_index += 1;
+        if let Some(second) = self.clock.reach(record.timestamp) {
+            // A pass has no more ticks than records, so there is room.
+            let _ = ticks.try_push(Tick { index, second });
+        }
+        match opened {
+            Opened::Taken(taken) if taken.owner == Owner::Other => {}
+            Opened::Taken(taken) => self.read(index, record.timestamp, &taken, frames),
+            Opened::Rejected(reason) => self.reject(reason),
+            Opened::Refused => {}
+        }
+    }
+
+    /// Handles what was received; `now` is the worker's clock, which never goes back.
+    ///
+    /// The order of live outputs is that of handling: a datagram's index is the clock's
+    /// nanosecond, so that all workers' indices can be compared whatever the wall clock does.
+    pub(crate) fn handle_batch(
+        &mut self,
+        batch: &LiveBatch<'_>,
+        now: Timestamp,
+        stages: &mut Stages,
+    ) {
+        match batch {
+            LiveBatch::Udp(batch) => self.handle_arrivals(batch.arrivals(), now, stages),
+            LiveBatch::Ring(batch) => self.handle_arrivals(batch.arrivals(), now, stages),
+        }
+    }
+
+    fn handle_arrivals<'b>(
+        &mut self,
+        arrivals: impl Iterator<Item = Arrival<'b>>,
+        now: Timestamp,
+        stages: &mut Stages,
+    ) {
+        let mut ticks = self.begin(now);
+        let mut frames = Frames::new();
+        for arrival in arrivals {
+            self.ledger.receive(arrival.bytes);
+            let plain = plain_arrival(&arrival, &self.role.options);
+            let opened = match plain.and_then(|plain| self.recognise(&plain)) {
+                Some(taken) => Opened::Taken(taken),
+                None => self.judge(
+                    open_arrival(&arrival, &self.role.options),
+                    arrival.timestamp,
+                ),
+            };
+            if matches!(opened, Opened::Refused) {
+                continue;
+            }
+            let index = self.clock.next_index;
+            self.clock.next_index += 1;
+            self.newest = self.newest.max(arrival.timestamp);
+            match opened {
+                Opened::Taken(taken) => self.read(index, arrival.timestamp, &taken, &mut frames),
+                Opened::Rejected(reason) => self.reject(reason),
+                Opened::Refused => {}
+            }
+            if frames.is_full() {
+                stages.end(Step::Open, frames.len());
+                self.touch(&frames, &ticks);
+                stages.end(Step::Track, frames.len());
+                frames.clear();
+                ticks.clear();
+            }
+        }
+        stages.end(Step::Open, frames.len());
+        self.touch(&frames, &ticks);
+        stages.end(Step::Track, frames.len());
+    }
+
+    /// Moves the clock of a live run, which may tick.
+    pub(super) fn begin(&mut self, now: Timestamp) -> ArrayVec<Tick, PASS> {
+        self.clock.next_index = self.clock.next_index.max(now.as_nanos());
+        let mut ticks = ArrayVec::new();
+        if let Some(second) = self.clock.reach(now) {
+            let index = self.clock.next_index;
+            // There is room for the one tick of a batch.
+            let _ = ticks.try_push(Tick { index, second });
+        }
+        ticks
+    }
+
+    #[inline(always)]
+    fn recognise_record<'a>(&self, record: &Record<'a>) -> Option<Taken<'a>> {
+        if self.role.bare {
+            return None;
+        }
+        let plain = plain_record(record.link, record.data, &self.role.options)?;
+        self.recognise(&plain)
+    }
+
+    /// A frame of a source that was seen lately.
+    #[inline(always)]
+    fn recognise<'a>(&self, plain: &Plain<'a>) -> Option<Taken<'a>> {
+        let source = self.sources.known(plain.address, plain.vni)?;
+        let owner = match &self.role.steering {
+            None => Owner::This,
+            Some(steering) => match steering.plain_worker(plain.frame, plain.vni) {
+                Some(number) if number == self.role.number => Owner::This,
+                Some(_) if self.sources.is_learned(source) => Owner::Other,
+                _ => Owner::Unknown,
+            },
+        };
+        Some(Taken {
+            frame: plain.frame,
+            original_len: length(plain.frame),
+            source,
+            reserved_bits: false,
+            nested: false,
+            owner,
+        })
+    }
+
+    #[inline(never)]
+    fn open_record<'a>(&mut self, record: &Record<'a>) -> Opened<'a> {
+        let opened = if self.role.bare {
+            bare(record.data, record.original_len)
+        } else {
+            decapsulate_record(record.link, record.data, &self.role.options)
+        };
+        self.judge(opened, record.timestamp)
+    }
+
+    /// The row of an opened frame's source. A frame of an unknown one is counted and done with: it
+    /// moves no clock and takes no index, so everything else is as if it had never come.
+    #[inline(never)]
+    fn judge<'a>(
+        &mut self,
+        opened: Result<Decapsulated<'a>, Reject>,
+        timestamp: Timestamp,
+    ) -> Opened<'a> {
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(reason) => return Opened::Rejected(reason),
+        };
+        match self.sources.intern(opened.source) {
+            Verdict::Known(source) => {
+                if let Some(pending) = self.pass.pending.get_mut(self.pass.taken) {
+                    pending.packet.mirror = opened.source;
+                }
+                Opened::Taken(Taken {
+                    frame: opened.frame,
+                    original_len: opened.original_len,
+                    source,
+                    reserved_bits: opened.reserved_bits,
+                    nested: opened.depth > 0,
+                    owner: Owner::Unknown,
+                })
+            }
+            Verdict::Unknown(source) => {
+                self.refuse(source, opened.frame.len() as u64, timestamp);
+                Opened::Refused
+            }
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn refuse(&mut self, source: SourceId, bytes: u64, timestamp: Timestamp) {
+        if !self.role.counts_input {
+            return;
+        }
+        match self.sources.unknown() {
+            Unknown::Quarantine => self.ledger.quarantine(source, bytes, timestamp),
+            Unknown::Accept | Unknown::Drop => self.ledger.reject(Reject::UnknownSource),
+        }
+    }
+
+    #[inline(never)]
+    fn reject(&mut self, reason: Reject) {
+        if self.role.counts_input {
+            self.ledger.reject(reason);
+        }
+    }
+
+    /// Reads the frame, joins fragments, decides whose it is, hashes its key.
+    #[inline(always)]
+    fn read<'a>(
+        &mut self,
+        index: u64,
+        timestamp: Timestamp,
+        taken: &Taken<'a>,
+        frames: &mut Frames<'a>,
+    ) {
+        let frame = taken.frame;
+        // A pass has no more frames than records, so there is a place.
+        let Some(pending) = self.pass.pending.get_mut(self.pass.taken) else {
+            return;
+        };
+        let packet = &mut pending.packet;
+        read_frame(frame, taken.original_len, &mut packet.view);
+        packet.now = self.clock.now;
+        packet.timestamp = timestamp;
+        packet.source = taken.source;
+        // Without a row it is where the long way left it.
+        if let Some(mirror) = self.sources.get(taken.source) {
+            packet.mirror = mirror;
+        }
+        pending.joined = self
+            .fragments
+            .join(&packet.mirror, &mut packet.view, packet.now);
+        packet.crossing = self.sources.cross(taken.source, &packet.view, frame);
+        if taken.owner == Owner::Unknown
+            && let Some(steering) = &self.role.steering
+            && steering.worker(&packet.view, frame, packet.mirror.vni) != self.role.number
+        {
+            return;
+        }
+        pending.reserved_bits = taken.reserved_bits;
+        packet.index = at_packet(index);
+        let mut stays = Stays::Here;
+        if (pending.joined != Joined::Whole || taken.nested)
+            && let Some(strays) = &mut self.strays
+        {
+            stays = send_on(strays, pending, frame);
+            self.ledger.strays_mut().sent += u64::from(stays == Stays::Gone);
+            self.ledger.strays_mut().shed += u64::from(stays == Stays::Shed);
+            if stays == Stays::Gone {
+                return;
+            }
+        }
+        let packet = &pending.packet;
+        match stays {
+            Stays::Here | Stays::Gone => self.flows.prepare(
+                &mut pending.prepared,
+                packet.source,
+                packet.mirror.vni,
+                &packet.view,
+            ),
+            Stays::Shed => pending.prepared = SHED,
+        }
+        if frames.try_push(frame).is_ok() {
+            self.pass.taken += 1;
+        }
+    }
+}
+
+/// What will be read next, fetched line by line.
+struct Ahead<'a> {
+    bytes: &'a [u8],
+    /// Up to where lines have been asked for.
+    asked_for: usize,
+    wanted: usize,
+}
+
+impl Ahead<'_> {
+    /// Fetches as many bytes ahead as a record took, so that the next batch is there in time.
+    #[inline(always)]
+    fn fetch(&mut self, length: usize) {
+        let end = self.wanted + length.min(AHEAD_MAX);
+        self.wanted += length;
+        while self.asked_for < end {
+            prefetch_line(self.bytes, self.asked_for);
+            self.asked_for += LINE;
+        }
+        if length > AHEAD_MAX {
+            self.asked_for = self.wanted;
+        }
+    }
+}
+
+/// The frame in what was received, if it came the way most come.
+#[inline(always)]
+fn plain_arrival<'b>(arrival: &Arrival<'b>, options: &Options) -> Option<Plain<'b>> {
+    let (tunnel, datagram) = arrival.opened.ok()?;
+    let is_whole = datagram.original_len == length(datagram.payload);
+    is_whole.then(|| plain_datagram(tunnel, datagram.source, datagram.payload, options))?
+}
+
+/// The frame in what was received.
+#[inline(never)]
+fn open_arrival<'b>(arrival: &Arrival<'b>, options: &Options) -> Result<Decapsulated<'b>, Reject> {
+    let (tunnel, datagram) = arrival.opened?;
+    let opened = decapsulate_datagram(tunnel, datagram.source, datagram.payload, options)?;
+    // What did not fit the receive slot is missing from the frame, not from its length.
+    let there = length(datagram.payload);
+    let cut = datagram.original_len.saturating_sub(there);
+    Ok(Decapsulated {
+        original_len: opened.original_len.saturating_add(cut),
+        ..opened
+    })
+}
+
+#[inline]
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+/// The Ethernet frame that a record of another link type stands for.
+fn reframed<'a>(record: &Record<'a>, scratch: &'a mut Vec<u8>) -> Result<Decapsulated<'a>, Reject> {
+    let frame = ethernet(record.link, record.data, scratch)?;
+    // On the wire the other link header was as much longer or shorter as it is here.
+    let (record_len, frame_len) = (record.data.len() as u64, frame.len() as u64);
+    let original_len = u64::from(record.original_len) + frame_len;
+    let original_len = original_len.saturating_sub(record_len);
+    bare(frame, u32::try_from(original_len).unwrap_or(u32::MAX))
+}
+
+/// A record as the frame of one source, held to the same least length as a mirrored one.
+fn bare(frame: &[u8], original_len: u32) -> Result<Decapsulated<'_>, Reject> {
+    if frame.len() < ETHERNET_HEADER {
+        return Err(Reject::InnerTruncated);
+    }
+    Ok(Decapsulated {
+        source: BARE,
+        frame,
+        original_len,
+        reserved_bits: false,
+        tunnel: Tunnel::Vxlan,
+        depth: 0,
+    })
+}
