@@ -16,7 +16,7 @@ pub(crate) struct HttpRequest {
     pub(crate) path: String,
     /// By name, in lower case.
     pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The next request of a connection; `None` at its end.
@@ -53,8 +53,8 @@ pub(crate) fn read_request(stream: &mut impl BufRead) -> io::Result<Option<HttpR
     if length > BODY_MAX {
         return Err(wrong("too long"));
     }
-    let mut body = String::new();
-    stream.by_ref().take(length).read_to_string(&mut body)?;
+    let mut body = Vec::new();
+    stream.by_ref().take(length).read_to_end(&mut body)?;
     Ok(Some(HttpRequest {
         method,
         path,
@@ -137,7 +137,7 @@ mod tests {
             "POST / HTTP/1.1\r\nContent-Length: 3\r\nX-A: b\r\n\r\na=bGET /x HTTP/1.1\r\n\r\n";
         let mut stream = text.as_bytes();
         let first = read_request(&mut stream).unwrap().unwrap();
-        assert_eq!((first.body.as_str(), first.path.as_str()), ("a=b", "/"));
+        assert_eq!((&*first.body, first.path.as_str()), (&b"a=b"[..], "/"));
         assert_eq!(first.headers["x-a"], "b");
         assert_eq!(read_request(&mut stream).unwrap().unwrap().path, "/x");
         assert!(read_request(&mut stream).unwrap().is_none());

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub struct Entry {
     /// When, in ms since the start.
     pub at: u64,
+    /// Who was asked, by the name that policies give it: `ec2`, `sts`, `s3` …
+    pub service: &'static str,
     /// What was asked for.
     pub action: String,
     /// The access key of whoever asked.
@@ -57,9 +59,10 @@ impl Log {
             .filter(move |entry| entry.action == action)
     }
 
-    /// Calls that can change something.
+    /// Calls to EC2 that can change something.
     pub fn changes(&self) -> impl Iterator<Item = &Entry> {
-        let changes = |entry: &&Entry| !entry.action.starts_with("Describe");
+        let changes =
+            |entry: &&Entry| entry.service == "ec2" && !entry.action.starts_with("Describe");
         self.entries.iter().filter(changes)
     }
 

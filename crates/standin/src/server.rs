@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::account::Account;
 use crate::answer::{Refusal, document};
 use crate::fault::{FaultKind, Faults};
+use crate::forward::{self, Foreign};
 use crate::http::{HttpRequest, amz_date, http_date, read_request, write_response};
 use crate::imds::Imds;
 use crate::log::{Entry, Log};
@@ -41,6 +42,8 @@ struct Shared {
     clock_offset: AtomicI64,
     /// Milliseconds since the start as somebody set them; [`RUNS`] while its own clock runs.
     set: AtomicU64,
+    /// Who plays the other services.
+    others: Mutex<Option<String>>,
     stop: AtomicBool,
 }
 
@@ -74,6 +77,7 @@ impl Standin {
             started,
             clock_offset: AtomicI64::new(0),
             set: AtomicU64::new(RUNS),
+            others: Mutex::default(),
             stop: AtomicBool::new(false),
         });
         let server = Arc::clone(&shared);
@@ -120,6 +124,11 @@ impl Standin {
     pub fn require_role(&self, life: Duration) {
         let mut imds = lock(&self.shared.imds);
         (imds.required, imds.life_seconds) = (true, life.as_secs());
+    }
+
+    /// Calls to other services than EC2 go to this address, such as [`crate::Moto::address`].
+    pub fn forward(&self, address: &str) {
+        *lock(&self.shared.others) = Some(address.to_owned());
     }
 
     /// Its clock is before everybody else's by so many seconds.
@@ -221,13 +230,51 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
         if shared.stop.load(Ordering::Relaxed) {
             break;
         }
+        let date = http_date(shared.wall());
+        if let Some(foreign) = Foreign::of(&request) {
+            if hand_on(&mut writer, &foreign, &request, &date, shared)? {
+                continue;
+            }
+            break;
+        }
         let Some((status, kind, body)) = answer(&request, shared) else {
             break;
         };
-        let date = http_date(shared.wall());
         write_response(&mut writer, status, kind, &date, &body)?;
     }
     Ok(())
+}
+
+/// A call to another service. False if the connection is to end.
+fn hand_on(
+    writer: &mut TcpStream,
+    foreign: &Foreign,
+    request: &HttpRequest,
+    date: &str,
+    shared: &Shared,
+) -> io::Result<bool> {
+    let named = |name: &str, value: String| (name.to_owned(), value);
+    let call = Request {
+        fields: [named("Action", foreign.name()), named("path", request.path.clone())].into(),
+    };
+    let caller = access_key(request).unwrap_or_default();
+    let fault = lock(&shared.faults).draw(&call, caller);
+    lock(&shared.log).push(Entry {
+        at: shared.millis(),
+        service: foreign.service,
+        action: foreign.action.clone(),
+        caller: caller.to_owned(),
+        fields: call.fields,
+        done: fault.as_ref().is_none_or(FaultKind::is_done),
+        code: String::new(),
+        fault: fault.as_ref().map(FaultKind::name),
+    });
+    let address = lock(&shared.others).clone();
+    let ask = || match &address {
+        Some(address) => forward::ask(address, request),
+        None => Err(io::Error::other("nobody plays this service")),
+    };
+    forward::answer(writer, foreign, fault.as_ref(), date, ask)
 }
 
 /// Status, type and text; `None` to end the connection.
@@ -236,7 +283,7 @@ fn answer(http: &HttpRequest, shared: &Shared) -> Option<(u16, &'static str, Str
         let (status, text) = lock(&shared.imds).handle(http, shared.wall());
         return Some((status, "text/plain", text));
     }
-    let request = Request::parse(&http.body);
+    let request = Request::parse(&String::from_utf8_lossy(&http.body));
     let caller = access_key(http).unwrap_or_default();
     let fault = lock(&shared.faults).draw(&request, caller);
     if let Some(FaultKind::Delay(time)) = &fault {
@@ -253,6 +300,10 @@ fn answer(http: &HttpRequest, shared: &Shared) -> Option<(u16, &'static str, Str
     };
     lock(&shared.log).push(Entry {
         at: shared.millis(),
+        service: match request.action() {
+            "GetCallerIdentity" => "sts",
+            _ => "ec2",
+        },
         action: request.action().to_owned(),
         caller: caller.to_owned(),
         fields: request.fields.clone(),
