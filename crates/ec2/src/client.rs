@@ -10,7 +10,7 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-use crate::whole::Whole;
+use crate::whole;
 
 /// Where and how to reach AWS. Credentials come by the standard chain: environment, profile,
 /// SSO, container, instance role (IMDSv2).
@@ -52,6 +52,7 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
     pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) sts: aws_sdk_sts::Client,
     pub(crate) region: String,
 }
@@ -61,9 +62,13 @@ impl Clients {
     pub(crate) async fn connect(settings: &Settings) -> Self {
         let config = shared(settings).await;
         let region = config.region().map_or("", |region| region.as_ref());
-        let ec2 = aws_sdk_ec2::config::Builder::from(&config).interceptor(Whole);
+        let ec2 = aws_sdk_ec2::config::Builder::from(&config).interceptor(whole::EC2);
+        // Whoever plays S3 elsewhere has no names for buckets.
+        let elsewhere = config.endpoint_url().is_some();
+        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(elsewhere);
         Self {
             region: region.to_owned(),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
             ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
             sts: aws_sdk_sts::Client::new(&config),
         }

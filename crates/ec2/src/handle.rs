@@ -13,6 +13,7 @@ use vxscope_units::Timestamp;
 
 use crate::chore::{Chore, ChoreId, Done};
 use crate::client::Settings;
+use crate::object::{ObjectAnswer, ObjectAsk, ObjectId};
 use crate::survey::Scope;
 use crate::worker::{Answer, Job, run};
 
@@ -39,6 +40,7 @@ pub struct Ec2 {
     replies: VecDeque<(CallId, Result<Reply, ApiError>)>,
     surveys: VecDeque<Result<Inventory, ApiError>>,
     chores: VecDeque<(ChoreId, Result<Done, ApiError>)>,
+    objects: VecDeque<(ObjectId, Result<ObjectAnswer, ApiError>)>,
 }
 
 impl Ec2 {
@@ -64,6 +66,7 @@ impl Ec2 {
             replies: VecDeque::new(),
             surveys: VecDeque::new(),
             chores: VecDeque::new(),
+            objects: VecDeque::new(),
         })
     }
 
@@ -79,6 +82,20 @@ impl Ec2 {
         if !self.send(Job::Chore(id, chore)) {
             self.chores.push_back((id, Err(not_sent())));
         }
+    }
+
+    /// Asks a bucket; the answer is [`Ec2::poll_object`]'s.
+    pub fn submit_object(&mut self, id: ObjectId, ask: ObjectAsk) {
+        if !self.send(Job::Object(id, ask)) {
+            self.objects.push_back((id, Err(not_sent())));
+        }
+    }
+
+    /// An answer of a bucket that has come.
+    #[must_use]
+    pub fn poll_object(&mut self) -> Option<(ObjectId, Result<ObjectAnswer, ApiError>)> {
+        self.take_answers();
+        self.objects.pop_front()
     }
 
     /// A reading that has come.
@@ -141,6 +158,7 @@ impl Ec2 {
         match answer {
             Answer::Call(id, reply) => self.replies.push_back((id, reply)),
             Answer::Chore(id, done) => self.chores.push_back((id, done)),
+            Answer::Object(id, answer) => self.objects.push_back((id, answer)),
             Answer::Survey(inventory) => self.surveys.push_back(*inventory),
         }
     }

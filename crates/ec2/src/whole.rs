@@ -8,11 +8,11 @@ use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 
 /// How every document of EC2's ends: `</DescribeInstancesResponse>`, of errors `</Response>`.
-const END: &[u8] = b"Response>";
+pub(crate) const EC2: Whole = Whole("Response>");
 
-/// Lets no document pass that does not end as EC2's do.
+/// Lets no document pass that does not end so.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Whole;
+pub(crate) struct Whole(pub(crate) &'static str);
 
 impl Intercept for Whole {
     fn name(&self) -> &'static str {
@@ -27,8 +27,8 @@ impl Intercept for Whole {
     ) -> Result<(), BoxError> {
         let response = context.response();
         let body = response.body().bytes().unwrap_or_default();
-        if response.status().is_success() && !body.trim_ascii_end().ends_with(END) {
-            return Err("the answer is not a whole document of EC2".into());
+        if response.status().is_success() && !body.trim_ascii_end().ends_with(self.0.as_bytes()) {
+            return Err("the answer is not a whole document".into());
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use vxscope_enrolment::inventory::Inventory;
 use crate::chore::{Chore, ChoreId, Done};
 use crate::client::{Clients, Settings};
 use crate::clock::wall;
+use crate::object::{ObjectAnswer, ObjectAsk, ObjectId};
 use crate::session;
 use crate::survey::{Scope, Surveyor};
 
@@ -24,6 +25,7 @@ const AT_ONCE: usize = 16;
 pub(crate) enum Job {
     Call(CallId, Call),
     Chore(ChoreId, Chore),
+    Object(ObjectId, ObjectAsk),
     Survey(Scope),
 }
 
@@ -32,6 +34,7 @@ pub(crate) enum Job {
 pub(crate) enum Answer {
     Call(CallId, Result<Reply, ApiError>),
     Chore(ChoreId, Result<Done, ApiError>),
+    Object(ObjectId, Result<ObjectAnswer, ApiError>),
     Survey(Box<Result<Inventory, ApiError>>),
 }
 
@@ -71,6 +74,8 @@ async fn serve(settings: &Settings, mut jobs: mpsc::Receiver<Job>, answers: Send
                     drop(slot);
                     Answer::Chore(id, done)
                 }
+                // Not EC2's: a lease must not wait for calls to it.
+                Job::Object(id, ask) => Answer::Object(id, ask.run(&clients.s3).await),
                 // Reads for long and waits for its own bucket: without a slot, so that it never
                 // stands in the way of a resume.
                 Job::Survey(scope) => {

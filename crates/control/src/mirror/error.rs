@@ -59,7 +59,9 @@ impl ErrorKind {
     pub fn of(code: &str, message: &str) -> Self {
         let says = |part: &str| message.contains(part);
         match code {
-            "RequestLimitExceeded" | "Throttling" | "ThrottlingException" => Self::Throttled,
+            "RequestLimitExceeded" | "SlowDown" | "Throttling" | "ThrottlingException" => {
+                Self::Throttled
+            }
             "Unavailable" | "ServiceUnavailable" | "InsufficientCapacity" => Self::Unavailable,
             // Something went wrong after EC2 had taken the request.
             "InternalError" | "InternalFailure" => Self::UnknownOutcome,
@@ -73,6 +75,9 @@ impl ErrorKind {
             | "ExpiredToken"
             | "RequestExpired"
             | "InvalidClientTokenId"
+            | "InvalidAccessKeyId"
+            | "RequestTimeTooSkewed"
+            | "SignatureDoesNotMatch"
             | "Blocked" => Self::Unauthorized,
             "TrafficMirrorFilterInUse" | "TrafficMirrorTargetInUseException" => Self::InUse,
             _ if code.starts_with("TrafficMirror") && code.ends_with("LimitExceeded") => {
@@ -80,7 +85,12 @@ impl ErrorKind {
             }
             _ if says("limit reached") => Self::Limit,
             _ if says("already being used") || says("in use by target") => Self::InUse,
-            _ if code.ends_with(".NotFound") || code == "InvalidTrafficMirrorTarget" => {
+            _ if code.ends_with(".NotFound")
+                || matches!(
+                    code,
+                    "InvalidTrafficMirrorTarget" | "NoSuchBucket" | "NoSuchKey"
+                ) =>
+            {
                 Self::Missing
             }
             _ => Self::Invalid,
@@ -118,6 +128,9 @@ mod tests {
     fn codes_mean_what_the_reference_says() {
         let table = [
             ("RequestLimitExceeded", ErrorKind::Throttled),
+            ("SlowDown", ErrorKind::Throttled),
+            ("NoSuchBucket", ErrorKind::Missing),
+            ("SignatureDoesNotMatch", ErrorKind::Unauthorized),
             ("Unavailable", ErrorKind::Unavailable),
             ("InternalError", ErrorKind::UnknownOutcome),
             (

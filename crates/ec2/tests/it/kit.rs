@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use vxscope_control::mirror::{
     ApiError, Call, CallId, Create, MirrorApi, Reply, Session, Settings,
 };
-use vxscope_ec2::{Chore, Done, Ec2, Scope, wall};
+use vxscope_ec2::{Chore, Done, Ec2, ObjectAnswer, ObjectAsk, Scope, wall};
 use vxscope_enrolment::inventory::{Inventory, TargetPlace};
 use vxscope_standin::{Seed, Standin};
 
@@ -89,6 +89,12 @@ impl Kit {
         self.ec2.submit_chore(7, chore);
         self.ec2.wait(PATIENCE);
         self.ec2.poll_chore().expect("an answer").1
+    }
+
+    pub(crate) fn object(&mut self, ask: ObjectAsk) -> Result<ObjectAnswer, ApiError> {
+        self.ec2.submit_object(7, ask);
+        self.ec2.wait(PATIENCE);
+        self.ec2.poll_object().expect("an answer").1
     }
 
     pub(crate) fn survey(&mut self) -> Result<Inventory, ApiError> {

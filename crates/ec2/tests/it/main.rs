@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test fails by it")]
 
 mod answers;
+mod bucket;
 mod foreign;
 mod kit;
 mod round_trip;
