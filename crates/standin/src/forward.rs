@@ -112,9 +112,7 @@ fn of_headers(http: &HttpRequest) -> Option<String> {
     let target = http.headers.get("x-amz-target");
     let target = target.and_then(|target| target.split_once('.'));
     let by_path = || http.path.split_once("/operation/");
-    let (_, action) = target
-        .map(|(service, action)| (service, action))
-        .or_else(by_path)?;
+    let (_, action) = target.or_else(by_path)?;
     Some(action.to_owned())
 }
 
