@@ -54,6 +54,10 @@ pub(crate) struct Clients {
     pub(crate) ec2: aws_sdk_ec2::Client,
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) sts: aws_sdk_sts::Client,
+    pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
+    pub(crate) waf: aws_sdk_wafv2::Client,
+    pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
+    pub(crate) sqs: aws_sdk_sqs::Client,
     pub(crate) region: String,
 }
 
@@ -62,7 +66,9 @@ impl Clients {
     pub(crate) async fn connect(settings: &Settings) -> Self {
         let config = shared(settings).await;
         let region = config.region().map_or("", |region| region.as_ref());
-        let ec2 = aws_sdk_ec2::config::Builder::from(&config).interceptor(whole::EC2);
+        let ec2 = aws_sdk_ec2::config::Builder::from(&config).interceptor(whole::QUERY);
+        let elb = aws_sdk_elasticloadbalancingv2::config::Builder::from(&config);
+        let elb = elb.interceptor(whole::QUERY);
         // Whoever plays S3 elsewhere has no names for buckets.
         let elsewhere = config.endpoint_url().is_some();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(elsewhere);
@@ -71,6 +77,10 @@ impl Clients {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
             sts: aws_sdk_sts::Client::new(&config),
+            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb.build()),
+            waf: aws_sdk_wafv2::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+            sqs: aws_sdk_sqs::Client::new(&config),
         }
     }
 }

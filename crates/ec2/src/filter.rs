@@ -75,7 +75,7 @@ fn rule(direction: Direction, there: &TrafficMirrorFilterRule) -> Option<Rule> {
     })
 }
 
-fn net(text: &str) -> Option<Net> {
+pub(crate) fn net(text: &str) -> Option<Net> {
     let (address, length) = text.split_once('/')?;
     Net::try_new(address.parse::<IpAddr>().ok()?, length.parse().ok()?)
 }

@@ -1,6 +1,6 @@
 //! The handle on the thread that talks to AWS.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -8,11 +8,13 @@ use crossbeam_channel::{Receiver, bounded};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use vxscope_control::mirror::{ApiError, Call, CallId, ErrorKind, MirrorApi, Reply};
-use vxscope_enrolment::inventory::Inventory;
+use vxscope_enrolment::assurance::Sent;
+use vxscope_enrolment::inventory::{Around, Inventory, Surroundings};
 use vxscope_units::Timestamp;
 
 use crate::chore::{Chore, ChoreId, Done};
 use crate::client::Settings;
+use crate::metrics::MetricsAsk;
 use crate::object::{ObjectAnswer, ObjectAsk, ObjectId};
 use crate::survey::Scope;
 use crate::worker::{Answer, Job, run};
@@ -41,6 +43,9 @@ pub struct Ec2 {
     surveys: VecDeque<Result<Inventory, ApiError>>,
     chores: VecDeque<(ChoreId, Result<Done, ApiError>)>,
     objects: VecDeque<(ObjectId, Result<ObjectAnswer, ApiError>)>,
+    surroundings: VecDeque<Surroundings>,
+    metrics: VecDeque<Result<BTreeMap<String, Sent>, ApiError>>,
+    hints: VecDeque<Result<usize, ApiError>>,
 }
 
 impl Ec2 {
@@ -67,6 +72,9 @@ impl Ec2 {
             surveys: VecDeque::new(),
             chores: VecDeque::new(),
             objects: VecDeque::new(),
+            surroundings: VecDeque::new(),
+            metrics: VecDeque::new(),
+            hints: VecDeque::new(),
         })
     }
 
@@ -96,6 +104,53 @@ impl Ec2 {
     pub fn poll_object(&mut self) -> Option<(ObjectId, Result<ObjectAnswer, ApiError>)> {
         self.take_answers();
         self.objects.pop_front()
+    }
+
+    /// Reads what is around mirrors; the answer is [`Ec2::poll_surroundings`]'s.
+    pub fn submit_around(&mut self, around: Around) {
+        if !self.send(Job::Around(around)) {
+            let unread = [("all".to_owned(), not_sent().to_string())].into();
+            self.surroundings.push_back(Surroundings {
+                unread,
+                ..Surroundings::default()
+            });
+        }
+    }
+
+    /// What is around mirrors.
+    #[must_use]
+    pub fn poll_surroundings(&mut self) -> Option<Surroundings> {
+        self.take_answers();
+        self.surroundings.pop_front()
+    }
+
+    /// Asks what instances copied; the answer is [`Ec2::poll_metrics`]'s.
+    pub fn submit_metrics(&mut self, ask: MetricsAsk) {
+        if !self.send(Job::Metrics(ask)) {
+            self.metrics.push_back(Err(not_sent()));
+        }
+    }
+
+    /// What instances copied, by instance.
+    #[must_use]
+    pub fn poll_metrics(&mut self) -> Option<Result<BTreeMap<String, Sent>, ApiError>> {
+        self.take_answers();
+        self.metrics.pop_front()
+    }
+
+    /// Waits for a few seconds for messages in a queue, by its URL, and takes them; the answer is
+    /// [`Ec2::poll_hint`]'s.
+    pub fn submit_hint(&mut self, queue: &str) {
+        if !self.send(Job::Hint(queue.to_owned())) {
+            self.hints.push_back(Err(not_sent()));
+        }
+    }
+
+    /// How many messages came.
+    #[must_use]
+    pub fn poll_hint(&mut self) -> Option<Result<usize, ApiError>> {
+        self.take_answers();
+        self.hints.pop_front()
     }
 
     /// A reading that has come.
@@ -160,6 +215,9 @@ impl Ec2 {
             Answer::Chore(id, done) => self.chores.push_back((id, done)),
             Answer::Object(id, answer) => self.objects.push_back((id, answer)),
             Answer::Survey(inventory) => self.surveys.push_back(*inventory),
+            Answer::Around(found) => self.surroundings.push_back(*found),
+            Answer::Metrics(found) => self.metrics.push_back(found),
+            Answer::Hint(messages) => self.hints.push_back(messages),
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum ObjectCall {
     Get {
         /// Of which key.
         key: String,
+        /// Only if it does not bear this tag (`If-None-Match`).
+        unless: Option<String>,
     },
     /// `PutObject`, as a whole or not at all.
     Put {
@@ -64,6 +66,8 @@ pub enum ObjectAnswer {
         /// Its tag, for [`Condition::Tag`].
         tag: String,
     },
+    /// To a get: it bears the tag that was named.
+    Same,
     /// To a get: there is no such object.
     Missing,
     /// To a put: it is written.
@@ -83,7 +87,7 @@ impl ObjectAsk {
     pub(crate) async fn run(self, client: &Client) -> Result<ObjectAnswer, ApiError> {
         let bucket = self.bucket;
         match self.what {
-            ObjectCall::Get { key } => get(client, bucket, key).await,
+            ObjectCall::Get { key, unless } => get(client, bucket, key, unless).await,
             ObjectCall::Put {
                 key,
                 bytes,
@@ -99,10 +103,18 @@ impl ObjectAsk {
     }
 }
 
-async fn get(client: &Client, bucket: String, key: String) -> Result<ObjectAnswer, ApiError> {
+async fn get(
+    client: &Client,
+    bucket: String,
+    key: String,
+    unless: Option<String>,
+) -> Result<ObjectAnswer, ApiError> {
     let call = client.get_object().bucket(bucket).key(key);
+    let call = call.set_if_none_match(unless);
     let there = match call.send().await.map_err(|error| api_error(&error)) {
         Ok(there) => there,
+        // 304 has no body, and so no code of S3's.
+        Err(error) if error.code == "Http304" => return Ok(ObjectAnswer::Same),
         Err(error) if error.code == "NoSuchKey" => return Ok(ObjectAnswer::Missing),
         Err(error) => return Err(error),
     };

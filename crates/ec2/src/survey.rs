@@ -40,7 +40,7 @@ pub(crate) struct Surveyor<'a> {
 }
 
 /// One page, and where the next begins.
-type Page<T> = (Vec<T>, Option<String>);
+pub(crate) type Page<T> = (Vec<T>, Option<String>);
 
 macro_rules! pages {
     ($self:ident, $call:ident, $set:ident, $each:expr) => {
@@ -56,6 +56,7 @@ macro_rules! pages {
             .await?
     };
 }
+pub(crate) use pages;
 
 impl Surveyor<'_> {
     pub(crate) async fn read(&self, scope: Scope) -> Result<Inventory, ApiError> {
@@ -119,7 +120,7 @@ impl Surveyor<'_> {
     }
 
     /// Every page. Half a reading is none.
-    async fn all<T>(
+    pub(crate) async fn all<T>(
         &self,
         page: impl AsyncFn(Option<String>) -> Result<Page<T>, ApiError>,
     ) -> Result<Vec<T>, ApiError> {
@@ -136,7 +137,7 @@ impl Surveyor<'_> {
     }
 
     /// Asks again where asking again can help.
-    async fn patiently<T>(
+    pub(crate) async fn patiently<T>(
         &self,
         ask: impl AsyncFn() -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
@@ -172,6 +173,6 @@ impl Surveyor<'_> {
     }
 }
 
-fn by_id<T>(things: Vec<T>, id: impl Fn(&T) -> String) -> BTreeMap<String, T> {
+pub(crate) fn by_id<T>(things: Vec<T>, id: impl Fn(&T) -> String) -> BTreeMap<String, T> {
     things.into_iter().map(|one| (id(&one), one)).collect()
 }

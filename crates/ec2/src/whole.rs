@@ -7,8 +7,9 @@ use aws_sdk_ec2::config::interceptors::AfterDeserializationInterceptorContextRef
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 
-/// How every document of EC2's ends: `</DescribeInstancesResponse>`, of errors `</Response>`.
-pub(crate) const EC2: Whole = Whole("Response>");
+/// How every document of EC2's and the balancers' ends: `</DescribeInstancesResponse>`, of errors
+/// `</Response>`.
+pub(crate) const QUERY: Whole = Whole("Response>");
 
 /// Lets no document pass that does not end so.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,7 @@
 //! The thread that talks to AWS: jobs in, answers out, a bounded number at a time.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crossbeam_channel::Sender;
@@ -8,11 +9,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 use vxscope_control::mirror::{ApiError, Call, CallId, Reply};
 use vxscope_control::{Bucket, Random};
-use vxscope_enrolment::inventory::Inventory;
+use vxscope_enrolment::assurance::Sent;
+use vxscope_enrolment::inventory::{Around, Inventory, Surroundings};
 
 use crate::chore::{Chore, ChoreId, Done};
 use crate::client::{Clients, Settings};
 use crate::clock::wall;
+use crate::hint;
+use crate::metrics::MetricsAsk;
 use crate::object::{ObjectAnswer, ObjectAsk, ObjectId};
 use crate::session;
 use crate::survey::{Scope, Surveyor};
@@ -27,6 +31,9 @@ pub(crate) enum Job {
     Chore(ChoreId, Chore),
     Object(ObjectId, ObjectAsk),
     Survey(Scope),
+    Around(Around),
+    Metrics(MetricsAsk),
+    Hint(String),
 }
 
 /// What came of it.
@@ -36,6 +43,9 @@ pub(crate) enum Answer {
     Chore(ChoreId, Result<Done, ApiError>),
     Object(ObjectId, Result<ObjectAnswer, ApiError>),
     Survey(Box<Result<Inventory, ApiError>>),
+    Around(Box<Surroundings>),
+    Metrics(Result<BTreeMap<String, Sent>, ApiError>),
+    Hint(Result<usize, ApiError>),
 }
 
 /// Runs until nobody can send jobs any more, and all are answered.
@@ -76,6 +86,16 @@ async fn serve(settings: &Settings, mut jobs: mpsc::Receiver<Job>, answers: Send
                 }
                 // Not EC2's: a lease must not wait for calls to it.
                 Job::Object(id, ask) => Answer::Object(id, ask.run(&clients.s3).await),
+                Job::Metrics(ask) => Answer::Metrics(ask.run(&clients.cloudwatch).await),
+                Job::Hint(queue) => Answer::Hint(hint::receive(&clients.sqs, &queue).await),
+                Job::Around(around) => {
+                    let surveyor = Surveyor {
+                        clients: &clients,
+                        bucket: &bucket,
+                        random: &random,
+                    };
+                    Answer::Around(Box::new(surveyor.look_around(around).await))
+                }
                 // Reads for long and waits for its own bucket: without a slot, so that it never
                 // stands in the way of a resume.
                 Job::Survey(scope) => {

@@ -178,7 +178,7 @@ fn state(told: &Told, seen_permille: Option<u64>) -> State {
 /// Why an instance is asked about, the most pressing first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// It is about to be lowered: nothing must be concluded from silence.
+    /// It is lowered, or about to be: nothing must be concluded from silence.
     Lowering,
     /// Nothing arrives.
     Silent,

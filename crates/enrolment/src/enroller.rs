@@ -120,11 +120,7 @@ impl Enroller {
         );
         plan.filters = filters.into_needs();
         plan.gone = self.gone(&look);
-        plan.findings.sort_by(|one, two| {
-            let weight = |finding: &Finding| std::cmp::Reverse(finding.kind.weight());
-            (weight(one), one).cmp(&(weight(two), two))
-        });
-        plan.findings.dedup();
+        plan.tell([]);
         self.remember(kept, &plan, now);
         plan
     }

@@ -23,6 +23,13 @@ impl Finding {
             detail: detail.into(),
         }
     }
+
+    /// Whether it is told without being asked for: what somebody should do something about, and
+    /// what nobody can see.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.kind.weight() > Weight::Note || self.kind == FindingKind::NeverMirrored
+    }
 }
 
 /// `eni-1: unsupported (m8g.large): …`, then what to do about it.
@@ -119,6 +126,9 @@ findings! {
     /// No sensor says which tag to look for.
     NoKey = "no_key", Blind,
         "set tag_key, or give the sensor's instance the indicator tag";
+    /// The bucket or the file beside ours holds a `sta.conf` that nobody can read.
+    BadStaConf = "bad_sta_conf", Warning,
+        "correct the file: until then the names and the mode that held before hold on";
     /// The tag names a filter that does not exist.
     UnknownFilter = "unknown_filter", Blind,
         "correct the tag: the id or name of a filter of this account and Region";
@@ -218,6 +228,9 @@ findings! {
     /// There are fewer slots than sources that are wanted.
     TooFewSlots = "too_few_slots", Warning,
         "add a sensor, take one of the largest instance types (100 sources), or a Network Load Balancer (any number)";
+    /// Something that preflight looks at could not be read.
+    NotRead = "not_read", Warning,
+        "let the role make this call, as `iam-policy` prints it: until then nothing is concluded from it";
     /// What AWS mirrors nowhere.
     NeverMirrored = "never_mirrored", Note,
         "nothing: AWS copies none of it, whatever the filter";

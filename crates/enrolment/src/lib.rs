@@ -39,5 +39,5 @@ pub use plan::{Plan, Slot, Source};
 pub use selection::{INDICATOR, Selection, TagMatch, WhenStopped, key_of_bucket};
 pub use settings::{PER_INTERFACE, SESSIONS_MAX, Seen, Settings, VniChoice};
 pub use target::{
-    LARGEST, SOURCES_LARGE, SOURCES_SMALL, Sensor, SensorPlace, TargetNeed, sources_max,
+    LARGEST, SOURCES_LARGE, SOURCES_SMALL, Sensor, SensorPlace, TargetNeed, is_alive, sources_max,
 };

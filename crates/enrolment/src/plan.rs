@@ -87,6 +87,16 @@ impl Plan {
         ]
     }
 
+    /// More to know, in its place.
+    pub fn tell(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.findings.extend(findings);
+        self.findings.sort_by(|one, two| {
+            let weight = |finding: &Finding| std::cmp::Reverse(finding.kind.weight());
+            (weight(one), one).cmp(&(weight(two), two))
+        });
+        self.findings.dedup();
+    }
+
     /// The findings of a kind.
     pub fn of(&self, kind: FindingKind) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |one| one.kind == kind)

@@ -8,9 +8,10 @@ use vxscope_policy::money::PriceTable;
 use vxscope_policy::rules::Rules;
 
 use crate::balance::Balance;
+use crate::inventory::Inventory;
 use crate::lead::Hold;
 use crate::selection::Selection;
-use crate::target::Sensor;
+use crate::target::{Sensor, SensorPlace, is_alive};
 
 /// Sessions of an account and Region at most (EC2 quota, not adjustable). Beyond: `account_full`.
 pub const SESSIONS_MAX: u32 = 10_000;
@@ -96,4 +97,17 @@ pub struct Seen {
     /// Bytes a second that each interface sends and receives, by interface: reports of sensors, or
     /// CloudWatch. Who is missing counts as quiet.
     pub bytes: std::collections::BTreeMap<String, u64>,
+}
+
+impl Seen {
+    /// Looks which sensors live, as far as the account tells.
+    pub fn look(&mut self, inventory: &Inventory) {
+        for sensor in &mut self.sensors {
+            let place = match &sensor.place {
+                SensorPlace::Place(place) => Some(place),
+                SensorPlace::Target(id) => inventory.targets.get(id).map(|target| &target.place),
+            };
+            sensor.alive = place.is_none_or(|place| is_alive(place, inventory));
+        }
+    }
 }

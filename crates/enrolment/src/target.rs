@@ -195,6 +195,29 @@ fn slots(
     }
 }
 
+/// Whether a target lives, as far as is known: an interface's instance runs, a balancer has a
+/// healthy target.
+#[must_use]
+pub fn is_alive(place: &TargetPlace, inventory: &Inventory) -> bool {
+    match place {
+        TargetPlace::Interface(id) => {
+            let interface = inventory.interfaces.get(id);
+            let instance = interface.and_then(|one| inventory.instance_of(one));
+            instance.is_none_or(|one| one.state.is_up())
+        }
+        TargetPlace::NetworkLoadBalancer(arn) => {
+            let Some(balancer) = inventory.load_balancers.get(arn) else {
+                return true;
+            };
+            let groups = balancer.listeners.iter().flat_map(|one| &one.target_groups);
+            let mut groups = groups.filter_map(|arn| inventory.target_groups.get(arn));
+            let all = groups.clone().count();
+            all == 0 || groups.any(|group| group.targets.iter().any(|(_, healthy)| *healthy))
+        }
+        TargetPlace::GatewayEndpoint(_) => true,
+    }
+}
+
 /// How many sources an interface of an instance of this type takes as a target.
 #[must_use]
 pub fn sources_max(kind: &str) -> u32 {

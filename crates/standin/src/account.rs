@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::answer::{Answer, Refusal};
+use crate::around::{Kind, Protected, SecurityGroup, Subnet};
 use crate::bucket::Bucket;
 use crate::filter::Filter;
 use crate::inventory::{Instance, Interface, Seed};
+use crate::metric::Metrics;
 use crate::request::Request;
 use crate::session::Session;
 use crate::shelf::Shelf;
@@ -55,6 +57,11 @@ pub struct Account {
     pub(crate) sessions: Shelf<Session>,
     /// Ids of sessions by their interface, of those too that are gone.
     on: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) subnets: Shelf<Subnet>,
+    pub(crate) groups: Shelf<SecurityGroup>,
+    pub(crate) kinds: Shelf<Kind>,
+    pub(crate) protected: Protected,
+    pub(crate) metrics: Metrics,
     /// What was made with a client token: of which action, by what, and the answer.
     tokens: BTreeMap<(String, String), (String, String)>,
     buckets: BTreeMap<String, Bucket>,
@@ -75,6 +82,11 @@ impl Account {
             filters: Shelf::default(),
             sessions: Shelf::default(),
             on: BTreeMap::new(),
+            subnets: Shelf::default(),
+            groups: Shelf::default(),
+            kinds: Shelf::default(),
+            protected: Protected::default(),
+            metrics: Metrics::default(),
             tokens: BTreeMap::new(),
             buckets: BTreeMap::new(),
             throttles: true,
@@ -265,6 +277,9 @@ impl Account {
         match request.action() {
             "DescribeInstances" => self.describe_instances(request),
             "DescribeNetworkInterfaces" => self.describe_interfaces(request),
+            "DescribeSubnets" => self.describe_subnets(request),
+            "DescribeSecurityGroups" => self.describe_groups(request),
+            "DescribeInstanceTypes" => self.describe_kinds(request),
             "CreateTrafficMirrorSession" => self.create_session(request),
             "ModifyTrafficMirrorSession" => self.modify_session(request),
             "DeleteTrafficMirrorSession" => self.delete_session(request),

@@ -69,14 +69,15 @@ pub(crate) fn write_response(
     status: u16,
     kind: &str,
     date: &str,
-    body: &str,
+    body: impl AsRef<[u8]>,
 ) -> io::Result<()> {
+    let body = body.as_ref();
     let head = format!(
         "HTTP/1.1 {status} -\r\ncontent-type: {kind}\r\ndate: {date}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
+    stream.write_all(body)?;
     stream.flush()
 }
 

@@ -60,6 +60,8 @@ pub struct Interface {
     pub groups: Vec<String>,
     /// Whether an AWS service made it.
     pub requester_managed: bool,
+    /// What that service, or somebody else, wrote of it.
+    pub description: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -107,6 +109,7 @@ impl Seed {
             zone: self.instance.zone.clone(),
             groups: vec!["sg-1".to_owned()],
             requester_managed: false,
+            description: String::new(),
             tags: BTreeMap::new(),
         });
         self
@@ -293,6 +296,7 @@ fn write_interface(xml: &mut Xml, one: &Interface) {
         .leaf("ownerId", OWNER)
         .leaf("interfaceType", &one.kind)
         .leaf("requesterManaged", one.requester_managed)
+        .leaf("description", &one.description)
         .leaf("vpcId", &one.vpc)
         .leaf("subnetId", &one.subnet)
         .leaf("availabilityZone", &one.zone)

@@ -16,6 +16,7 @@
 
 mod account;
 mod answer;
+mod around;
 mod bucket;
 mod fault;
 mod filter;
@@ -25,6 +26,7 @@ mod imds;
 mod inventory;
 mod listing;
 mod log;
+mod metric;
 mod moto;
 mod request;
 mod server;
@@ -35,6 +37,7 @@ mod target;
 mod xml;
 
 pub use account::{Account, Quotas};
+pub use around::{Kind, SecurityGroup, Subnet};
 pub use fault::{Fault, FaultKind, Faults};
 pub use filter::{Filter, FilterRule};
 pub use inventory::{Instance, Interface, Seed};

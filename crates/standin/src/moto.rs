@@ -23,6 +23,23 @@ pub struct Moto {
 }
 
 impl Moto {
+    /// With the Python that `cargo xtask test` provides; `None`, with a note, where nobody does.
+    ///
+    /// # Panics
+    /// In CI, where it must be there.
+    #[must_use]
+    #[expect(clippy::print_stdout, reason = "for whoever reads what the tests say")]
+    pub fn provided() -> Option<Self> {
+        let python = std::env::var_os("VXSCOPE_READERS");
+        let moto = python.and_then(|python| Self::start(&python).ok());
+        if moto.is_none() {
+            let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+            assert!(!ci, "in CI `cargo xtask` says where moto is");
+            println!("skipped: cargo xtask test provides moto, and says where it is");
+        }
+        moto
+    }
+
     /// Starts it with the Python that has it.
     ///
     /// # Errors

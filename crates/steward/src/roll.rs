@@ -47,7 +47,9 @@ impl Enrolled {
         }
     }
 
-    pub(crate) fn facts(&self) -> SourceFacts<'_> {
+    /// As rules look at it.
+    #[must_use]
+    pub fn facts(&self) -> SourceFacts<'_> {
         SourceFacts {
             eni: Some(&self.interface),
             network: &self.network,

@@ -353,6 +353,27 @@ impl Steward {
         self.fresh.extend(self.roll.key(mirror));
     }
 
+    /// What the sender's own counters say of a while: bytes that it sent and received. They wake
+    /// a hidden source that begins to speak, and tell an idle one from a broken mirror.
+    pub fn handle_counters(
+        &mut self,
+        mirror: MirrorSource,
+        from: Timestamp,
+        to: Timestamp,
+        bytes: u64,
+        now: Timestamp,
+    ) {
+        if let Some(source) = self.roll.key(mirror) {
+            let event = Event::Counters {
+                source,
+                from,
+                to,
+                bytes,
+            };
+            self.mind.handle_event(event, now);
+        }
+    }
+
     /// A detector named a source.
     pub fn handle_alert(&mut self, mirror: MirrorSource, severe: bool, now: Timestamp) {
         let Some(source) = self.roll.key(mirror) else {

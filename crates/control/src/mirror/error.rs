@@ -71,6 +71,7 @@ impl ErrorKind {
             "UnauthorizedOperation"
             | "AuthFailure"
             | "AccessDenied"
+            | "AccessDeniedException"
             | "OptInRequired"
             | "ExpiredToken"
             | "RequestExpired"

@@ -22,7 +22,11 @@ fn conditions_let_one_writer_win() {
         bytes: b"one".to_vec(),
         tag: first.clone(),
     };
-    assert_eq!(get(&mut kit, "lease"), Ok(there));
+    assert_eq!(get(&mut kit, "lease"), Ok(there.clone()));
+    let again = get_unless(&mut kit, "lease", Some(&first));
+    assert_eq!(again, Ok(ObjectAnswer::Same), "nothing is sent twice");
+    let other = get_unless(&mut kit, "lease", Some("\"other\""));
+    assert_eq!(other, Ok(there));
     let absent = put(&mut kit, "lease", "two", Some(Condition::Absent));
     assert_eq!(absent, Ok(ObjectAnswer::Refused));
     let old = || Some(Condition::Tag(first.clone()));
@@ -84,6 +88,7 @@ fn what_fails_says_whether_it_was_done() {
         bucket: "nobodys".to_owned(),
         what: ObjectCall::Get {
             key: "x".to_owned(),
+            unless: None,
         },
     };
     let error = kit.object(nobody).unwrap_err();
@@ -116,13 +121,7 @@ fn an_answer_that_is_cut_is_no_object_and_no_list() {
 
 /// A stand-in with moto behind it that has a bucket; `None`, with a note, without moto.
 fn with_bucket() -> Option<(Kit, Moto)> {
-    let moto = std::env::var_os("VXSCOPE_READERS").and_then(|it| Moto::start(&it).ok());
-    let Some(moto) = moto else {
-        let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-        assert!(!ci, "in CI `cargo xtask` says where moto is");
-        println!("skipped: cargo xtask test provides moto, and says where it is");
-        return None;
-    };
+    let moto = Moto::provided()?;
     let made = moto.script("client('s3').create_bucket(Bucket='shared')");
     made.expect("a bucket");
     let kit = kit();
@@ -138,8 +137,15 @@ fn ask(kit: &mut Kit, what: ObjectCall) -> Result<ObjectAnswer, ApiError> {
 }
 
 fn get(kit: &mut Kit, key: &str) -> Result<ObjectAnswer, ApiError> {
-    let key = key.to_owned();
-    ask(kit, ObjectCall::Get { key })
+    get_unless(kit, key, None)
+}
+
+fn get_unless(kit: &mut Kit, key: &str, tag: Option<&str>) -> Result<ObjectAnswer, ApiError> {
+    let get = ObjectCall::Get {
+        key: key.to_owned(),
+        unless: tag.map(str::to_owned),
+    };
+    ask(kit, get)
 }
 
 fn put(

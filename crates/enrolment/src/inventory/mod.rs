@@ -8,6 +8,7 @@ mod instance;
 mod interface;
 mod mirror;
 mod network;
+mod surroundings;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub use network::{
     HealthCheck, Listener, LoadBalancer, LoadBalancerKind, Peers, SecurityGroup, SecurityRule,
     Subnet, TargetGroup, TargetKind, Transport,
 };
+pub use surroundings::{Around, Surroundings};
 pub use vxscope_control::mirror::Session;
 pub use vxscope_policy::strategy::filter::{Action, Clause, Direction, Filter, Net, Ports, Rule};
 

@@ -127,8 +127,6 @@ pub struct TargetGroup {
     pub stickiness: Option<String>,
     /// `Target.Id` of every target: instances, addresses or ARNs; and whether it is healthy.
     pub targets: Vec<(String, bool)>,
-    /// `TagSet`.
-    pub tags: Tags,
 }
 
 /// `TargetType`.

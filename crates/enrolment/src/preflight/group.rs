@@ -27,8 +27,15 @@ pub(super) fn check(facts: &Facts<'_>, ear: &Ear<'_>, findings: &mut Vec<Finding
         })
         .map(|source| source.mirror.address)
         .collect();
-    if !closed.is_empty() {
-        let detail = format!("from {}", some_of(&closed));
+    // Before there is a target nobody is known to send copies to it.
+    let nobody = sources(facts, ear.sensor).next().is_none();
+    let is_shut = nobody && !takes(&groups, Transport::Udp, VXLAN_PORT);
+    if !closed.is_empty() || is_shut {
+        let detail = if is_shut {
+            "from anywhere".to_owned()
+        } else {
+            format!("from {}", some_of(&closed))
+        };
         findings.push(Finding::new(FindingKind::ClosedToCopies, id, detail));
     }
     let Some(balancer) = ear
@@ -86,11 +93,18 @@ enum Peer<'a> {
 
 fn lets_in(groups: &[&SecurityGroup], transport: Transport, port: u16, from: Peer<'_>) -> bool {
     let mut rules = groups.iter().flat_map(|group| &group.inbound);
-    rules.any(|rule| {
-        let protocol = rule.protocol.is_none_or(|one| one == transport);
-        let ports = rule.protocol.is_none() || rule.ports.contains(port);
-        protocol && ports && names_peer(rule, from)
-    })
+    rules.any(|rule| is_for(rule, transport, port) && names_peer(rule, from))
+}
+
+/// Whether any peer is let in.
+fn takes(groups: &[&SecurityGroup], transport: Transport, port: u16) -> bool {
+    let mut rules = groups.iter().flat_map(|group| &group.inbound);
+    rules.any(|rule| is_for(rule, transport, port))
+}
+
+fn is_for(rule: &SecurityRule, transport: Transport, port: u16) -> bool {
+    let protocol = rule.protocol.is_none_or(|one| one == transport);
+    protocol && (rule.protocol.is_none() || rule.ports.contains(port))
 }
 
 fn names_peer(rule: &SecurityRule, from: Peer<'_>) -> bool {

@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     pub bytes: &'a std::collections::BTreeMap<String, u64>,
     /// What sensors tell of their machines.
     pub hosts: &'a [Host],
+    /// Calls that could not be made, and why.
+    pub unread: &'a std::collections::BTreeMap<String, String>,
 }
 
 /// One sensor's interface that copies reach.
@@ -65,6 +67,9 @@ pub fn check(facts: &Facts<'_>) -> Vec<Finding> {
         host::check(facts, host, &ears, &mut findings);
     }
     size::slots(facts, &mut findings);
+    let unread = facts.unread.iter();
+    findings
+        .extend(unread.map(|(call, why)| Finding::new(FindingKind::NotRead, call, why.as_str())));
     let never = "ARP, DHCP, instance metadata, NTP, Windows activation; what a security group or \
                  network ACL of the source drops on its way in; VPC Flow Logs do not show copies";
     findings.push(Finding::new(FindingKind::NeverMirrored, "all", never));

@@ -1,7 +1,5 @@
 //! Targets, zones, sensors that come and go, junctions.
 
-use std::collections::BTreeMap;
-
 use vxscope_enrolment::inventory::{
     HealthCheck, InstanceKind, Listener, LoadBalancer, LoadBalancerKind, TargetGroup, TargetKind,
     TargetPlace,
@@ -206,7 +204,6 @@ fn group(arn: &str, kind: TargetKind, targets: &[&str]) -> (String, TargetGroup)
         health_check: HealthCheck::default(),
         stickiness: None,
         targets: targets.iter().map(|id| ((*id).to_owned(), true)).collect(),
-        tags: BTreeMap::new(),
     };
     (arn.to_owned(), group)
 }

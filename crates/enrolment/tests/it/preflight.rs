@@ -234,6 +234,7 @@ fn run(account: &Account, plan: &Plan, host: &Host) -> Vec<vxscope_enrolment::Fi
         plan,
         bytes: &account.seen.bytes,
         hosts: std::slice::from_ref(host),
+        unread: &BTreeMap::new(),
     })
 }
 
@@ -265,7 +266,6 @@ fn behind_a_balancer(account: &mut Account) {
         },
         stickiness: Some("source_ip".to_owned()),
         targets: vec![(address.to_string(), true)],
-        tags: BTreeMap::new(),
     };
     let balancer = LoadBalancer {
         arn: "nlb".to_owned(),
