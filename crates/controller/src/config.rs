@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use vxscope_config::{HandlingMode, StaConf};
 use vxscope_control::reconcile::{Limits, Owner};
 use vxscope_enrolment::inventory::TargetPlace;
+use vxscope_enrolment::lead::LeaseTerms;
+use vxscope_enrolment::preflight::Host;
 use vxscope_enrolment::{
     INDICATOR, Selection, Sensor, SensorPlace, Settings, TagMatch, VniChoice, WhenStopped,
 };
@@ -17,15 +20,30 @@ use vxscope_policy::Usd;
 use vxscope_policy::money::PriceTable;
 use vxscope_policy::rules::{Mode, RawRules, Rules};
 
+use crate::host::here;
+
 /// Everything that a run needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) aws: vxscope_ec2::Settings,
+    /// As this file says it; see [`Config::settings`] for what holds.
     pub(crate) enrolment: Settings,
+    /// Whether this file names a mode.
+    names_mode: bool,
+    /// A `sta.conf` beside the bucket's.
+    pub(crate) sta_conf: Option<PathBuf>,
     pub(crate) sensors: Vec<Sensor>,
     /// Control sockets of the sensors that have one.
     pub(crate) sockets: Vec<PathBuf>,
+    /// The names of those sensors, which are on this machine.
+    local: Vec<String>,
     pub(crate) limits: Limits,
+    /// How long a lease lasts, where there is a bucket for it.
+    pub(crate) lease: Option<LeaseTerms>,
+    /// Metrics of CloudWatch that may be asked for: each is billed.
+    pub(crate) metrics_per_hour: u32,
+    /// A queue of events that tell that the account is worth a look, by its URL.
+    pub(crate) queue: Option<String>,
     /// How old a heartbeat of the reaper may be; `None`: sources are never off.
     pub(crate) reaper_max: Option<Duration>,
     /// Seals what is left in the account.
@@ -43,6 +61,9 @@ struct Raw {
     target: Option<RawTarget>,
     sensor: Vec<RawTarget>,
     limits: RawLimits,
+    lease: RawLease,
+    assurance: RawAssurance,
+    hint: RawHint,
     reaper: RawReaper,
     state: RawState,
 }
@@ -78,6 +99,7 @@ struct RawMirroring {
     tag_key: Option<String>,
     indicator_tag: Option<String>,
     bucket: Option<String>,
+    sta_conf: Option<PathBuf>,
     require: Vec<String>,
     exclude: Vec<String>,
     subnets: BTreeSet<String>,
@@ -120,6 +142,24 @@ struct RawLimits {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct RawLease {
+    seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawAssurance {
+    metrics_per_hour: u32,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawHint {
+    queue_url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct RawReaper {
     heartbeat_seconds: Option<u64>,
     key_file: Option<PathBuf>,
@@ -141,6 +181,35 @@ impl Config {
         let checked = raw.check(path.parent().unwrap_or_else(|| Path::new("")));
         checked.map_err(|problems| problems.into_iter().map(of_file).collect())
     }
+
+    /// What this machine tells of itself, for each sensor on it.
+    pub(crate) fn hosts(&self) -> Vec<Host> {
+        self.local.iter().filter_map(|name| here(name)).collect()
+    }
+
+    /// What holds with this `sta.conf`: names where ours has none, and a mode that never lowers
+    /// more than ours lets it. Nothing else of it.
+    pub(crate) fn settings(&self, conf: Option<&StaConf>) -> Settings {
+        let mut settings = self.enrolment.clone();
+        let Some(conf) = conf else {
+            return settings;
+        };
+        settings.selection = settings.selection.named_by(
+            conf.tag_key.clone(),
+            conf.indicator_key.clone(),
+            conf.role_key.clone(),
+        );
+        let ours = if self.names_mode {
+            settings.rules.mode
+        } else {
+            Mode::Dynamic
+        };
+        settings.rules.mode = match conf.mode {
+            HandlingMode::Manual => Mode::Manual,
+            HandlingMode::Dynamic => ours,
+        };
+        settings
+    }
 }
 
 impl Raw {
@@ -150,11 +219,19 @@ impl Raw {
         let rules = rules(&self.mirroring, folder, &mut problems);
         let prices = prices(&self.mirroring, folder, &mut problems);
         let raw = self.target.into_iter().chain(self.sensor);
-        let mut sockets = Vec::new();
+        let (mut sockets, mut local) = (Vec::new(), Vec::new());
         let mut sensors = Vec::new();
         for (at, one) in raw.enumerate() {
-            sockets.extend(one.control_socket.clone());
-            sensors.extend(sensor(one, at, &mut problems));
+            let socket = one.control_socket.clone();
+            let sensor = sensor(one, at, &mut problems);
+            local.extend(
+                socket
+                    .as_ref()
+                    .and(sensor.as_ref())
+                    .map(|it| it.name.clone()),
+            );
+            sockets.extend(socket);
+            sensors.extend(sensor);
         }
         if sensors.is_empty() && problems.is_empty() {
             problems.push(
@@ -162,6 +239,9 @@ impl Raw {
             );
         }
         let limits = limits(&self.limits, &mut problems);
+        let names_mode = self.mirroring.mode.is_some() || self.mirroring.policy.is_some();
+        let sta_conf = self.mirroring.sta_conf.as_ref();
+        let sta_conf = sta_conf.map(|file| folder.join(file));
         let (Some(rules), Some(prices), true) = (rules, prices, problems.is_empty()) else {
             return Err(problems);
         };
@@ -170,6 +250,15 @@ impl Raw {
             return Err(problems);
         }
         let aws = vxscope_ec2::Settings::default();
+        let bucket = enrolment.selection.bucket.as_ref();
+        let lease = bucket.map(|_| {
+            let calls = self.aws.call_timeout_seconds;
+            lease(
+                &self.lease,
+                calls.map_or(aws.call_timeout, Duration::from_secs),
+            )
+        });
+        let lease = lease.transpose().map_err(|problem| vec![problem])?;
         let state = self.state.folder;
         let state = state.unwrap_or_else(|| PathBuf::from("/var/lib/vxscope-controller"));
         let seconds = |given: Option<u64>, otherwise| given.map_or(otherwise, Duration::from_secs);
@@ -184,9 +273,15 @@ impl Raw {
                 waits: aws.waits,
             },
             enrolment,
+            names_mode,
+            sta_conf,
             sensors,
             sockets,
+            local,
             limits,
+            lease,
+            metrics_per_hour: self.assurance.metrics_per_hour,
+            queue: self.hint.queue_url,
             reaper_max: (!self.reaper.never_off)
                 .then(|| seconds(self.reaper.heartbeat_seconds, Duration::from_secs(180))),
             key_file: self
@@ -303,6 +398,29 @@ fn limits(raw: &RawLimits, problems: &mut Vec<String>) -> Limits {
     }
 }
 
+/// The calls of a holder that lost its lease have ended when the next one begins: two that wait for
+/// each other take twice as long as one.
+fn lease(raw: &RawLease, call_timeout: Duration) -> Result<LeaseTerms, String> {
+    let term = raw
+        .seconds
+        .map_or_else(|| LeaseTerms::default().term, Duration::from_secs);
+    let terms = LeaseTerms {
+        term,
+        beat: term / 6,
+        call_max: 2 * call_timeout,
+        drift: term / 30,
+    };
+    let least = terms.call_max + terms.drift + 2 * terms.beat;
+    if term <= least {
+        return Err(format!(
+            "lease.seconds: more than {} with aws.call_timeout_seconds of {}",
+            least.as_secs(),
+            call_timeout.as_secs()
+        ));
+    }
+    Ok(terms)
+}
+
 fn enrolment(
     raw: RawMirroring,
     owner: Owner,
@@ -408,6 +526,42 @@ mod tests {
         assert_eq!(problems.len(), 3, "{problems:?}");
         let unknown = parse("[mirroring]\nfilter = 1\n").unwrap_err();
         assert!(unknown[0].contains("unknown field"), "{unknown:?}");
+    }
+
+    #[test]
+    fn a_sta_conf_chooses_names_and_never_lowers_more_than_ours() {
+        let conf = |mode: &str| {
+            let text = format!(
+                r#"{{"automations": {{"vpc-mirroring-auto-handler": {{
+                    "mirror_handling_mode": "{mode}", "mirror_filter_tagname": "theirs",
+                    "role_tagname": "app"}}}}}}"#
+            );
+            StaConf::parse(&text).unwrap()
+        };
+        let settings = |ours: &str, theirs: &str| {
+            let target = "[target]\nnetwork_interface = \"eni-1\"\n";
+            let config = parse(&format!("[mirroring]\n{ours}\n{target}")).unwrap();
+            config.settings(Some(&conf(theirs)))
+        };
+        for (ours, theirs, holds) in [
+            ("", "MANUAL", Mode::Manual),
+            ("", "DYNAMIC", Mode::Dynamic),
+            ("mode = \"manual\"", "DYNAMIC", Mode::Manual),
+            ("mode = \"shadow\"", "DYNAMIC", Mode::Shadow),
+            ("mode = \"shadow\"", "MANUAL", Mode::Manual),
+            ("mode = \"dynamic\"", "DYNAMIC", Mode::Dynamic),
+            ("mode = \"dynamic\"", "MANUAL", Mode::Manual),
+        ] {
+            let settings = settings(ours, theirs);
+            assert_eq!(settings.rules.mode, holds, "{ours} {theirs}");
+            assert_eq!(settings.selection.tag_key.as_deref(), Some("theirs"));
+            assert_eq!(settings.selection.role_key, "app");
+        }
+        let ours = settings("tag_key = \"ours\"\nrole_key = \"r\"", "MANUAL").selection;
+        assert_eq!(
+            (ours.tag_key.as_deref(), &*ours.role_key),
+            (Some("ours"), "r")
+        );
     }
 
     fn parse(text: &str) -> Result<Config, Vec<String>> {

@@ -1,14 +1,17 @@
 //! Asking AWS and waiting for the answer: for commands that do one thing and end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vxscope_control::mirror::{ApiError, Call, CallId, ErrorKind, MirrorApi, Reply};
 use vxscope_control::{Random, backoff};
-use vxscope_ec2::{Chore, Done, Ec2, Scope, wall};
-use vxscope_enrolment::inventory::{Inventory, Target};
+use vxscope_ec2::{Chore, Done, Ec2, ObjectAnswer, ObjectAsk, Scope, wall};
+use vxscope_enrolment::inventory::{Around, Inventory, Target};
+use vxscope_enrolment::{Finding, Plan, Seen, preflight};
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::names::Names;
 
 /// The longest reading of an account, every page several times.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -22,6 +25,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub(crate) struct Desk {
     pub(crate) config: Config,
     ec2: Ec2,
+    /// Calls that [`Desk::account`] could not make, and why.
+    unread: BTreeMap<String, String>,
     calls: u64,
     random: Random,
 }
@@ -33,6 +38,7 @@ impl Desk {
         Ok(Self {
             config,
             ec2,
+            unread: BTreeMap::new(),
             calls: 0,
             random: Random::new(wall().as_nanos()),
         })
@@ -49,6 +55,42 @@ impl Desk {
             ))),
             None => Err(Failure::Failed("AWS did not answer in time".to_owned())),
         }
+    }
+
+    /// Reads the account, and what is around it.
+    pub(crate) fn account(&mut self) -> Result<Inventory, Failure> {
+        let mut inventory = self.survey(Scope::All)?;
+        let junctions = self.config.enrolment.selection.junctions.keys();
+        let around = Around::of(&inventory, &self.config.sensors, junctions);
+        self.ec2.submit_around(around);
+        self.ec2.wait(PATIENCE);
+        if let Some(found) = self.ec2.poll_surroundings() {
+            found.complete(&mut inventory);
+            self.unread = found.unread;
+        }
+        Ok(inventory)
+    }
+
+    /// Calls that [`Desk::account`] could not make, and why.
+    pub(crate) fn unread(&self) -> &BTreeMap<String, String> {
+        &self.unread
+    }
+
+    /// What would keep copies from arriving.
+    pub(crate) fn preflight(
+        &self,
+        inventory: &Inventory,
+        seen: &Seen,
+        plan: &Plan,
+    ) -> Vec<Finding> {
+        preflight::check(&preflight::Facts {
+            inventory,
+            sensors: &seen.sensors,
+            plan,
+            bytes: &seen.bytes,
+            hosts: &self.config.hosts(),
+            unread: &self.unread,
+        })
     }
 
     /// Makes a call that is safe to repeat, and repeats it while that can help.
@@ -72,6 +114,28 @@ impl Desk {
             let answer = desk.ec2.poll_chore();
             answer.map_or_else(|| Err(ApiError::no_answer()), |(_, done)| done)
         })
+    }
+
+    /// Asks a bucket, as [`Desk::call`] makes a call.
+    fn object(&mut self, ask: &ObjectAsk) -> Result<ObjectAnswer, ApiError> {
+        self.patiently(|desk| {
+            desk.calls += 1;
+            desk.ec2.submit_object(desk.calls, ask.clone());
+            desk.ec2.wait(PATIENCE);
+            let answer = desk.ec2.poll_object();
+            answer.map_or_else(|| Err(ApiError::no_answer()), |(_, answer)| answer)
+        })
+    }
+
+    /// Takes over what `sta.conf` says; what somebody should know about it.
+    pub(crate) fn look_for_names(&mut self) -> Option<Finding> {
+        let mut names = Names::open(&self.config, false);
+        if let Some(ask) = names.ask() {
+            let answer = self.object(&ask);
+            names.handle(answer);
+        }
+        self.config.enrolment = names.settings(&self.config);
+        names.finding()
     }
 
     fn patiently<T>(

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use vxscope_control::mirror::{Call, Create, ErrorKind, Settings};
-use vxscope_ec2::{Chore, Scope};
-use vxscope_enrolment::inventory::Inventory;
+use vxscope_ec2::Chore;
+use vxscope_enrolment::inventory::{Inventory, TargetPlace};
+use vxscope_enrolment::{Sensor, SensorPlace};
 
 use crate::config::Config;
 use crate::desk::Desk;
@@ -18,7 +19,7 @@ pub(crate) fn run(file: &Path, setup: bool, check: bool) -> Result<(), Failure> 
     if check {
         return self_test(config);
     }
-    let policy = policy(&config.enrolment.owner.value, setup);
+    let policy = policy(&config, setup);
     let text = serde_json::to_string_pretty(&policy);
     let text = text.map_err(|error| Failure::Failed(error.to_string()))?;
     print(&format!("{text}\n"))
@@ -27,16 +28,18 @@ pub(crate) fn run(file: &Path, setup: bool, check: bool) -> Result<(), Failure> 
 /// With these statements IAM itself sees to it that no mistake of ours touches what is not ours:
 /// only sessions with our owner tag are changed or deleted. `setup` adds what is needed until
 /// filters and targets are there.
-fn policy(owner: &str, setup: bool) -> Value {
+fn policy(config: &Config, setup: bool) -> Value {
+    let owner = &config.enrolment.owner.value;
     let arn = |kind: &str| format!("arn:aws:ec2:*:*:{kind}/*");
     let session = arn("traffic-mirror-session");
     let ours = json!({"StringEquals": {"ec2:ResourceTag/managed-by": owner}});
     let asked = json!({"StringEquals": {"aws:RequestTag/managed-by": owner}});
     let mut statements = vec![
         json!({"Sid": "See", "Effect": "Allow", "Resource": "*", "Action": [
-            "ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeTrafficMirrorFilters", "ec2:DescribeTrafficMirrorSessions",
-            "ec2:DescribeTrafficMirrorTargets"]}),
+            "ec2:DescribeInstanceTypes", "ec2:DescribeInstances",
+            "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets", "ec2:DescribeTrafficMirrorFilters",
+            "ec2:DescribeTrafficMirrorSessions", "ec2:DescribeTrafficMirrorTargets"]}),
         json!({"Sid": "UseForSessions", "Effect": "Allow",
             "Action": ["ec2:CreateTrafficMirrorSession", "ec2:ModifyTrafficMirrorSession"],
             "Resource": [arn("network-interface"), arn("traffic-mirror-target"),
@@ -59,10 +62,81 @@ fn policy(owner: &str, setup: bool) -> Value {
                 "ForAllValues:StringEquals": {"aws:TagKeys": [
                     "vxscope:controller-at", "vxscope:hold", "vxscope:reaper-at"]}}}),
     ];
+    statements.extend(junction_statements(config));
+    if config.metrics_per_hour > 0 {
+        statements.push(
+            json!({"Sid": "AskWhatIsCopied", "Effect": "Allow", "Resource": "*",
+            "Action": "cloudwatch:GetMetricData"}),
+        );
+    }
+    if let Some(arn) = config.queue.as_deref().and_then(queue_arn) {
+        statements.push(
+            json!({"Sid": "TakeHints", "Effect": "Allow", "Resource": arn,
+            "Action": ["sqs:DeleteMessage", "sqs:ReceiveMessage"]}),
+        );
+    }
+    if let Some(bucket) = &config.enrolment.selection.bucket {
+        statements.extend(bucket_statements(bucket));
+    }
     if setup {
         statements.extend(setup_statements(&arn, &ours, &asked));
     }
     json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`, as an ARN.
+fn queue_arn(url: &str) -> Option<String> {
+    let (_, path) = url.split_once("://")?;
+    let mut parts = path.split('/');
+    let (host, account, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let region = host
+        .strip_prefix("sqs.")
+        .and_then(|rest| rest.split('.').next());
+    let region = region.unwrap_or("*");
+    Some(format!("arn:aws:sqs:{region}:{account}:{name}"))
+}
+
+/// What stands before targets is read only where the configuration names some.
+fn junction_statements(config: &Config) -> Vec<Value> {
+    let junctions = &config.enrolment.selection.junctions;
+    let is_balancer = |sensor: &Sensor| {
+        let interface = |place: &TargetPlace| matches!(place, TargetPlace::Interface(_));
+        !matches!(&sensor.place, SensorPlace::Place(place) if interface(place))
+    };
+    let mut statements = Vec::new();
+    if !junctions.is_empty() || config.sensors.iter().any(is_balancer) {
+        statements.push(
+            json!({"Sid": "SeeBalancers", "Effect": "Allow", "Resource": "*",
+            "Action": ["elasticloadbalancing:DescribeListeners",
+                "elasticloadbalancing:DescribeLoadBalancerAttributes",
+                "elasticloadbalancing:DescribeLoadBalancers",
+                "elasticloadbalancing:DescribeTargetGroupAttributes",
+                "elasticloadbalancing:DescribeTargetGroups",
+                "elasticloadbalancing:DescribeTargetHealth"]}),
+        );
+    }
+    let acls: Vec<&String> = junctions
+        .keys()
+        .filter(|arn| arn.contains(":wafv2:"))
+        .collect();
+    if !acls.is_empty() {
+        statements.push(json!({"Sid": "SeeWebAcls", "Effect": "Allow",
+            "Action": "wafv2:ListResourcesForWebACL", "Resource": acls}));
+    }
+    statements
+}
+
+/// Who may not list a bucket is not told that something is missing there.
+fn bucket_statements(bucket: &str) -> Vec<Value> {
+    let arn = format!("arn:aws:s3:::{bucket}");
+    vec![
+        json!({"Sid": "SeeWhatIsMissing", "Effect": "Allow", "Action": "s3:ListBucket",
+            "Resource": arn}),
+        json!({"Sid": "ReadNames", "Effect": "Allow", "Action": "s3:GetObject",
+            "Resource": format!("{arn}/sta.conf")}),
+        json!({"Sid": "Lease", "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"],
+            "Resource": format!("{arn}/vxscope/*")}),
+    ]
 }
 
 fn setup_statements(arn: &impl Fn(&str) -> String, ours: &Value, asked: &Value) -> Vec<Value> {
@@ -87,9 +161,16 @@ fn setup_statements(arn: &impl Fn(&str) -> String, ours: &Value, asked: &Value) 
 /// Asks EC2 with `DryRun`, which changes nothing.
 fn self_test(config: Config) -> Result<(), Failure> {
     let mut desk = Desk::open(config)?;
-    let inventory = desk.survey(Scope::All)?;
+    let inventory = desk.account()?;
     let mut said = "allowed  describe\n".to_owned();
-    let mut denied = 0;
+    let mut denied = desk.unread().len();
+    for (call, why) in desk.unread() {
+        let _ = writeln!(said, "DENIED   {call}: {why}");
+    }
+    if let Some(finding) = desk.look_for_names() {
+        denied += 1;
+        let _ = writeln!(said, "DENIED   {finding}");
+    }
     for (name, call) in probes(&desk.config, &inventory) {
         let Some(call) = call else {
             let _ = writeln!(said, "unknown  {name}: there is nothing to ask about yet");

@@ -6,12 +6,10 @@ use std::path::Path;
 
 use serde::Serialize;
 use vxscope_control::mirror::{Session, Settings};
-use vxscope_ec2::{Scope, wall};
+use vxscope_ec2::wall;
 use vxscope_enrolment::inventory::{Inventory, TargetPlace};
 use vxscope_enrolment::lead::owned;
-use vxscope_enrolment::{
-    Enroller, FindingKind, Missing, Plan, Seen, SensorPlace, Slot, Weight, agent,
-};
+use vxscope_enrolment::{Enroller, FindingKind, Missing, Plan, Seen, SensorPlace, Slot, agent};
 use vxscope_policy::strategy::MONTH_HOURS;
 
 use crate::config::Config;
@@ -27,6 +25,8 @@ pub(crate) struct Diff {
     create: Vec<String>,
     modify: Vec<String>,
     delete: Vec<String>,
+    /// Who takes turns, and who of them waits.
+    turns: Vec<String>,
     make: Vec<String>,
     /// Commands for machines that EC2 does not mirror.
     agents: Vec<String>,
@@ -57,17 +57,22 @@ pub(crate) fn text(config: &Config) -> Result<String, Failure> {
 
 fn diff(config: &Config) -> Result<Diff, Failure> {
     let mut desk = Desk::open(config.clone())?;
-    let inventory = desk.survey(Scope::All)?;
+    let finding = desk.look_for_names();
+    let inventory = desk.account()?;
+    let config = desk.config.clone();
     let path = config.folder.join("enrolment.json");
     let remembered: Option<Remembered> = read_json(&path).map_err(Failure::Failed)?;
     let memory = remembered.unwrap_or_default().memory;
     let mut enroller = Enroller::new(config.enrolment.clone(), memory);
-    let seen = Seen {
+    let mut seen = Seen {
         sensors: config.sensors.clone(),
         ..Seen::default()
     };
-    let plan = enroller.plan(&inventory, &seen, wall());
-    Ok(Diff::of(config, &inventory, &plan))
+    seen.look(&inventory);
+    let mut plan = enroller.plan(&inventory, &seen, wall());
+    plan.tell(desk.preflight(&inventory, &seen, &plan));
+    plan.tell(finding);
+    Ok(Diff::of(&config, &inventory, &plan))
 }
 
 impl Diff {
@@ -88,8 +93,21 @@ impl Diff {
             let there = there.and_then(|sessions| sessions.first());
             let name = source.name.as_deref().unwrap_or("");
             let head = format!("{} {name} ", source.interface);
+            if source.slot != Slot::Own {
+                let place = if source.slot == Slot::Turn {
+                    "has its turn"
+                } else {
+                    "waits for its turn"
+                };
+                diff.turns.push(format!("{head}{place}"));
+            }
             match there {
                 None if source.slot == Slot::Waits => {}
+                Some(session) if source.slot == Slot::Waits => {
+                    let id = &session.id;
+                    diff.delete
+                        .push(format!("{} ({id}) its turn is over", source.interface));
+                }
                 None => diff.create.push(format!("{head}{}", described(wanted))),
                 Some(session) => match changes(wanted, session) {
                     changes if changes.is_empty() => diff.unchanged += 1,
@@ -108,7 +126,7 @@ impl Diff {
         }
         diff.make(plan);
         let told = plan.findings.iter();
-        let told = told.filter(|finding| finding.kind.weight() > Weight::Note);
+        let told = told.filter(|finding| finding.is_told());
         diff.findings = told.map(ToString::to_string).collect();
         let unsupported = plan.findings.iter();
         let unsupported = unsupported.filter(|one| one.kind == FindingKind::Unsupported);
@@ -116,7 +134,8 @@ impl Diff {
         diff.agents = unsupported
             .map(|one| agent(&one.about, &sensor, vni))
             .collect();
-        diff.sessions = plan.sources.len();
+        let have = plan.sources.iter().filter(|one| one.slot != Slot::Waits);
+        diff.sessions = have.count();
         let hour = config
             .enrolment
             .prices
@@ -154,6 +173,7 @@ impl Diff {
             ("+ create", &self.create),
             ("~ modify", &self.modify),
             ("- delete", &self.delete),
+            ("turn  ", &self.turns),
             ("!", &self.findings),
         ] {
             for line in lines {
@@ -238,6 +258,25 @@ pub(crate) fn summary(state: &State) -> String {
         state.open,
         state.mode
     );
+    if !state.waiting.is_empty() {
+        let _ = writeln!(text, "{} wait for their turn", state.waiting.len());
+    }
+    match (state.standing.as_str(), &state.holder) {
+        ("watches", Some(holder)) => {
+            let _ = writeln!(text, "watching: {holder} acts");
+        }
+        ("watches", None) => text.push_str("watching: nobody is known to act\n"),
+        ("raises", _) => text.push_str("bringing back: the bucket does not say who acts\n"),
+        _ => {}
+    }
+    let problems = [
+        &state.lease_problem,
+        &state.hint_problem,
+        &state.metrics_problem,
+    ];
+    for problem in problems.into_iter().flatten() {
+        let _ = writeln!(text, "{problem}");
+    }
     if let Some(reason) = &state.held {
         let _ = writeln!(text, "STOPPED: {reason}; `release` lets it go on");
     }

@@ -34,19 +34,22 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(file: &Path, options: Options) -> Result<(), Failure> {
-    let config = Config::read(file).map_err(Failure::Configuration)?;
+    let mut config = Config::read(file).map_err(Failure::Configuration)?;
+    if options.once {
+        // Nothing happens later that somebody could hint at.
+        config.queue = None;
+    }
     if !options.apply {
         return dry_run(&config, options.once);
     }
     let signals = Signals::listen()?;
     let mut work = Work::begin(config)?;
-    let settled = if options.once {
-        work.settle(options.within, &signals)
+    let (settled, ending) = if options.once {
+        (work.settle(options.within, &signals), Ending::Final)
     } else {
-        work.go_on(&signals);
-        true
+        (true, work.go_on(&signals))
     };
-    work.end(options.once, settled)
+    work.end(options.once, settled, ending)
 }
 
 /// A controller at work.
@@ -74,8 +77,8 @@ impl Work {
         })
     }
 
-    /// Until somebody ends it.
-    fn go_on(&mut self, signals: &Signals) {
+    /// Until somebody ends it; how.
+    fn go_on(&mut self, signals: &Signals) -> Ending {
         let mut farewell = None;
         loop {
             let now = self.step();
@@ -97,7 +100,7 @@ impl Work {
                     self.driver.leave_to_reaper();
                     self.driver.wait(LAST_CALLS);
                 }
-                return;
+                return end.ending();
             }
             self.driver.wait(TICK);
         }
@@ -147,13 +150,19 @@ impl Work {
         now
     }
 
-    fn end(mut self, once: bool, settled: bool) -> Result<(), Failure> {
+    fn end(mut self, once: bool, settled: bool, ending: Ending) -> Result<(), Failure> {
         let now = wall();
         self.driver.show(now);
         self.driver.close(now);
+        // After an upgrade the next one has this folder, and with it the lease.
+        if ending == Ending::Final {
+            self.driver.let_go();
+        }
         let state = self.driver.state(now);
         if !settled {
-            let why = state.last_error.unwrap_or_else(|| "see status".to_owned());
+            let acting = state.holder.map(|holder| format!("{holder} acts"));
+            let why = state.last_error.or(state.lease_problem).or(acting);
+            let why = why.unwrap_or_else(|| "see status".to_owned());
             return Err(Failure::Failed(format!(
                 "not everything is as it should be: {why}"
             )));

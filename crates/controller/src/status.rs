@@ -52,8 +52,12 @@ pub(crate) fn text(state: &State) -> String {
         let blocked = blocked.map_or(String::new(), |why| format!("  blocked: {why}"));
         let _ = writeln!(
             text,
-            "{:<24} {:<12} vni {:<9} {:<9} {name}{blocked}",
-            source.interface, source.address, source.vni, grade
+            "{:<24} {:<12} vni {:<9} {:<9} {:<17} {name}{blocked}",
+            source.interface,
+            source.address,
+            source.vni,
+            grade,
+            source.fares.as_deref().unwrap_or("")
         );
     }
     let overtaken = state.overtaken.iter().map(Overtaken::sentence);

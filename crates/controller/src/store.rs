@@ -7,6 +7,7 @@ pub(crate) mod trap;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -26,6 +27,8 @@ pub(crate) struct Remembered {
     pub(crate) memory: Memory,
     /// Client tokens of things that are being made, by what they are.
     pub(crate) tokens: BTreeMap<String, String>,
+    /// The last tenure under a lease; 0 if there was none.
+    pub(crate) fence: u64,
 }
 
 /// See the module.
@@ -34,6 +37,7 @@ pub(crate) struct Store {
     folder: PathBuf,
     /// Held while this lives.
     _lock: File,
+    identity: String,
     journal: File,
     /// Bytes that are whole.
     length: u64,
@@ -83,6 +87,7 @@ impl Store {
         let remembered = read_json(&folder.join(ENROLMENT))?.unwrap_or_default();
         let store = Self {
             folder: folder.to_owned(),
+            identity: identity(&lock).map_err(|error| named(folder, &error))?,
             _lock: lock,
             journal,
             length,
@@ -90,6 +95,12 @@ impl Store {
             remembered,
         };
         Ok((store, replayed))
+    }
+
+    /// Who works with this folder: the same for one run after the other, and different for every
+    /// other folder, machine and copy of either.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// What the run before remembered, and this one so far.
@@ -166,6 +177,15 @@ impl Store {
         let text = serde_json::to_vec(value).map_err(io::Error::other)?;
         replace(&self.folder.join(name), &text)
     }
+}
+
+/// The machine, since it began, and the file that one process at a time can lock.
+fn identity(lock: &File) -> io::Result<String> {
+    let line = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned());
+    let host = line("/proc/sys/kernel/hostname")?;
+    let boot = line("/proc/sys/kernel/random/boot_id")?;
+    let file = lock.metadata()?;
+    Ok(format!("{host} {boot} {:x}-{:x}", file.dev(), file.ino()))
 }
 
 /// A JSON file; `None` if there is none.

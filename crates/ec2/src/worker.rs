@@ -71,6 +71,12 @@ async fn serve(settings: &Settings, mut jobs: mpsc::Receiver<Job>, answers: Send
         let (clients, answers, slots) = (clients.clone(), answers.clone(), slots.clone());
         let (bucket, random) = (bucket.clone(), random.clone());
         tokio::task::spawn_local(async move {
+            let surveyor = Surveyor {
+                clients: &clients,
+                bucket: &bucket,
+                random: &random,
+                waits,
+            };
             let answer = match job {
                 Job::Call(id, call) => {
                     let slot = slots.acquire().await;
@@ -88,25 +94,10 @@ async fn serve(settings: &Settings, mut jobs: mpsc::Receiver<Job>, answers: Send
                 Job::Object(id, ask) => Answer::Object(id, ask.run(&clients.s3).await),
                 Job::Metrics(ask) => Answer::Metrics(ask.run(&clients.cloudwatch).await),
                 Job::Hint(queue) => Answer::Hint(hint::receive(&clients.sqs, &queue).await),
-                Job::Around(around) => {
-                    let surveyor = Surveyor {
-                        clients: &clients,
-                        bucket: &bucket,
-                        random: &random,
-                    };
-                    Answer::Around(Box::new(surveyor.look_around(around).await))
-                }
+                Job::Around(around) => Answer::Around(Box::new(surveyor.look_around(around).await)),
                 // Reads for long and waits for its own bucket: without a slot, so that it never
                 // stands in the way of a resume.
-                Job::Survey(scope) => {
-                    let surveyor = Surveyor {
-                        clients: &clients,
-                        bucket: &bucket,
-                        random: &random,
-                        waits,
-                    };
-                    Answer::Survey(Box::new(surveyor.read(scope).await))
-                }
+                Job::Survey(scope) => Answer::Survey(Box::new(surveyor.read(scope).await)),
             };
             // There is a place for every job that was let in; gone is only whoever ends.
             drop(answers.try_send(answer));

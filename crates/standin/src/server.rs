@@ -255,7 +255,11 @@ fn hand_on(
 ) -> io::Result<bool> {
     let named = |name: &str, value: String| (name.to_owned(), value);
     let call = Request {
-        fields: [named("Action", foreign.name()), named("path", request.path.clone())].into(),
+        fields: [
+            named("Action", foreign.name()),
+            named("path", request.path.clone()),
+        ]
+        .into(),
     };
     let caller = access_key(request).unwrap_or_default();
     let fault = lock(&shared.faults).draw(&call, caller);

@@ -5,12 +5,14 @@
 //! watched, and who may tag interfaces must not make the reaper create sessions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use vxscope_control::journal::{Record, Saved};
 use vxscope_control::keeper::Step;
-use vxscope_control::mirror::{ApiError, Call, MirrorApi};
+use vxscope_control::mirror::{ApiError, Call, CallId, MirrorApi};
 use vxscope_ec2::{Chore, ChoreId, Done};
 use vxscope_enrolment::inventory::{Interface, Inventory};
+use vxscope_enrolment::{Plan, Slot};
 use vxscope_units::{Grade, Timestamp};
 
 use super::Driver;
@@ -81,11 +83,23 @@ impl Driver {
             self.steward.handle_not_durable(step.id, now);
             return;
         };
-        let crumb = self.crumb(&saved, now);
+        let known = self.known.get(&saved.interface);
+        let due = known.and_then(|known| self.steward.due_in(known.mirror));
+        self.leave_crumb_of(saved, due, step, now);
+    }
+
+    /// As [`Driver::leave_crumb`], of a session that is to be back in so much time.
+    pub(super) fn leave_crumb_of(
+        &mut self,
+        saved: Saved,
+        due: Option<Duration>,
+        step: Step,
+        now: Timestamp,
+    ) {
+        let crumb = crumb(&saved, due, now);
         let text = serde_json::to_vec(&crumb).unwrap_or_default();
         let Some(sealed) = self.seal.seal(&text, &saved.interface) else {
-            self.steward.handle_not_durable(step.id, now);
-            return;
+            return self.handle_not_left(step.id, now);
         };
         self.crumbs.next += 1;
         let chore = CRUMBS + self.crumbs.next;
@@ -114,19 +128,10 @@ impl Driver {
         Some(self.known.get(&session.interface)?.subject.saved.clone())
     }
 
-    fn crumb(&self, saved: &Saved, now: Timestamp) -> Crumb {
-        let known = self.known.get(&saved.interface);
-        let due = known.and_then(|known| self.steward.due_in(known.mirror));
-        let due = due.map_or(DUE_SECONDS, |due| due.as_secs());
-        let settings = &saved.settings;
-        Crumb {
-            due: now.as_nanos() / 1_000_000_000 + due,
-            target: settings.target.clone(),
-            filter: settings.filter.clone(),
-            number: settings.number,
-            packet_length: settings.packet_length,
-            vni: settings.vni,
-        }
+    /// The call that waited for its crumb is not made.
+    fn handle_not_left(&mut self, id: CallId, now: Timestamp) {
+        self.removals.withdraw(id);
+        self.steward.handle_not_durable(id, now);
     }
 
     /// Does something whose failure only means that it is tried again.
@@ -147,20 +152,21 @@ impl Driver {
             return;
         };
         match done {
+            Ok(_) if !self.lead.acts() => self.handle_not_left(step.id, now),
             Ok(_) if now.nanos_since(since) < STALE_NANOS => {
                 self.ec2.submit(step.id, step.call, now)
             }
             // It was given up meanwhile; another attempt will leave its own.
-            Ok(_) => {}
+            Ok(_) => self.removals.withdraw(step.id),
             Err(error) => {
                 tracing::warn!(%error, "no crumb can be left: the source stays mirrored");
-                self.steward.handle_not_durable(step.id, now);
+                self.handle_not_left(step.id, now);
             }
         }
     }
 
     /// Takes away the crumbs of sources that are visible again, or nobody's.
-    pub(super) fn handle_crumbs(&mut self, inventory: &Inventory) {
+    pub(super) fn handle_crumbs(&mut self, inventory: &Inventory, plan: &Plan) {
         let with = inventory.interfaces.values().filter(|one| is_crumb(one));
         let stale = with.filter(|interface| {
             let mut waiting = self.crumbs.waiting.values();
@@ -171,7 +177,9 @@ impl Driver {
                 let is_full = self.steward.effective(known.mirror) == full;
                 known.has_session && is_full && self.steward.granted(known.mirror) == full
             });
-            is_back && !waits && !swept
+            let source = plan.source(&interface.id);
+            let has_no_turn = source.is_some_and(|source| source.slot == Slot::Waits);
+            is_back && !waits && !swept && !has_no_turn
         });
         let stale: Vec<String> = stale.take(SWEEP_MAX).map(|one| one.id.clone()).collect();
         for interface in stale {
@@ -182,5 +190,18 @@ impl Driver {
             let resource = interface;
             self.ec2.submit_chore(id, Chore::Untag { resource, keys });
         }
+    }
+}
+
+fn crumb(saved: &Saved, due: Option<Duration>, now: Timestamp) -> Crumb {
+    let due = due.map_or(DUE_SECONDS, |due| due.as_secs());
+    let settings = &saved.settings;
+    Crumb {
+        due: now.as_nanos() / 1_000_000_000 + due,
+        target: settings.target.clone(),
+        filter: settings.filter.clone(),
+        number: settings.number,
+        packet_length: settings.packet_length,
+        vni: settings.vni,
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use vxscope_control::mirror::ErrorKind;
 use vxscope_control::reconcile::Subject;
+use vxscope_enrolment::Source;
 use vxscope_enrolment::inventory::Inventory;
 use vxscope_enrolment::lead::owned;
-use vxscope_enrolment::{Slot, Source};
 use vxscope_steward::Enrolled;
 use vxscope_units::{MirrorSource, Timestamp};
 
@@ -19,6 +19,8 @@ pub(super) struct Known {
     pub(super) subject: Subject,
     /// Whether the last reading showed a session of ours.
     pub(super) has_session: bool,
+    /// Whether it is kept full because it takes turns.
+    pub(super) pinned: bool,
 }
 
 impl Known {
@@ -30,24 +32,33 @@ impl Known {
 impl Driver {
     /// The account was read: everything that follows.
     pub(super) fn carry(&mut self, inventory: Inventory, now: Timestamp) {
-        let plan = self.enroller.plan(&inventory, &self.seen, now);
+        self.seen.look(&inventory);
+        let mut plan = self.enroller.plan(&inventory, &self.seen, now);
+        plan.tell(self.preflight(&inventory, &plan));
         self.handle_hold(&inventory, now);
-        if self.held.is_none() {
+        let acts = self.lead.acts();
+        if acts && self.held.is_none() {
+            self.end_turns(&plan, &inventory, now);
             let owner = &self.config.enrolment.owner;
             let ours = owned(&inventory, owner).map(|one| one.interface.clone());
             let ours: BTreeSet<String> = ours.collect();
             for source in &plan.sources {
-                let has_session = ours.contains(&source.interface);
-                self.take_in(source, has_session, &inventory.region, now);
+                if self.may_begin(source, &plan, &inventory) {
+                    let has_session = ours.contains(&source.interface);
+                    self.take_in(source, has_session, &inventory.region, now);
+                }
             }
         }
-        self.return_once(&inventory, now);
         let gone = self.known.keys().filter(|id| plan.source(id).is_none());
         let gone: Vec<String> = gone.cloned().collect();
         for interface in gone {
-            self.let_go(&interface, now);
+            self.forget(&interface, now);
         }
-        self.handle_crumbs(&inventory);
+        if acts {
+            self.return_once(&inventory, now);
+            self.handle_crumbs(&inventory, &plan);
+        }
+        self.hands_over = self.held.is_none() && self.hands_over(&plan, &inventory);
         self.inventory = Some(inventory);
         self.plan = plan;
         self.table_is_new = true;
@@ -56,10 +67,6 @@ impl Driver {
     }
 
     fn take_in(&mut self, source: &Source, has_session: bool, region: &str, now: Timestamp) {
-        // Who waits for a turn and has no session yet gets none before it.
-        if source.slot == Slot::Waits && !has_session {
-            return;
-        }
         if let Some(known) = self.known.get(&source.interface) {
             if known.mirror != source.mirror {
                 // To sensors it is another source from now on.
@@ -70,7 +77,12 @@ impl Driver {
                 self.steward.handle_session(source.mirror, session, now);
             }
         }
+        let pinned = self
+            .known
+            .get(&source.interface)
+            .is_some_and(|it| it.pinned);
         let known = Known {
+            pinned,
             mirror: source.mirror,
             subject: source.subject.clone(),
             has_session,
@@ -87,11 +99,12 @@ impl Driver {
                 self.known.remove(&source.interface);
             }
         }
+        self.pin_turn(source, now);
     }
 
     /// A source that is no longer to be looked after; what remains of its session is removed
     /// where the plan says so.
-    fn let_go(&mut self, interface: &str, now: Timestamp) {
+    fn forget(&mut self, interface: &str, now: Timestamp) {
         if let Some(known) = self.known.remove(interface) {
             self.steward.retire(known.mirror, now);
         }
@@ -103,7 +116,7 @@ impl Driver {
     }
 }
 
-fn enrolled(source: &Source, region: &str) -> Enrolled {
+pub(super) fn enrolled(source: &Source, region: &str) -> Enrolled {
     let tags = source.tags.iter();
     Enrolled {
         mirror: source.mirror,

@@ -126,7 +126,7 @@ impl Driver {
 
     /// Begins what the plan needs and is not under way.
     pub(super) fn order_chores(&mut self) {
-        let wanted: Vec<(String, Chore)> = if self.held.is_some() {
+        let wanted: Vec<(String, Chore)> = if self.held.is_some() || !self.lead.acts() {
             Vec::new()
         } else {
             let targets = self.plan.targets.clone();

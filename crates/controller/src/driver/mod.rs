@@ -3,13 +3,19 @@
 //! [`Driver::tick`] never waits. What must be on the disk before a call is, and what must be in
 //! the account before a session is deleted, too.
 
+mod around;
+mod assurance;
 mod breadcrumb;
+mod bucket;
 mod carry;
 mod chores;
+mod hint;
+mod lead;
 mod removal;
 mod safety;
 mod state;
 mod tamper;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -19,8 +25,10 @@ use vxscope_control::journal::Record;
 use vxscope_control::keeper::{Setup, Step};
 use vxscope_control::mirror::{ApiError, Call, CallId, ErrorKind, MirrorApi, Reply};
 use vxscope_ec2::{Ec2, Scope};
-use vxscope_enrolment::inventory::Inventory;
-use vxscope_enrolment::{Enroller, Plan, Seen};
+use vxscope_enrolment::inventory::{Inventory, Surroundings};
+use vxscope_enrolment::lead::Lease;
+use vxscope_enrolment::preflight::Host;
+use vxscope_enrolment::{Enroller, Plan, Seen, Settings};
 use vxscope_report::Report;
 use vxscope_steward::{Command, Notice, Steward, StewardSetup, guard_rules};
 #[cfg(test)]
@@ -29,11 +37,15 @@ use vxscope_units::{BindTable, Grade, Timestamp};
 
 use crate::config::Config;
 use crate::learned::Book;
+use crate::names::Names;
 use crate::seal::Seal;
 use crate::store::{Remembered, Store};
+use assurance::Assurance;
 use breadcrumb::Breadcrumbs;
 use carry::Known;
 use chores::Chores;
+use hint::Hints;
+use lead::Lead;
 use removal::Removals;
 use tamper::Watch;
 
@@ -53,6 +65,18 @@ const AFTER_FAILURE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Driver {
     config: Config,
+    /// What holds of the configuration with what `sta.conf` says.
+    settings: Settings,
+    names: Names,
+    names_at: Timestamp,
+    names_open: bool,
+    surroundings: Surroundings,
+    hosts: Vec<Host>,
+    around_is_known: bool,
+    around_at: Timestamp,
+    around_open: bool,
+    /// The first reading, while it waits for what is around it.
+    first: Option<(Inventory, Timestamp)>,
     ec2: Ec2,
     steward: Steward,
     enroller: Enroller,
@@ -60,6 +84,8 @@ pub(crate) struct Driver {
     /// The account as it was read last.
     inventory: Option<Inventory>,
     plan: Plan,
+    /// Whether some session still has the slot of a source that follows.
+    hands_over: bool,
     survey_open: bool,
     survey_at: Timestamp,
     survey_begun: Timestamp,
@@ -79,6 +105,11 @@ pub(crate) struct Driver {
     watch: Watch,
     seal: Seal,
     learned: Book,
+    lead: Lead,
+    assurance: Assurance,
+    hints: Hints,
+    /// The operator had everything brought back, and did not say that it may go on.
+    resumed_by_order: bool,
     /// Whether nobody was here for so long that all comes back; unknown before the first reading.
     returned: bool,
     /// Why nothing is lowered or made, if somebody said so.
@@ -94,7 +125,9 @@ impl Driver {
     /// Goes on where the run before ended.
     pub(crate) fn new(config: Config, ec2: Ec2, now: Timestamp) -> Result<Self, String> {
         let (mut store, replay) = Store::open(&config.folder)?;
-        let rules = config.enrolment.rules.clone();
+        let names = Names::open(&config, true);
+        let settings = names.settings(&config);
+        let rules = settings.rules.clone();
         // Different in every run, and hard to guess: whoever knows it knows when a source is off.
         let seed = RandomState::new().hash_one(now.as_nanos());
         let epoch = now.as_nanos() / 1_000;
@@ -120,18 +153,36 @@ impl Driver {
             .append(&first)
             .map_err(|error| format!("{}: journal: {error}", config.folder.display()))?;
         let memory = store.remembered().memory.clone();
+        let lease = config
+            .lease
+            .map(|terms| Lease::new(store.identity(), terms));
+        let lead = Lead::new(lease, store.remembered().fence);
         let seen = Seen {
             sensors: config.sensors.clone(),
             ..Seen::default()
         };
         Ok(Self {
-            enroller: Enroller::new(config.enrolment.clone(), memory),
+            enroller: Enroller::new(settings.clone(), memory),
+            settings,
+            names,
+            names_at: Timestamp::ZERO,
+            names_open: false,
+            surroundings: Surroundings::default(),
+            hosts: Vec::new(),
+            around_is_known: false,
+            around_at: Timestamp::ZERO,
+            around_open: false,
+            first: None,
             chores: Chores::new(epoch, store.remembered().tokens.clone()),
             removals: Removals::new(now),
             crumbs: Breadcrumbs::default(),
             watch: Watch::default(),
             seal: Seal::read(&config.key_file)?,
             learned,
+            lead,
+            assurance: Assurance::new(config.metrics_per_hour, now),
+            hints: Hints::default(),
+            resumed_by_order: false,
             returned: false,
             config,
             ec2,
@@ -139,6 +190,7 @@ impl Driver {
             store,
             inventory: None,
             plan: Plan::default(),
+            hands_over: false,
             survey_open: false,
             survey_at: Timestamp::ZERO,
             survey_begun: Timestamp::ZERO,
@@ -161,7 +213,13 @@ impl Driver {
         self.take_replies(now);
         self.watch_tampering();
         self.take_chores(now);
+        self.take_objects(now);
+        self.hold_lease(now);
+        self.look_for_names(now);
         self.take_survey(now);
+        self.take_around(now);
+        self.take_hints(now);
+        self.assure(now);
         self.look_for_hold(now);
         self.beat(now);
         self.steward.handle_safety(self.is_off_safe(now));
@@ -214,7 +272,8 @@ impl Driver {
         if !is_read {
             self.soon(now);
         }
-        is_read && !self.survey_open
+        let reads = self.survey_open || self.first.is_some();
+        self.lead.acts() && is_read && !reads
     }
 
     /// Waits for an answer, but not longer.
@@ -224,11 +283,17 @@ impl Driver {
 
     /// A sensor's tick.
     pub(crate) fn handle_report(&mut self, report: &Report, now: Timestamp) {
+        self.assurance.handle_report(report);
         self.steward.handle_report(report, now);
     }
 
     /// The operator spoke.
     pub(crate) fn handle_command(&mut self, command: Command, now: Timestamp) {
+        match command {
+            Command::ResumeAll => self.resumed_by_order = true,
+            Command::Release => self.resumed_by_order = false,
+            Command::Pin(..) | Command::Unpin(_) | Command::Hold => {}
+        }
         self.steward.handle_command(command, now);
     }
 
@@ -270,6 +335,7 @@ impl Driver {
             || (!is_stopped && !self.plan.filters.is_empty())
             || (!is_stopped && !self.plan.targets.is_empty())
             || !self.plan.leaving.is_empty()
+            || self.hands_over
     }
 
     /// Ends in order: what must be resumed by others is in the journal and in the account already,
@@ -328,7 +394,7 @@ impl Driver {
                     inventory.read_at = self.survey_begun;
                     self.last_error = None;
                     self.survey_at = after(now, self.config.limits.describe_every);
-                    self.carry(inventory, now);
+                    self.handle_inventory(inventory, now);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the account cannot be read");
@@ -343,7 +409,8 @@ impl Driver {
     fn look_again(&mut self, now: Timestamp) {
         // A clock that went back must not make it wait.
         let far = after(now, self.config.limits.describe_every + AFTER_FAILURE);
-        if !self.survey_open && (now >= self.survey_at || self.survey_at > far) {
+        let may = self.names.is_known() && !self.survey_open && self.first.is_none();
+        if may && (now >= self.survey_at || self.survey_at > far) {
             self.survey_open = true;
             self.survey_begun = now;
             self.ec2.submit_survey(Scope::All);
@@ -365,7 +432,8 @@ impl Driver {
             tracing::error!(%error, "the journal takes no records: nothing is lowered");
         }
         for step in steps {
-            if step.must_be_durable && durable.is_err() {
+            let unsafe_now = step.must_be_durable && durable.is_err();
+            if unsafe_now || !self.lead.lets(&step) {
                 self.steward.handle_not_durable(step.id, now);
             } else if step.must_be_durable {
                 self.leave_crumb(step, now);
@@ -396,6 +464,7 @@ impl Driver {
         let remembered = Remembered {
             memory: self.enroller.memory().clone(),
             tokens: self.chores.tokens().clone(),
+            fence: self.lead.fence,
         };
         if let Err(error) = self.store.remember(remembered) {
             tracing::error!(%error, "what enrolment remembers cannot be written");

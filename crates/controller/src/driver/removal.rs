@@ -24,6 +24,17 @@ pub(super) struct Removals {
     pub(super) done: u64,
 }
 
+/// Whether a session may be deleted now.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begun {
+    /// By this call.
+    Now(CallId),
+    /// It was asked for a moment ago.
+    Already,
+    /// There were enough for now.
+    Later,
+}
+
 impl Removals {
     /// Far below the account's rate: resumes come first.
     pub(super) fn new(now: Timestamp) -> Self {
@@ -55,12 +66,35 @@ impl Removals {
     pub(super) fn is_idle(&self) -> bool {
         self.open.is_empty()
     }
+
+    /// The number of a call that deletes this session, if it is time for one.
+    pub(super) fn begin(&mut self, session: &str, now: Timestamp) -> Begun {
+        let asked = self.asked.get(session);
+        if asked.is_some_and(|at| now.nanos_since(*at) < AGAIN_NANOS) {
+            return Begun::Already;
+        }
+        if !self.bucket.take(now) {
+            return Begun::Later;
+        }
+        self.next += 1;
+        let id = CallId::new(self.next);
+        self.asked.insert(session.to_owned(), now);
+        self.open.insert(id, session.to_owned());
+        Begun::Now(id)
+    }
+
+    /// The call was not made.
+    pub(super) fn withdraw(&mut self, id: CallId) {
+        if let Some(session) = self.open.remove(&id) {
+            self.asked.remove(&session);
+        }
+    }
 }
 
 impl Driver {
     /// Deletes what the plan lets go. Whether it is ours is looked at again.
     pub(super) fn remove(&mut self, now: Timestamp) {
-        let Some(inventory) = &self.inventory else {
+        let Some(inventory) = self.inventory.as_ref().filter(|_| self.lead.acts()) else {
             return;
         };
         let owner = &self.config.enrolment.owner;
@@ -75,25 +109,16 @@ impl Driver {
         let sessions = sessions.filter(|one| is_leaving(&one.interface) && owner.owns(one));
         let removals = &mut self.removals;
         for session in sessions {
-            let recent = removals
-                .asked
-                .get(&session.id)
-                .is_some_and(|at| now.nanos_since(*at) < AGAIN_NANOS);
-            if recent {
-                continue;
-            }
-            if !removals.bucket.take(now) {
-                break;
-            }
+            let id = match removals.begin(&session.id, now) {
+                Begun::Now(id) => id,
+                Begun::Already => continue,
+                Begun::Later => break,
+            };
             tracing::info!(
                 session = session.id,
                 interface = session.interface,
                 "deleted: its interface is no longer to be mirrored"
             );
-            removals.next += 1;
-            let id = CallId::new(removals.next);
-            removals.asked.insert(session.id.clone(), now);
-            removals.open.insert(id, session.id.clone());
             let call = Call::Delete {
                 id: session.id.clone(),
             };

@@ -50,7 +50,9 @@ impl Driver {
 
     /// Tells the reaper that somebody is here, while anything may be lowered.
     pub(super) fn beat(&mut self, now: Timestamp) {
-        let lowers = self.config.enrolment.rules.mode == Mode::Dynamic;
+        let some_wait = self.waiting().next().is_some();
+        let lowers = some_wait || self.settings.rules.mode == Mode::Dynamic;
+        let lowers = lowers && self.lead.acts();
         let is_due = now.nanos_since(self.beat_at) >= BEAT_NANOS || now < self.beat_at;
         let Some(inventory) = self.inventory.as_ref().filter(|_| lowers && is_due) else {
             return;
@@ -66,7 +68,7 @@ impl Driver {
 
     /// Nobody will be here: the reaper's next round brings back all that is left.
     pub(crate) fn leave_to_reaper(&mut self) {
-        let Some(inventory) = &self.inventory else {
+        let Some(inventory) = self.inventory.as_ref().filter(|_| self.lead.acts()) else {
             return;
         };
         let targets = self.our_targets(inventory);
@@ -85,6 +87,10 @@ impl Driver {
     /// What is paused when a run begins stays so if the run before ended minutes ago. After longer
     /// the reaper has begun to bring it back, and this run does, too.
     pub(super) fn return_once(&mut self, inventory: &Inventory, now: Timestamp) {
+        if std::mem::take(&mut self.lead.others_acted) {
+            self.returned = true;
+            return self.steward.recall(now);
+        }
         if std::mem::replace(&mut self.returned, true) {
             return;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vxscope_control::mirror::ErrorKind;
-use vxscope_enrolment::Weight;
+use vxscope_enrolment::lead::Standing;
 use vxscope_units::{Grade, Timestamp};
 
 use super::{Driver, Overtaken, Tampered};
@@ -24,6 +24,20 @@ pub(crate) struct State {
     pub(crate) mode: String,
     /// Why everything is stopped.
     pub(crate) held: Option<String>,
+    /// `acts`, `raises` or `watches`.
+    pub(crate) standing: String,
+    /// Under which lease it acts, or did last.
+    pub(crate) fence: u64,
+    /// Who acts, if it is another controller.
+    pub(crate) holder: Option<String>,
+    /// Messages of the queue so far, and what is wrong with it.
+    pub(crate) hints: u64,
+    pub(crate) hint_problem: Option<String>,
+    /// Metrics that CloudWatch was asked for so far, and why it does not answer.
+    pub(crate) metrics_asked: u64,
+    pub(crate) metrics_problem: Option<String>,
+    /// Why nobody knows who acts.
+    pub(crate) lease_problem: Option<String>,
     /// Whether EC2 takes calls.
     pub(crate) control_plane_up: bool,
     /// Seconds since all sessions were read.
@@ -48,6 +62,8 @@ pub(crate) struct State {
     pub(crate) findings: Vec<String>,
     pub(crate) findings_omitted: usize,
     pub(crate) sources: Vec<SourceState>,
+    /// Interfaces that wait for their turn.
+    pub(crate) waiting: Vec<String>,
 }
 
 /// One source.
@@ -65,6 +81,10 @@ pub(crate) struct SourceState {
     pub(crate) grade: Option<String>,
     /// Why it cannot have what it may have.
     pub(crate) blocked: Option<String>,
+    /// How its copies fare.
+    pub(crate) fares: Option<String>,
+    /// The share of what should have been seen that was, in thousandths, if it is known.
+    pub(crate) seen_permille: Option<u64>,
 }
 
 impl Driver {
@@ -74,12 +94,26 @@ impl Driver {
             let count = reconciler.errors(*kind);
             (kind.name().to_owned(), count)
         });
-        let findings = &self.plan.findings;
+        let names = self.names.finding();
+        let findings = names.iter().chain(&self.plan.findings);
         State {
             schema: SCHEMA,
             at: now.as_nanos() / 1_000_000_000,
-            mode: format!("{:?}", self.config.enrolment.rules.mode).to_lowercase(),
+            mode: self.settings.rules.mode.name().to_owned(),
             held: self.held.clone(),
+            standing: match self.lead.standing {
+                Standing::Acts(_) => "acts",
+                Standing::Raises => "raises",
+                Standing::Watches => "watches",
+            }
+            .to_owned(),
+            fence: self.lead.fence,
+            holder: self.lead.holder().map(str::to_owned),
+            hints: self.hints.messages,
+            hint_problem: self.hints.problem.clone(),
+            metrics_asked: self.assurance.asked,
+            metrics_problem: self.assurance.problem.clone(),
+            lease_problem: self.lead.problem.clone(),
             control_plane_up: reconciler.is_up() && self.last_error.is_none(),
             described_seconds_ago: reconciler
                 .described_at()
@@ -98,13 +132,13 @@ impl Driver {
             errors: errors.filter(|(_, count)| *count > 0).collect(),
             chores_failed: self.chores.errors().collect(),
             findings: findings
-                .iter()
-                .filter(|finding| finding.kind.weight() > Weight::Note)
+                .filter(|finding| finding.is_told())
                 .take(FINDINGS_MAX)
                 .map(ToString::to_string)
                 .collect(),
-            findings_omitted: findings.len().saturating_sub(FINDINGS_MAX),
+            findings_omitted: self.plan.findings.len().saturating_sub(FINDINGS_MAX),
             sources: self.sources(),
+            waiting: self.waiting().map(|one| one.interface.clone()).collect(),
         }
     }
 
@@ -116,13 +150,16 @@ impl Driver {
     }
 
     fn sources(&self) -> Vec<SourceState> {
-        let known = self.known.iter();
+        let (known, arrived) = (self.known.iter(), self.arrived());
         known
             .map(|(interface, known)| {
                 let source = self.plan.source(interface);
                 let settings = &known.subject.saved.settings;
                 let grade = self.steward.effective(known.mirror).map(Grade::name);
+                let fares = self.fares(interface, &arrived);
                 SourceState {
+                    fares: fares.map(|it| it.state.name().to_owned()),
+                    seen_permille: fares.and_then(|it| it.seen_permille),
                     interface: interface.clone(),
                     instance: source.and_then(|source| source.instance.clone()),
                     name: source.and_then(|source| source.name.clone()),

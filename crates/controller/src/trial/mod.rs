@@ -1,14 +1,16 @@
 //! The controller in virtual time against the strict stand-in for EC2, over HTTP: hours of policy
 //! in seconds, with the rules and the guard that production has.
 
+mod assurance;
 mod crash;
 mod enrol;
 mod faults;
 mod kill;
 mod pause;
 mod scale;
+mod turns;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +62,8 @@ struct Trial {
     began: u64,
     seq: u64,
     signals: BTreeMap<String, Signals>,
+    /// Interfaces of which nothing comes.
+    silent: BTreeSet<String>,
     notices: Vec<Notice>,
     /// Seconds for which each source has not been visible.
     hidden: BTreeMap<String, u64>,
@@ -116,6 +120,7 @@ impl Trial {
             began: now.seconds(),
             seq: 0,
             signals: BTreeMap::new(),
+            silent: BTreeSet::new(),
             notices: Vec::new(),
             hidden: BTreeMap::new(),
             longest: 0,
@@ -313,7 +318,7 @@ impl Trial {
         };
         let mut told = Vec::new();
         for (interface, mirror) in sources {
-            let visible = self.is_visible(&interface);
+            let visible = self.is_visible(&interface) && !self.silent.contains(&interface);
             let signals = self.signals.entry(interface).or_default();
             if visible {
                 signals.packets += 100;

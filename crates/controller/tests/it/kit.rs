@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vxscope_standin::{Account, Seed, Session, Standin};
+use vxscope_standin::{Account, Moto, Seed, Session, Standin};
 
 /// The key that the tests' sensors look for.
 pub(crate) const KEY: &str = "mirror";
@@ -20,6 +20,10 @@ pub(crate) struct Site {
     pub(crate) folder: TempDir,
     extra: String,
     mirroring: String,
+    /// What `[mirroring]` begins with.
+    names: String,
+    /// What `[target]` says.
+    target: String,
 }
 
 /// With a sensor `i-sensor` of a size that takes ten sources.
@@ -33,9 +37,21 @@ pub(crate) fn site() -> Site {
         folder: tempfile::tempdir().unwrap(),
         extra: String::new(),
         mirroring: String::new(),
+        target: "network_interface = \"eni-sensor\"".to_owned(),
+        names: format!("mode = \"manual\"\ntag_key = \"{KEY}\""),
     };
     site.write();
     site
+}
+
+/// With a bucket of this name, which moto plays; nothing, with a note, without moto.
+pub(crate) fn site_with_bucket(name: &str) -> Option<(Site, Moto)> {
+    let moto = Moto::provided()?;
+    let made = moto.script(&format!("client('s3').create_bucket(Bucket='{name}')"));
+    made.expect("a bucket");
+    let site = site();
+    site.standin.forward(moto.address());
+    Some((site, moto))
 }
 
 /// An instance that asks to be mirrored through a filter.
@@ -51,12 +67,39 @@ impl Site {
         self.write();
     }
 
+    /// Another controller of the same account, on another machine.
+    pub(crate) fn beside(&self) -> Self {
+        let site = Self {
+            standin: self.standin.clone(),
+            folder: tempfile::tempdir().unwrap(),
+            extra: self.extra.clone(),
+            mirroring: self.mirroring.clone(),
+            names: self.names.clone(),
+            target: self.target.clone(),
+        };
+        site.write();
+        site
+    }
+
+    /// Another target than the sensor's interface.
+    pub(crate) fn aim_at(&mut self, target: &str) {
+        self.target = target.to_owned();
+        self.write();
+    }
+
+    /// Neither a mode nor a key: others say them.
+    pub(crate) fn without_names(&mut self) {
+        self.names.clear();
+    }
+
     fn write(&self) {
         let text = format!(
-            "[mirroring]\nmode = \"manual\"\ntag_key = \"{KEY}\"\n{}\n\
-             [target]\nnetwork_interface = \"eni-sensor\"\n\
+            "[mirroring]\n{}\n{}\n\
+             [target]\n{}\n\
              [state]\nfolder = \"{}\"\n{}\n",
+            self.names,
             self.mirroring,
+            self.target,
             self.folder.path().join("state").display(),
             self.extra
         );
@@ -154,6 +197,14 @@ impl Running {
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
         let digits = line.unwrap().split_whitespace().nth(1).unwrap();
         digits.parse::<u64>().unwrap() << 10
+    }
+
+    /// As `systemctl stop`.
+    pub(crate) fn end(mut self) {
+        let pid = self.0.id().to_string();
+        let told = Command::new("kill").arg(&pid).status().unwrap();
+        assert!(told.success());
+        assert!(self.0.wait().unwrap().success());
     }
 
     /// As `kill -9`.

@@ -5,5 +5,8 @@
 mod crash;
 mod enrol;
 mod kit;
+mod lease;
+mod names;
 mod operate;
+mod preflight;
 mod scale;
