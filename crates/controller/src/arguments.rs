@@ -72,10 +72,14 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with = "setup")]
         check: bool,
     },
-    /// Prints the sessions that should be there for another tool.
+    /// Prints the sessions that should be there for another tool, or what belongs beside the
+    /// controller.
     Export {
         /// Which.
         format: Format,
+        /// The name of the controller's role, for rules about calls of others.
+        #[arg(long, default_value = "vxscope-controller", value_name = "NAME")]
+        role: String,
     },
     /// Shows how the running controller stands.
     Status {

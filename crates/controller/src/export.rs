@@ -1,10 +1,11 @@
-//! `export`: what should be there as text for other tools, for those who let them make it.
+//! `export`: what should be there as text for other tools, for those who let them make it, and
+//! what belongs beside the controller.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use vxscope_ec2::{Scope, wall};
+use vxscope_ec2::wall;
 use vxscope_enrolment::{Enroller, Plan, Seen, Source};
 
 use crate::config::Config;
@@ -12,6 +13,7 @@ use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::print;
 use crate::store::{Remembered, read_json};
+use crate::template;
 
 /// For which tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -20,29 +22,54 @@ pub(crate) enum Format {
     Terraform,
     /// A template in JSON.
     Cloudformation,
+    /// A template in JSON: a queue that is told of launches and tags.
+    Hints,
+    /// A template in JSON: the reaper as a function, once a minute.
+    Reaper,
+    /// The script that is that function's runtime.
+    Bootstrap,
+    /// A template in JSON: a rule that tells a topic of mirror calls by others.
+    Watch,
+    /// The same as Sigma rules for `CloudTrail`.
+    Sigma,
 }
 
-pub(crate) fn run(file: &Path, format: Format) -> Result<(), Failure> {
+pub(crate) fn run(file: &Path, format: Format, role: &str) -> Result<(), Failure> {
     let config = Config::read(file).map_err(Failure::Configuration)?;
+    match format {
+        Format::Terraform => print(&terraform(&plan(config)?)),
+        Format::Cloudformation => pretty(&cloudformation(&plan(config)?)),
+        Format::Hints => pretty(&template::hints()),
+        Format::Reaper => pretty(&template::reaper(&config)),
+        Format::Bootstrap => print(template::BOOTSTRAP),
+        Format::Watch => pretty(&template::watch(role)),
+        Format::Sigma => print(&template::sigma(role)),
+    }
+}
+
+fn pretty(value: &Value) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|error| Failure::Failed(error.to_string()))?;
+    print(&format!("{text}\n"))
+}
+
+/// What should be there now.
+fn plan(config: Config) -> Result<Plan, Failure> {
     let path = config.folder.join("enrolment.json");
     let remembered: Option<Remembered> = read_json(&path).map_err(Failure::Failed)?;
     let memory = remembered.unwrap_or_default().memory;
     let mut desk = Desk::open(config)?;
-    let inventory = desk.survey(Scope::All)?;
+    if let Some(finding) = desk.look_for_names() {
+        tracing::warn!("{finding}");
+    }
+    let inventory = desk.account()?;
     let mut enroller = Enroller::new(desk.config.enrolment.clone(), memory);
-    let seen = Seen {
+    let mut seen = Seen {
         sensors: desk.config.sensors.clone(),
         ..Seen::default()
     };
-    let plan = enroller.plan(&inventory, &seen, wall());
-    match format {
-        Format::Terraform => print(&terraform(&plan)),
-        Format::Cloudformation => {
-            let text = serde_json::to_string_pretty(&cloudformation(&plan));
-            let text = text.map_err(|error| Failure::Failed(error.to_string()))?;
-            print(&format!("{text}\n"))
-        }
-    }
+    seen.look(&inventory);
+    Ok(enroller.plan(&inventory, &seen, wall()))
 }
 
 fn terraform(plan: &Plan) -> String {

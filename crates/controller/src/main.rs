@@ -25,6 +25,7 @@ mod status;
 mod steady;
 mod stopping;
 mod store;
+mod template;
 #[cfg(test)]
 mod trial;
 
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
         Command::Release => stopping::release(config),
         Command::Reap { every } => reap::run(config, *every),
         Command::IamPolicy { setup, check } => iam::run(config, *setup, *check),
-        Command::Export { format } => export::run(config, *format),
+        Command::Export { format, role } => export::run(config, *format, role),
         Command::Status { json } => status::run(config, *json),
     };
     match result {
