@@ -213,9 +213,15 @@ pub fn run(
         &desk,
         outlets,
     )?;
-    workers.iter_mut().for_each(Worker::prefault);
     let settings = settings(live, &plan, interface.clone());
-    let opened = open(&settings, backend(&live.config), observer)?;
+    let opened = match take_over(&settings, backend(&live.config), observer)? {
+        // Packets wait already: what they are put into becomes memory as they come.
+        Some(opened) => opened,
+        None => {
+            workers.iter_mut().for_each(Worker::prefault);
+            input::open(&settings, backend(&live.config))?
+        }
+    };
     let is_held = hold(&opened, &settings, observer);
     let rebinder = opened.rebinder()?;
     let mut presence = Presence::new(interface.as_ref().map(|it| (it, rebinder)));
@@ -411,21 +417,22 @@ pub fn run(
     }
 }
 
-/// Goes on with the sockets of the run before, if there are any and they fit, or opens new ones.
-fn open(
+/// Goes on with the sockets of the run before, if there are any and they fit. Else nobody has them
+/// any more.
+fn take_over(
     settings: &UdpSettings,
     backend: Option<Backend>,
     observer: &mut dyn Observer,
-) -> Result<LiveOpened, LiveError> {
+) -> Result<Option<LiveOpened>, LiveError> {
     let held = observer.take_held();
     if held.is_empty() {
-        return input::open(settings, backend);
+        return Ok(None);
     }
-    if let Some(opened) = input::take_over(settings, backend, held)? {
-        return Ok(opened);
+    let opened = input::take_over(settings, backend, held)?;
+    if opened.is_none() {
+        observer.release_held();
     }
-    observer.release_held();
-    input::open(settings, backend)
+    Ok(opened)
 }
 
 /// Offers the sockets to whoever may hold them; whether somebody has all of them.

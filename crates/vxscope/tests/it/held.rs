@@ -1,6 +1,7 @@
 //! Sockets that a service manager holds while a sensor is not there.
 
 use std::env;
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::Stdio;
@@ -101,6 +102,28 @@ fn other_settings_open_other_sockets_and_let_the_manager_close_what_it_holds() {
     let now = place.manager.held();
     assert_eq!((before.len(), now.len()), (4, 2));
     assert!(now.iter().all(|name| !before.contains(name)));
+    let all = place.send(FEW);
+    assert_eq!(received_and_dropped(&sensor.stop().summary()), (all, 0));
+}
+
+/// Reserving memory page by page takes time, in which nobody would receive.
+#[test]
+fn a_sensor_that_takes_over_does_not_wait_for_its_memory() {
+    let dir = folder();
+    let place = Place::new(dir.path());
+    let large = [TWO, &["--set", "rings.memory=256MiB"]].concat();
+    let resident = |sensor: &Sensor| {
+        let status = fs::read_to_string(format!("/proc/{}/status", sensor.pid())).unwrap();
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|it| it.trim().strip_suffix(" kB"));
+        kib.and_then(|it| it.parse::<u64>().ok()).unwrap() / 1_024
+    };
+    let sensor = place.start(&large);
+    assert!(resident(&sensor) >= 256);
+    sensor.signal("KILL");
+    sensor.end();
+    let sensor = place.start(&large);
+    assert!(resident(&sensor) < 128);
     let all = place.send(FEW);
     assert_eq!(received_and_dropped(&sensor.stop().summary()), (all, 0));
 }
