@@ -94,9 +94,17 @@ impl Client {
     /// # Errors
     /// [`ClientError::Connect`].
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        Self::connect_for(path, ANSWER_MAX)
+    }
+
+    /// The same for whoever waits so long for an answer, and no longer.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`].
+    pub fn connect_for(path: &Path, longest: Duration) -> Result<Self, ClientError> {
         let connected = socket::connect(path).and_then(|stream| {
-            stream.set_read_timeout(Some(ANSWER_MAX))?;
-            stream.set_write_timeout(Some(ANSWER_MAX))?;
+            stream.set_read_timeout(Some(longest))?;
+            stream.set_write_timeout(Some(longest))?;
             Ok(stream)
         });
         let stream = connected.map_err(|cause| ClientError::Connect {

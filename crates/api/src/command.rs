@@ -3,14 +3,17 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use vxscope_report::Oversight;
 
 /// A command; see [`Sensor::handle`](crate::Sensor::handle).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// These mirror sources are known from now on, and no others.
     BindTable(Vec<Bind>),
     /// Something about mirrors, where somebody looks after them.
     Mirrors(MirrorOrder),
+    /// How the mirrors stand, where somebody else looks after them: all that concern this sensor.
+    Oversight(Box<Oversight>),
     /// An intrusion detector named a source.
     Alert(Alert),
     /// The configuration is to be read again.

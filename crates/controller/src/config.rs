@@ -33,8 +33,8 @@ pub(crate) struct Config {
     /// A `sta.conf` beside the bucket's.
     pub(crate) sta_conf: Option<PathBuf>,
     pub(crate) sensors: Vec<Sensor>,
-    /// Control sockets of the sensors that have one.
-    pub(crate) sockets: Vec<PathBuf>,
+    /// Sensors that have a control socket, by name.
+    pub(crate) sockets: Vec<(String, PathBuf)>,
     /// The names of those sensors, which are on this machine.
     local: Vec<String>,
     pub(crate) limits: Limits,
@@ -230,7 +230,11 @@ impl Raw {
                     .and(sensor.as_ref())
                     .map(|it| it.name.clone()),
             );
-            sockets.extend(socket);
+            sockets.extend(
+                sensor
+                    .iter()
+                    .filter_map(|it| Some((it.name.clone(), socket.clone()?))),
+            );
             sensors.extend(sensor);
         }
         if sensors.is_empty() && problems.is_empty() {

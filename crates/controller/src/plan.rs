@@ -280,6 +280,12 @@ pub(crate) fn summary(state: &State) -> String {
     if let Some(reason) = &state.held {
         let _ = writeln!(text, "STOPPED: {reason}; `release` lets it go on");
     }
+    for sensor in &state.silent_sensors {
+        let _ = writeln!(
+            text,
+            "SILENT: {sensor} does not answer on its control socket"
+        );
+    }
     if let Some(error) = &state.last_error {
         let _ = writeln!(text, "last error: {error}");
     }

@@ -11,10 +11,10 @@ use vxscope_enrolment::lead::{Ending, Farewell};
 use vxscope_units::Timestamp;
 
 use crate::config::Config;
-use crate::driver::Driver;
+use crate::driver::{Driver, bind_table};
 use crate::failure::Failure;
 use crate::minutes::Minutes;
-use crate::sensor::Sensors;
+use crate::sensor::{Sensors, Word};
 use crate::{orders, plan, print};
 
 /// Between two looks at everything: a fraction of what a resume may take.
@@ -134,7 +134,8 @@ impl Work {
         }
         self.driver.tick(now);
         if let Some(table) = self.driver.poll_bind_table() {
-            self.sensors.bind(&table);
+            self.sensors
+                .tell(None, Word::BindTable, &bind_table(&table));
         }
         while let Some(notice) = self.driver.poll_notice() {
             tracing::info!(?notice);
@@ -142,6 +143,12 @@ impl Work {
         }
         while let Some(line) = self.driver.poll_line() {
             self.minutes.note(&line);
+        }
+        for (sensor, request) in self.driver.poll_oversight(now) {
+            self.sensors.tell(Some(&sensor), Word::Oversight, &request);
+        }
+        for (sensor, pulse) in self.sensors.pulses() {
+            self.driver.handle_pulse(sensor, pulse, now);
         }
         if now.nanos_since(self.shown) >= SHOW_NANOS || now < self.shown {
             self.shown = now;

@@ -1,48 +1,56 @@
-//! Sensors: their reports come, the bind table goes, and nobody waits for either.
+//! Sensors: their reports come, what they are to know goes, and nobody waits for either.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use serde_json::json;
-use vxscope_api::{Client, Done};
+use vxscope_api::{Client, ClientError, Done};
 use vxscope_report::Report;
-use vxscope_units::BindTable;
 
 use crate::failure::Failure;
 
 /// Reports that wait for the loop; then the sensor's own backlog fills, which says so.
 const REPORTS: usize = 16;
-/// Between two attempts to reach a sensor.
+/// Between two attempts to reach a sensor, and between two questions whether it works.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long a sensor may take for an answer; for a command it takes half of that at most.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// After so long without a good answer a sensor is dead. A restart takes seconds; what is blind
+/// is to be known within a minute.
+const DEAD_AFTER: Duration = Duration::from_secs(60);
+
+/// What a sensor is to know: one request each. A new one replaces the one before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Word {
+    /// Which sources there are.
+    BindTable,
+    /// How their mirrors stand.
+    Oversight,
+}
 
 /// All sensors with a control socket.
 #[derive(Debug)]
 pub(crate) struct Sensors {
     reports: Receiver<Report>,
-    /// The latest table for each; one that was not taken yet is replaced.
-    tables: Vec<(Sender<String>, Receiver<String>)>,
-    sent: String,
+    lines: Vec<(String, Arc<Line>)>,
 }
 
 impl Sensors {
-    pub(crate) fn watch(sockets: &[PathBuf]) -> Result<Self, Failure> {
+    /// By name and control socket.
+    pub(crate) fn watch(sockets: &[(String, PathBuf)]) -> Result<Self, Failure> {
         let (told, reports) = bounded(REPORTS);
-        let mut tables = Vec::new();
-        for socket in sockets {
+        let mut lines = Vec::new();
+        for (name, socket) in sockets {
             let (told, path) = (told.clone(), socket.clone());
             begin("reports", move || follow(&path, &told))?;
-            let (table, next) = bounded::<String>(1);
-            let (path, todo) = (socket.clone(), next.clone());
-            begin("bind-table", move || bind(&path, &todo))?;
-            tables.push((table, next));
+            let line = Arc::new(Line::default());
+            let (path, teller) = (socket.clone(), line.clone());
+            begin("teller", move || tell(&path, &teller))?;
+            lines.push((name.clone(), line));
         }
-        Ok(Self {
-            reports,
-            tables,
-            sent: String::new(),
-        })
+        Ok(Self { reports, lines })
     }
 
     /// A report that has come.
@@ -51,26 +59,84 @@ impl Sensors {
         self.reports.try_recv().ok()
     }
 
-    /// Every sensor is to know these sources, and no others.
-    pub(crate) fn bind(&mut self, table: &BindTable) {
-        let sources = table.bindings().iter().map(|one| {
-            json!({
-                "address": one.prefix.to_string(),
-                "vni": one.vni.map(|vni| vni.get()),
-                "name": one.name,
-                "eni": one.eni,
-            })
-        });
-        let sources: Vec<_> = sources.collect();
-        let request = json!({"set": "bind_table", "sources": sources}).to_string();
-        if request == self.sent {
-            return;
+    /// A sensor, or each if none is named, is to know this from now on, and also after it was
+    /// restarted.
+    pub(crate) fn tell(&self, sensor: Option<&str>, word: Word, request: &str) {
+        for (name, line) in &self.lines {
+            if sensor.is_none_or(|sensor| sensor == name) {
+                line.say(word, request);
+            }
         }
-        for (table, next) in &self.tables {
-            drop(next.try_recv());
-            drop(table.try_send(request.clone()));
+    }
+
+    /// Every sensor by name, and how it answers.
+    pub(crate) fn pulses(&self) -> impl Iterator<Item = (&str, Pulse)> {
+        let lines = self.lines.iter();
+        lines.map(|(name, line)| (name.as_str(), line.lock().pulse))
+    }
+}
+
+/// Whether a sensor answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pulse {
+    /// Whether it ever did.
+    heard: bool,
+    /// How long it has not.
+    silent: Duration,
+}
+
+impl Pulse {
+    /// False once a sensor that answered no longer does. One that never did is not known to be
+    /// dead: its socket may not be there yet, and sources must not move because of that.
+    pub(crate) fn is_alive(self) -> bool {
+        !self.heard || !self.is_silent()
+    }
+
+    /// Whether nobody answers there, be it dead or not there yet.
+    pub(crate) fn is_silent(self) -> bool {
+        self.silent >= DEAD_AFTER
+    }
+
+    /// An attempt without success that took so long. A process that slept has not listened, so
+    /// no attempt counts for more than it may take.
+    fn miss(&mut self, took: Duration) {
+        self.silent = self.silent.saturating_add(took.min(ANSWER_MAX + AGAIN));
+    }
+
+    fn beat(&mut self) {
+        *self = Self {
+            heard: true,
+            silent: Duration::ZERO,
+        };
+    }
+}
+
+/// Between the loop and the thread that talks to one sensor.
+#[derive(Debug, Default)]
+struct Line(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    pulse: Pulse,
+    /// By [`Word`].
+    words: [Option<Arc<str>>; 2],
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say(&self, word: Word, request: &str) {
+        let mut state = self.lock();
+        let [table, oversight] = &mut state.words;
+        let place = match word {
+            Word::BindTable => table,
+            Word::Oversight => oversight,
+        };
+        if place.as_deref() != Some(request) {
+            *place = Some(request.into());
         }
-        self.sent = request;
     }
 }
 
@@ -101,19 +167,84 @@ fn follow(socket: &Path, told: &Sender<Report>) {
     }
 }
 
-/// Tells the sensor each new table, again and again until it takes it.
-fn bind(socket: &Path, tables: &Receiver<String>) {
-    while let Ok(mut table) = tables.recv() {
-        loop {
-            let asked = Client::connect(socket).and_then(|mut one| one.ask::<Done>(&table));
-            let Err(error) = asked else {
-                break;
+/// Talks to a sensor for ever. Each connection begins with all that it is to know: who answers
+/// may be another process than before.
+fn tell(socket: &Path, line: &Line) {
+    let mut began = now();
+    loop {
+        if let Err(error) = talk(socket, line, &mut began) {
+            tracing::warn!(%error, "this sensor is told nothing");
+        }
+        thread::sleep(AGAIN);
+        line.lock().pulse.miss(began.elapsed());
+        began = now();
+    }
+}
+
+/// Tells what is new, and asks whether it works, until one of both fails.
+fn talk(socket: &Path, line: &Line, began: &mut Instant) -> Result<(), ClientError> {
+    let mut client = Client::connect_for(socket, ANSWER_MAX)?;
+    let mut taken: [Option<Arc<str>>; 2] = Default::default();
+    loop {
+        if client.health()?.healthy {
+            line.lock().pulse.beat();
+        } else {
+            line.lock().pulse.miss(began.elapsed());
+        }
+        *began = now();
+        let words = line.lock().words.clone();
+        for (word, taken) in words.into_iter().zip(&mut taken) {
+            let is_new = |word: &Arc<str>| taken.as_ref().is_none_or(|it| !Arc::ptr_eq(it, word));
+            let Some(word) = word.filter(is_new) else {
+                continue;
             };
-            tracing::warn!(%error, "the bind table is not taken");
-            thread::sleep(AGAIN);
-            if let Ok(newer) = tables.try_recv() {
-                table = newer;
+            match client.ask::<Done>(&word) {
+                Ok(_) => *taken = Some(word),
+                // It is told again with the next question: the reason may pass.
+                Err(error @ ClientError::Refused { .. }) => {
+                    tracing::warn!(%error, "the sensor does not take what it is told");
+                }
+                Err(error) => return Err(error),
             }
         }
+        thread::sleep(AGAIN);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock at the edge")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_answered_can_be_dead() {
+        let attempt = AGAIN + Duration::from_millis(1);
+        let mut pulse = Pulse::default();
+        for _ in 0..120 {
+            pulse.miss(attempt);
+        }
+        assert!(pulse.is_alive() && pulse.is_silent(), "never heard");
+        pulse.beat();
+        assert!(pulse.is_alive() && !pulse.is_silent());
+        for _ in 0..59 {
+            pulse.miss(attempt);
+        }
+        assert!(pulse.is_alive(), "a restart takes less");
+        pulse.miss(attempt);
+        assert!(!pulse.is_alive());
+        pulse.beat();
+        assert!(pulse.is_alive());
+    }
+
+    #[test]
+    fn a_controller_that_slept_takes_nobody_for_dead() {
+        let mut pulse = Pulse::default();
+        pulse.beat();
+        pulse.miss(Duration::from_secs(3_600));
+        assert!(pulse.is_alive());
     }
 }

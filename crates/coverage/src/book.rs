@@ -85,7 +85,28 @@ struct Track {
     names: Vec<String>,
     /// When it was first heard of.
     known: u64,
-    grades: Vec<(u64, String, String)>,
+    /// In the order of time.
+    grades: Vec<Told>,
+}
+
+/// A grade, from when on, and why.
+#[derive(Clone, Debug)]
+struct Told {
+    at: u64,
+    grade: String,
+    reason: String,
+    origin: Origin,
+}
+
+/// How a grade is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Nobody said otherwise: sessions are full.
+    Assumed,
+    /// The sensor itself: it ends with the run.
+    Run,
+    /// Somebody else keeps the mirrors: it outlives the run.
+    Outside,
 }
 
 impl Book {
@@ -98,11 +119,8 @@ impl Book {
             Event::Start { .. } => {
                 self.runs.push((at, at));
                 self.is_running = true;
-                // A new run knows of no grade before somebody tells: sessions are full.
                 for track in self.sources.values_mut() {
-                    track
-                        .grades
-                        .push((at, "full".to_owned(), "start".to_owned()));
+                    track.begin(at);
                 }
                 return;
             }
@@ -112,6 +130,7 @@ impl Book {
                 if let Some(eni) = eni {
                     track.name(eni);
                 }
+                track.hear(at);
             }
             Event::Grade {
                 outer_ip,
@@ -119,10 +138,11 @@ impl Book {
                 interface,
                 grade,
                 reason,
+                since,
             } => {
                 let track = self.track((*outer_ip, *vni), at);
                 track.name(interface);
-                track.grades.push((at, grade.clone(), reason.clone()));
+                track.tell(grade, reason, *since, at);
             }
             Event::Alive | Event::Stop => {}
         }
@@ -142,7 +162,7 @@ impl Book {
     fn track(&mut self, source: Source, at: u64) -> &mut Track {
         self.sources.entry(source).or_insert_with(|| Track {
             known: at,
-            grades: vec![(at, "full".to_owned(), "heard".to_owned())],
+            grades: vec![Told::full(at, "heard", Origin::Assumed)],
             ..Track::default()
         })
     }
@@ -179,7 +199,7 @@ impl Book {
         edges.extend(
             track
                 .iter()
-                .flat_map(|it| it.grades.iter().map(|(at, ..)| *at)),
+                .flat_map(|it| it.grades.iter().map(|told| told.at)),
         );
         edges.extend(track.map(|it| it.known));
         edges.retain(|edge| (from..=to).contains(edge));
@@ -221,8 +241,8 @@ impl Book {
             return span(Sight::NotSeen, "", "sensor_down", 0);
         }
         let mut grades = track.grades.iter().rev();
-        let grade = grades.find(|(at, ..)| *at <= from);
-        let (grade, reason) = grade.map_or(("full", ""), |(_, grade, reason)| (grade, reason));
+        let told = grades.find(|told| told.at <= from);
+        let (grade, reason) = told.map_or(("full", ""), |told| (&*told.grade, &*told.reason));
         let losses = self.losses.iter();
         let lost: u64 = losses
             .filter(|(begin, end, _)| *begin <= from && to <= *end)
@@ -241,7 +261,56 @@ impl Book {
     }
 }
 
+impl Told {
+    fn full(at: u64, reason: &str, origin: Origin) -> Self {
+        Self {
+            at,
+            grade: "full".to_owned(),
+            reason: reason.to_owned(),
+            origin,
+        }
+    }
+}
+
 impl Track {
+    /// A new run knows of no grade before somebody tells, unless somebody else keeps it.
+    fn begin(&mut self, at: u64) {
+        let kept = self.grades.last();
+        if kept.is_none_or(|told| told.origin != Origin::Outside) {
+            self.grades.push(Told::full(at, "start", Origin::Assumed));
+        }
+    }
+
+    /// It was heard for the first time in this run: whatever was said before, it is mirrored.
+    fn hear(&mut self, at: u64) {
+        if self.grades.last().is_some_and(|told| told.grade == "off") {
+            self.grades.push(Told::full(at, "heard", Origin::Outside));
+        }
+    }
+
+    /// A grade counts from `since` on, as far as only assumptions were there before.
+    fn tell(&mut self, grade: &str, reason: &str, since: Option<u64>, at: u64) {
+        let mut from = at;
+        if let Some(since) = since {
+            while let Some(assumed) = self.grades.pop_if(|it| it.origin == Origin::Assumed) {
+                if assumed.at < since {
+                    self.grades.push(assumed);
+                    break;
+                }
+            }
+            let before = self.grades.last().map_or(0, |told| told.at);
+            from = since.clamp(before, at.max(before));
+            self.known = self.known.min(from);
+        }
+        let origin = since.map_or(Origin::Run, |_| Origin::Outside);
+        self.grades.push(Told {
+            at: from,
+            grade: grade.to_owned(),
+            reason: reason.to_owned(),
+            origin,
+        });
+    }
+
     fn name(&mut self, name: &str) {
         if !self.names.iter().any(|it| it == name) {
             self.names.push(name.to_owned());
@@ -280,6 +349,29 @@ mod tests {
             interface: "eni-1".to_owned(),
             grade: grade.to_owned(),
             reason: reason.to_owned(),
+            since: None,
+        }
+    }
+
+    /// As somebody tells who keeps mirrors apart from the sensor.
+    fn kept(word: &str, why: &str, since: u64) -> Event {
+        match grade(word, why) {
+            Event::Grade {
+                outer_ip,
+                vni,
+                interface,
+                grade,
+                reason,
+                ..
+            } => Event::Grade {
+                outer_ip,
+                vni,
+                interface,
+                grade,
+                reason,
+                since: Some(since * S),
+            },
+            other => other,
         }
     }
 
@@ -362,6 +454,69 @@ mod tests {
     }
 
     #[test]
+    fn what_others_keep_is_known_over_restarts_and_since_when() {
+        let alive = |at| (at, Event::Alive);
+        let heard = Event::Source {
+            outer_ip: source().0,
+            vni: source().1,
+            eni: None,
+        };
+        let book = book([
+            (0, start()),
+            (10, heard.clone()),
+            // The word comes late; what it says began before.
+            (60, kept("off", "quiet", 50)),
+            alive(100),
+            (110, Event::Stop),
+            // Nobody has said anything in this run yet: it is still off.
+            (200, start()),
+            alive(210),
+            (220, kept("off", "quiet", 50)),
+            (230, kept("full", "deadline", 225)),
+            (240, Event::Stop),
+            // Back meanwhile, and nobody said so: it was heard.
+            (250, kept("off", "quiet", 240)),
+            (300, start()),
+            (310, heard),
+            alive(320),
+        ]);
+        let spans = book.timeline(source(), 0, 320 * S);
+        assert_eq!(
+            told(&spans),
+            [
+                (0, 10, "unknown", "", "not_heard_of"),
+                (10, 50, "mirrored", "full", "heard"),
+                (50, 110, "not_mirrored", "off", "quiet"),
+                (110, 200, "not_seen", "", "sensor_down"),
+                (200, 225, "not_mirrored", "off", "quiet"),
+                (225, 240, "mirrored", "full", "deadline"),
+                (240, 300, "not_seen", "", "sensor_down"),
+                (300, 310, "not_mirrored", "off", "quiet"),
+                (310, 320, "mirrored", "full", "heard"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_source_that_was_never_heard_is_known_since_it_was_enrolled() {
+        let book = book([
+            (0, start()),
+            (40, kept("off", "no_session", 20)),
+            (60, kept("full", "enrolled", 55)),
+            (90, Event::Alive),
+        ]);
+        let spans = book.timeline(source(), 0, 90 * S);
+        assert_eq!(
+            told(&spans),
+            [
+                (0, 20, "unknown", "", "not_heard_of"),
+                (20, 55, "not_mirrored", "off", "no_session"),
+                (55, 90, "mirrored", "full", "enrolled"),
+            ]
+        );
+    }
+
+    #[test]
     fn who_was_never_heard_of_is_unknown() {
         let book = book([(0, start()), (60, Event::Alive)]);
         let spans = book.timeline(source(), 0, 60 * S);
@@ -373,7 +528,7 @@ mod tests {
         /// neighbours, and no time without a word counts as seen.
         #[test]
         fn timelines_have_no_gap(
-            events in vec((0_u64..400, 0_u8..6, 0_u64..200), 0..60),
+            events in vec((0_u64..400, 0_u8..8, 0_u64..200), 0..60),
             from in 0_u64..3_000, length in 1_u64..3_000,
         ) {
             let mut at = 0;
@@ -384,7 +539,9 @@ mod tests {
                     1 => Event::Stop,
                     2 => grade("off", "quiet"),
                     3 => grade("truncated", "quiet"),
-                    4 => Event::Loss { from: at.saturating_sub(back) * S, lost: 1, received: 1 },
+                    4 => kept("off", "quiet", at.saturating_sub(back)),
+                    5 => kept("full", "deadline", at + back),
+                    6 => Event::Loss { from: at.saturating_sub(back) * S, lost: 1, received: 1 },
                     _ => Event::Alive,
                 })
             }).collect();

@@ -12,7 +12,7 @@
 //! let source = ([10, 0, 0, 5].into(), 7);
 //! let lower = Event::Grade {
 //!     outer_ip: source.0, vni: source.1, interface: "eni-1".into(),
-//!     grade: "off".into(), reason: "quiet".into(),
+//!     grade: "off".into(), reason: "quiet".into(), since: None,
 //! };
 //! let seen = Event::Source { outer_ip: source.0, vni: source.1, eni: None };
 //! let mut book = Book::default();

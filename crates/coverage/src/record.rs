@@ -60,6 +60,10 @@ pub enum Event {
         grade: String,
         /// Why, in one word.
         reason: String,
+        /// Since when, µs since 1970, by whoever keeps mirrors apart from the sensor: what is so
+        /// also while no sensor is there, and after its next start.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<u64>,
     },
 }
 
@@ -124,6 +128,7 @@ mod tests {
                 interface: "eni-1".to_owned(),
                 grade: "off".to_owned(),
                 reason: "quiet".to_owned(),
+                since: Some(8),
             },
         ] {
             let record = Record { at: 9, event };

@@ -116,6 +116,7 @@ mod tests {
             interface: "=cmd()".to_owned(),
             grade: grade.to_owned(),
             reason: "quiet".to_owned(),
+            since: None,
         };
         let start = Event::Start {
             sensor: "a".to_owned(),

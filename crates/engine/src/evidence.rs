@@ -89,14 +89,33 @@ impl Evidence {
 
     /// A mirror has another grade.
     pub(crate) fn grade(&self, change: &GradeChange) {
-        let event = Event::Grade {
-            outer_ip: change.source.address,
-            vni: change.source.vni.get(),
-            interface: change.interface.clone(),
-            grade: change.grade.name().to_owned(),
-            reason: change.reason.to_owned(),
+        self.tell(micros(change.at), grade(change, None));
+    }
+
+    /// A mirror that is kept apart from the sensor has another grade, which is told now. Waits
+    /// for room, but not longer.
+    pub(crate) fn kept_grade(
+        &self,
+        change: &GradeChange,
+        now: Timestamp,
+        longest: Duration,
+    ) -> Result<(), ()> {
+        let record = Record {
+            at: micros(now),
+            event: grade(change, Some(micros(change.at))),
         };
-        self.tell(micros(change.at), event);
+        self.records.send_timeout(record, longest).map_err(drop)
+    }
+}
+
+fn grade(change: &GradeChange, since: Option<u64>) -> Event {
+    Event::Grade {
+        outer_ip: change.source.address,
+        vni: change.source.vni.get(),
+        interface: change.interface.clone(),
+        grade: change.grade.name().to_owned(),
+        reason: change.reason.to_string(),
+        since,
     }
 }
 

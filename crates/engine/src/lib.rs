@@ -22,6 +22,7 @@ mod live;
 mod look_back;
 mod neighbour;
 mod outlet;
+mod overseer;
 mod plan;
 mod presence;
 mod replay;

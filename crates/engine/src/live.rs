@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -17,7 +17,7 @@ use vxscope_capture::InterfaceDrops;
 use vxscope_capture::live::{self as input, Backend, LiveError, LiveOpened, LiveSource};
 use vxscope_capture::udp::{Container, Inherited, Interface, UdpGroup, UdpSettings};
 use vxscope_config::{Backend as Choice, Config};
-use vxscope_export::{ConnLog, OutputDir, SinkOutcome};
+use vxscope_export::{ConnLog, GradeChange, OutputDir, SinkOutcome};
 use vxscope_flow::Admission;
 use vxscope_report::{CaptureStatus, Report};
 use vxscope_steward::Notice;
@@ -37,6 +37,7 @@ use crate::learned::{Keeping, Loaded, Shelf};
 use crate::look_back::LookBack;
 use crate::neighbour::Neighbours;
 use crate::outlet::{Pace, Wanted, Wishes};
+use crate::overseer::Overseer;
 use crate::plan::{self, Plan};
 use crate::presence::Presence;
 use crate::replay::{Outcome, Walked};
@@ -196,6 +197,7 @@ pub fn run(
         reread: live.reread.clone(),
         journal: live.config.report.coverage.then(|| live.out.join(FOLDER)),
         clock,
+        overseer: Mutex::default(),
     });
     let serving = Serving::start(live, front.clone(), first)?;
     let wishes = Wishes {
@@ -255,18 +257,17 @@ pub fn run(
         let sensor = &live.config.report.sensor;
         Witness::new(evidence, sensor, clock.at(clock.elapsed()))
     });
+    let (changes, noted) = bounded(stewarding::QUEUE);
+    sinks.grade_changes = Some(noted);
+    let overseer = Overseer::new(serving.hub(), evidence.clone(), changes.clone(), clock);
+    front.oversee_by(Some(overseer.clone()));
     let witnesses = Witnesses {
         hub: serving.hub(),
         evidence,
+        changes,
+        shelf: loaded.shelf.clone(),
     };
-    let (stewarding, stewarded) = steward(
-        live,
-        witnesses,
-        clock,
-        &dir,
-        &mut sinks,
-        loaded.shelf.clone(),
-    )?;
+    let (stewarding, stewarded) = steward(live, witnesses, clock, &dir, &mut sinks)?;
     let expected = sinks.expected.clone();
     let board = sinks.board.clone();
     let doubts = doubts(&admission, &plan);
@@ -330,6 +331,7 @@ pub fn run(
         statuses,
         reports: stewarded.reports,
         witness,
+        overseer,
     };
     let writer = Writer::start(lines, sinks)?;
     let (served, mut account, minutes) = std::thread::scope(|scope| {
@@ -377,6 +379,7 @@ pub fn run(
         let account = start::join(accounting);
         Ok::<_, EngineError>((served, account, stewarding.map(start::join)))
     })?;
+    front.oversee_by(None);
     detectors.end();
     look_back.end(|| deadline.is_over());
     let (written, closed) = writer.wait(&deadline);
@@ -648,10 +651,13 @@ struct Stewarded {
     notices: Receiver<Notice>,
 }
 
-/// Who is told of mirrors, besides the writer.
+/// Who is told of mirrors.
 struct Witnesses {
     hub: Hub,
     evidence: Option<Evidence>,
+    /// The writer.
+    changes: Sender<GradeChange>,
+    shelf: Shelf,
 }
 
 /// Prepares who looks after the mirrors, if somebody does, and tells the writer whom to listen to.
@@ -661,7 +667,6 @@ fn steward(
     clock: LiveClock,
     dir: &OutputDir,
     sinks: &mut Sinks,
-    shelf: Shelf,
 ) -> Result<(Option<stewarding::Stage>, Stewarded), EngineError> {
     let (notices, told) = bounded(stewarding::QUEUE);
     let Some(stewardship) = live.steward.clone() else {
@@ -672,14 +677,12 @@ fn steward(
         return Ok((None, stewarded));
     };
     let (reports, taken) = bounded(stewarding::QUEUE);
-    let (changes, noted) = bounded(stewarding::QUEUE);
-    sinks.grade_changes = Some(noted);
     sinks.conn_log.iter_mut().for_each(ConnLog::add_marks);
     let exchange = stewarding::Exchange {
         reports: taken,
-        changes,
+        changes: witnesses.changes,
         notices,
-        shelf,
+        shelf: witnesses.shelf,
         evidence: witnesses.evidence,
     };
     let minutes = stewarding::Minutes::create(dir)?;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use crate::flow_book::FlowBook;
 use crate::follower::Desk;
 use crate::live::Live;
 use crate::look_back::LookBack;
+use crate::overseer::Overseer;
 use crate::reread::Reread;
 use crate::start;
 use crate::stewarding::{Order, Orders, Reply};
@@ -43,6 +44,8 @@ pub(crate) struct Front {
     pub(crate) commands: OnceLock<Commands>,
     /// To whoever looks after the mirrors.
     pub(crate) orders: Option<Orders>,
+    /// Where somebody else tells how they stand; there while the run receives.
+    pub(crate) overseer: Mutex<Option<Overseer>>,
     /// There once the workers are.
     pub(crate) look_back: OnceLock<Arc<LookBack>>,
     /// Reads the configuration again.
@@ -67,6 +70,16 @@ impl Sensor for Front {
                 Ok(Done::default())
             }
             api::Command::Mirrors(order) => self.order(&order),
+            api::Command::Oversight(oversight) => {
+                if self.orders.is_some() {
+                    let why = "this sensor looks after its mirrors itself; see policy.mode";
+                    return Err(why.to_owned());
+                }
+                let overseer = self.overseer.lock();
+                let overseer = overseer.unwrap_or_else(PoisonError::into_inner).clone();
+                let overseer = overseer.ok_or("the sensor does not receive")?;
+                overseer.hear(*oversight).map(|()| Done::default())
+            }
             api::Command::Alert(alert) => {
                 let heard = self.commands()?.alert(Alert {
                     source: mirror(alert.address, alert.vni)?,
@@ -121,6 +134,12 @@ fn mirror(address: IpAddr, vni: u32) -> Result<MirrorSource, String> {
 }
 
 impl Front {
+    /// Nobody listens any more to what is told of the mirrors, or somebody does from now on.
+    pub(crate) fn oversee_by(&self, overseer: Option<Overseer>) {
+        let mut place = self.overseer.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = overseer;
+    }
+
     fn commands(&self) -> Result<&Commands, String> {
         let commands = self.commands.get();
         commands.ok_or_else(|| "the sensor has not started yet".to_owned())

@@ -1,6 +1,7 @@
 //! What of a source was mirrored when: grade changes in `eve.json`, and marks on the flow records
 //! of that time, so that an analyst can tell "not seen" from "not mirrored".
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ pub struct GradeChange {
     pub from: Grade,
     /// The grade since then.
     pub grade: Grade,
-    /// Why, in one word.
-    pub reason: &'static str,
+    /// Why, in one word of small letters and `_`.
+    pub reason: Cow<'static, str>,
 }
 
 /// Every source's grades.
@@ -121,7 +122,7 @@ pub fn write_grade_change(out: &mut Vec<u8>, change: &GradeChange) {
     text(out, "\",\"grade\":\"");
     text(out, change.grade.name());
     text(out, "\",\"reason\":\"");
-    text(out, change.reason);
+    text(out, &change.reason);
     text(out, "\",\"hidden\":[");
     let hidden = EvidenceClass::ALL.into_iter();
     for (place, class) in hidden
@@ -251,7 +252,7 @@ mod tests {
             interface: "eni-1".to_owned(),
             from,
             grade,
-            reason: "quiet",
+            reason: "quiet".into(),
         }
     }
 }

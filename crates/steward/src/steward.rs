@@ -270,6 +270,13 @@ impl Steward {
         self.keeper.effective(row(self.roll.key(mirror)?))
     }
 
+    /// Why a source was last asked to change, in one word; `None` if it is not looked after.
+    #[must_use]
+    pub fn why(&self, mirror: MirrorSource) -> Option<&'static str> {
+        let key = self.roll.key(mirror)?;
+        Some(self.why.get(&key).copied().unwrap_or(ENROLLED))
+    }
+
     /// What a source may have, and is to have; `None` if it is not looked after.
     #[must_use]
     pub fn granted(&self, mirror: MirrorSource) -> Option<Grade> {

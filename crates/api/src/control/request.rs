@@ -1,6 +1,7 @@
 //! What can be asked on the control socket, and the shape of the answers.
 
 use serde::Deserialize;
+use vxscope_report::Oversight;
 
 use crate::command::{Alert, Bind, Command, MirrorOrder};
 use crate::look_back::{Extract, LookBackRequest, NewPin, Selection};
@@ -14,7 +15,7 @@ pub const REQUEST_BYTES_MAX: usize = 8 << 20;
 pub const LARGE_REQUEST_BYTES: usize = 64 << 10;
 
 /// A request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Request {
     /// `{"get":…}`: one answer.
     Get(Subject),
@@ -66,6 +67,7 @@ enum Stream {
 enum Setting {
     BindTable,
     Mirrors,
+    Oversight,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +78,7 @@ struct Written {
     set: Option<Setting>,
     sources: Option<Vec<Bind>>,
     order: Option<MirrorOrder>,
+    oversight: Option<Box<Oversight>>,
     alert: Option<Alert>,
     extract: Option<Selection>,
     pin: Option<Selection>,
@@ -92,6 +95,7 @@ const NO_REQUEST: &str = "not a request: write one of {\"get\":\"status\"}, \
     {\"get\":\"sources\"}, {\"get\":\"health\"}, {\"follow\":\"reports\"}, \
     {\"set\":\"bind_table\",\"sources\":[{\"address\":…}]}, \
     {\"get\":\"mirrors\"}, {\"set\":\"mirrors\",\"order\":\"hold\"}, \
+    {\"set\":\"oversight\",\"oversight\":{…}}, \
     {\"alert\":{\"address\":…,\"vni\":…}}, {\"extract\":{\"flow_id\":…}}, \
     {\"pin\":{\"flow_id\":…}}, {\"unpin\":…}, {\"get\":\"pins\"}";
 
@@ -113,6 +117,7 @@ impl Request {
             set,
             sources,
             order,
+            oversight,
             alert,
             extract,
             pin,
@@ -144,7 +149,7 @@ impl Request {
         let alone = [
             get.is_some(),
             follow.is_some(),
-            set.is_some() || sources.is_some() || order.is_some(),
+            set.is_some() || sources.is_some() || order.is_some() || oversight.is_some(),
             alert.is_some(),
             look_back.is_some(),
         ];
@@ -156,6 +161,14 @@ impl Request {
         }
         if let Some(alert) = alert {
             return Ok(Self::Set(Command::Alert(alert)));
+        }
+        if let Some(oversight) = oversight {
+            return match (set, sources, order) {
+                (Some(Setting::Oversight), None, None) => {
+                    Ok(Self::Set(Command::Oversight(oversight)))
+                }
+                _ => Err(NO_REQUEST.to_owned()),
+            };
         }
         match (get, follow, set, sources, order) {
             (Some(wanted), None, None, None, None) => Ok(match wanted {
@@ -233,6 +246,23 @@ mod tests {
         check(r#"{"get":"mirrors"}"#, Ok(Request::Mirrors));
         check(r#"{"set":"mirrors"}"#, Err("write one of"));
         check(r#"{"set":"mirrors","order":"off"}"#, Err("unknown variant"));
+    }
+
+    #[test]
+    fn how_mirrors_stand_can_be_told() {
+        let told = Oversight {
+            mode: "dynamic".to_owned(),
+            ..Oversight::default()
+        };
+        let line = serde_json::json!({"set": "oversight", "oversight": told}).to_string();
+        check(&line, Ok(Request::Set(Command::Oversight(Box::new(told)))));
+        check(r#"{"set":"oversight"}"#, Err("write one of"));
+        let wrong = line.replace(r#""set":"oversight""#, r#""set":"mirrors""#);
+        check(&wrong, Err("write one of"));
+        check(
+            r#"{"set":"oversight","oversight":{"mode":"dynamic"}}"#,
+            Err("missing field"),
+        );
     }
 
     #[test]

@@ -39,6 +39,7 @@ impl Sensor for Resting {
                 Ok(Done::default())
             }
             Command::Mirrors(_) => Err("nobody looks after the mirrors".to_owned()),
+            Command::Oversight(_) => Err("this sensor looks after its mirrors itself".to_owned()),
             Command::Alert(alert) => Ok(Done {
                 says: Some(alert.reason),
             }),

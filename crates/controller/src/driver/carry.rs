@@ -62,6 +62,7 @@ impl Driver {
         self.inventory = Some(inventory);
         self.plan = plan;
         self.table_is_new = true;
+        self.words.is_new = true;
         self.chores.begin_anew();
         self.order_chores();
     }

@@ -9,6 +9,7 @@ mod breadcrumb;
 mod bucket;
 mod carry;
 mod chores;
+mod grades;
 mod hint;
 mod lead;
 mod removal;
@@ -16,6 +17,7 @@ mod safety;
 mod state;
 mod tamper;
 mod turns;
+mod word;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -39,20 +41,23 @@ use crate::config::Config;
 use crate::learned::Book;
 use crate::names::Names;
 use crate::seal::Seal;
-use crate::store::{Remembered, Store};
+use crate::store::{Remembered, Store, read_json};
 use assurance::Assurance;
 use breadcrumb::Breadcrumbs;
 use carry::Known;
 use chores::Chores;
+use grades::Grades;
 use hint::Hints;
 use lead::Lead;
 use removal::Removals;
 use tamper::Watch;
+use word::Words;
 
 pub(crate) use breadcrumb::{crumb_of, is_crumb};
 pub(crate) use safety::{CONTROLLER, HEARTBEAT, HOLD, hold_of};
 pub(crate) use state::State;
 pub(crate) use tamper::{Overtaken, Tampered};
+pub(crate) use word::bind_table;
 
 /// After a chore or a refusal the account is looked at again so soon.
 const SOON: Duration = Duration::from_secs(2);
@@ -119,6 +124,10 @@ pub(crate) struct Driver {
     /// When a journal that takes no records is tried again.
     repair_at: Timestamp,
     table_is_new: bool,
+    grades: Grades,
+    /// As they are on the disk.
+    grades_kept: Grades,
+    words: Words,
 }
 
 impl Driver {
@@ -157,6 +166,13 @@ impl Driver {
             .lease
             .map(|terms| Lease::new(store.identity(), terms));
         let lead = Lead::new(lease, store.remembered().fence);
+        let grades: Grades = match read_json(&config.folder.join(Grades::FILE)) {
+            Ok(grades) => grades.unwrap_or_default(),
+            Err(error) => {
+                tracing::error!(%error, "since when mirrors are as they are is forgotten");
+                Grades::default()
+            }
+        };
         let seen = Seen {
             sensors: config.sensors.clone(),
             ..Seen::default()
@@ -205,6 +221,9 @@ impl Driver {
             beat_at: Timestamp::ZERO,
             repair_at: Timestamp::ZERO,
             table_is_new: false,
+            grades: grades.clone(),
+            grades_kept: grades,
+            words: Words::default(),
         })
     }
 
@@ -315,7 +334,10 @@ impl Driver {
     /// What happened, oldest first.
     #[must_use]
     pub(crate) fn poll_notice(&mut self) -> Option<Notice> {
-        self.steward.poll_notice()
+        let notice = self.steward.poll_notice()?;
+        self.words.outcomes.count(&notice);
+        self.words.is_new = true;
+        Some(notice)
     }
 
     /// Whether something is under way or waits for it.

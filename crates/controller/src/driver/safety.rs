@@ -125,6 +125,7 @@ impl Driver {
                 self.steward.retire(known.mirror, now);
             }
         }
+        self.words.is_new |= self.held != held;
         self.held = held;
     }
 }

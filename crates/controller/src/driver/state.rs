@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub(crate) reaper_seconds_ago: Option<u64>,
     pub(crate) off_is_safe: bool,
     pub(crate) journal_writable: bool,
+    /// Sensors whose control sockets do not answer.
+    pub(crate) silent_sensors: Vec<String>,
     /// Sources that are not yet as they are wanted.
     pub(crate) open: usize,
     pub(crate) removed: u64,
@@ -124,6 +126,7 @@ impl Driver {
             reaper_seconds_ago: self.reaper_age(now),
             off_is_safe: self.is_off_safe(now),
             journal_writable: self.store.is_writable(),
+            silent_sensors: self.words.silent.iter().cloned().collect(),
             open: reconciler.open(),
             removed: self.removals.done,
             tampered: self.watch.recent(),

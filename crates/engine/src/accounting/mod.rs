@@ -22,6 +22,7 @@ use crate::clock::LiveClock;
 use crate::command::Commands;
 use crate::evidence::Witness;
 use crate::live::Status;
+use crate::overseer::Overseer;
 use crate::stop::Stop;
 
 pub(crate) use account::{About, Account};
@@ -51,6 +52,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) reports: Option<Sender<Arc<Report>>>,
     /// Who writes down that somebody was there.
     pub(crate) witness: Option<Witness>,
+    /// Who knows what others say of the mirrors.
+    pub(crate) overseer: Overseer,
 }
 
 impl Stage<'_> {
@@ -98,6 +101,9 @@ impl Stage<'_> {
         }
         if let (Some(witness), true) = (&mut self.witness, with_report) {
             witness.tick(&snapshot);
+        }
+        if with_report {
+            self.overseer.look(&snapshot.sources);
         }
         self.hub.publish(snapshot);
         if with_report {

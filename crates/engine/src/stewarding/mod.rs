@@ -248,7 +248,7 @@ impl Stage {
                 interface: notice.interface.clone(),
                 from: notice.from,
                 grade: notice.grade,
-                reason,
+                reason: reason.into(),
             };
             self.minutes.note(&change);
             self.exchange

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use vxscope_api::{Client, ClientError};
+use vxscope_report::{MirrorRow, Oversight, SourceStatus};
 
 use crate::api::{ask, get, http};
 use crate::sensor::{Sensor, until};
@@ -65,6 +67,56 @@ fn the_time_between_a_crash_and_the_next_start_is_not_seen() {
     ];
     let people = vxscope(dir.path(), &people).ok();
     assert!(people.contains("NOT SEEN  (sensor_down)"), "{people}");
+}
+
+/// Who keeps the mirrors apart from the sensor tells how they stand; the sensor says why nothing
+/// came, also after it was restarted, and hears when that is no longer so.
+#[test]
+fn what_is_not_mirrored_by_the_word_of_others_is_told_so_over_restarts() {
+    let dir = folder();
+    let fast = ["--set", "report.interval_milliseconds=100"];
+    let sensor = Sensor::start(dir.path(), &fast);
+    sensor.load(&["--packets", "500", "--rate", "50000"]);
+    let source = until("the source", || Some(sources(dir.path()).first()?.clone()));
+    let (vni, last) = (source.report.vni, source.last_seen);
+    tell(dir.path(), vni, "full", "enrolled", last - 60_000_000).unwrap();
+    tell(dir.path(), vni, "off", "quiet", last).unwrap();
+    until("the record", || {
+        journal(dir.path())
+            .contains("\"grade\":\"off\"")
+            .then_some(())
+    });
+    let (_, cause) = latest(dir.path(), "not_mirrored");
+    assert_eq!(cause, "quiet");
+    sensor.signal("KILL");
+    drop(sensor);
+    let sensor = Sensor::start(dir.path(), &fast);
+    // Nobody has told anything in this run yet.
+    latest(dir.path(), "not_mirrored");
+    tell(dir.path(), vni, "off", "quiet", last).unwrap();
+    let mut client = Client::connect(&dir.path().join("out/control.sock")).unwrap();
+    assert_eq!(client.oversight().unwrap().mirrors[0].reason, "quiet");
+    for (grade, reason) in [("some", "quiet"), ("off", "\"")] {
+        let refused = tell(dir.path(), vni, grade, reason, last).unwrap_err();
+        assert!(
+            refused.to_string().contains("oversight.mirrors[0]"),
+            "{refused}"
+        );
+    }
+    // It comes back, and nobody says so.
+    sensor.load(&["--packets", "500", "--rate", "50000"]);
+    let (grade, cause) = latest(dir.path(), "mirrored");
+    assert_eq!((&*grade, &*cause), ("full", "heard"));
+    let stopped = sensor.stop();
+    let eve = std::fs::read_to_string(dir.path().join("out/eve.json")).unwrap();
+    assert!(
+        eve.contains("\"event\":\"grade\",\"from\":\"full\",\"grade\":\"off\""),
+        "{eve}"
+    );
+    assert_eq!(
+        stopped.summary()["warnings"].as_array().map_or(0, Vec::len),
+        1
+    );
 }
 
 #[test]
@@ -134,4 +186,51 @@ fn check_over_http(address: &str) {
 
 fn journal(dir: &Path) -> String {
     std::fs::read_to_string(file(dir)).unwrap_or_default()
+}
+
+fn tell(dir: &Path, vni: u32, grade: &str, reason: &str, since: u64) -> Result<Value, ClientError> {
+    let row = MirrorRow {
+        outer_ip: [127, 0, 0, 2].into(),
+        vni,
+        interface: "eni-0123456789abcdef0".to_owned(),
+        grade: grade.to_owned(),
+        since,
+        pinned: false,
+        reason: reason.to_owned(),
+        sentence: String::new(),
+        until: None,
+        blind: Vec::new(),
+    };
+    let oversight = Oversight {
+        mirrors: vec![row],
+        ..Oversight::default()
+    };
+    let request = json!({"set": "oversight", "oversight": oversight}).to_string();
+    Client::connect(&dir.join("out/control.sock"))?.ask(&request)
+}
+
+fn sources(dir: &Path) -> Vec<SourceStatus> {
+    let client = Client::connect(&dir.join("out/control.sock"));
+    client.unwrap().sources().unwrap()
+}
+
+/// Grade and cause of the latest time, once it is of that sight.
+fn latest(dir: &Path, sight: &str) -> (String, String) {
+    let ask = [
+        "coverage",
+        "127.0.0.2",
+        "--journal",
+        "out/coverage",
+        "--from",
+        "-5m",
+        "--json",
+    ];
+    until(sight, || {
+        let told: Value = serde_json::from_str(&vxscope(dir, &ask).ok()).unwrap();
+        let spans = told["spans"].as_array().unwrap().iter();
+        // What comes after the last word is not seen, by definition.
+        let last = spans.rev().find(|it| it["sight"] != "not_seen")?;
+        let word = |key: &str| last[key].as_str().unwrap_or_default().to_owned();
+        (word("sight") == sight).then(|| (word("grade"), word("cause")))
+    })
 }
