@@ -3,13 +3,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use vxscope_benches::Table;
 use vxscope_export::files::{CaptureFiles, FileFormat, FileSettings};
 use vxscope_export::stream::Haste;
-use vxscope_export::{FrameChunk, VlanMode, WayOut};
-use vxscope_units::BindTable;
+use vxscope_export::{FrameChunk, Names, VlanMode, WayOut};
 
 use crate::{compare, frames, hand_over, other, repeat};
 
@@ -50,7 +48,7 @@ fn settings(format: FileFormat) -> FileSettings {
         budget: Some(32 << 20),
         open_max: 1,
         suricata: None,
-        names: Arc::new(BindTable::default()),
+        names: Names::default(),
         haste: Haste::Live,
     }
 }

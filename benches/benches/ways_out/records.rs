@@ -172,6 +172,7 @@ fn records() -> Vec<FlowRecord> {
         closed_at: 9,
         late_packets: 0,
         mark: None,
+        identity: None,
     });
     let one: Vec<FlowRecord> = one.collect();
     let many = one.iter().cycle().zip(0_u32..).take(RECORDS);

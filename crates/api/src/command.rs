@@ -118,6 +118,15 @@ pub struct Bind {
     /// The mirrored interface.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eni: Option<String>,
+    /// Its instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Its VPC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc: Option<String>,
+    /// Its account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// What it never serves: a role of the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,

@@ -41,7 +41,7 @@ pub use section::{
     PolicyMode, RecordFiles, Report, Rings, Security, Signals, Sources, Split, Tap, TcpTimeouts,
     Timeouts, TruncatedFrames, UnknownSources, VlanMode,
 };
-pub use source::binding;
+pub use source::{Called, binding};
 pub use sta::{HandlingMode, StaConf};
 pub use way::{ExportKind, Target, Way};
 

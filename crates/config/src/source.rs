@@ -16,13 +16,17 @@ use crate::section::PayloadKept;
 /// The name of the list.
 pub(crate) const LIST: &str = "source";
 /// Its keys.
-const KEYS: [&str; 9] = [
-    "address", "vni", "name", "eni", "role", "expected", "vlan", "payload", "forward",
+const KEYS: [&str; 12] = [
+    "address", "vni", "name", "eni", "instance", "vpc", "account", "role", "expected", "vlan",
+    "payload", "forward",
 ];
 /// Longest name of a source: it stands in tables and labels.
 const NAME_MAX: usize = 64;
 const NAME_ALLOWED: &str = "1 to 64 characters, none of them a control character";
 const ENI_ALLOWED: &str = "the id of a network interface, like \"eni-0123456789abcdef0\"";
+/// Longest id of AWS that is taken: several times those that there are.
+const ID_MAX: usize = 64;
+const ID_ALLOWED: &str = "an id of AWS: 1 to 64 letters, digits and hyphens";
 /// The ids that a VLAN tag may name (IEEE 802.1Q §9.6).
 const VLAN_IDS: RangeInclusive<u64> = 1..=4_094;
 /// The largest VNI.
@@ -38,6 +42,9 @@ pub(crate) const EXPLAINED: &str = r#"
 # vni = 7                           # only with this VNI; any without it
 # name = "broker-1"                 # shown in sources.json; at most 64 characters
 # eni = "eni-0123456789abcdef0"     # the mirrored interface; shown in sources.json
+# instance = "i-0123456789abcdef0"  # its instance, and below its VPC and account; shown in outputs
+# vpc = "vpc-0123456789abcdef0"
+# account = "123456789012"
 # role = "linux"                    # what it never serves: linux, windows, web-server, or a [[role]]
 # expected = true                   # the summary warns when nothing came from it; default false
 # vlan = 12                         # its id where tags tell sources apart ("map"); default: the next free one
@@ -126,6 +133,9 @@ struct Others {
     vni: Option<Vni>,
     name: Option<String>,
     eni: Option<String>,
+    instance: Option<String>,
+    vpc: Option<String>,
+    account: Option<String>,
     role: Option<String>,
     expected: bool,
     vlan: Option<u16>,
@@ -155,6 +165,15 @@ impl Others {
             "eni" => {
                 let eni = raw.as_str().filter(|eni| is_eni(eni));
                 self.eni = Some(eni.ok_or_else(|| refuse(ENI_ALLOWED))?.to_owned());
+            }
+            "instance" | "vpc" | "account" => {
+                let id = raw.as_str().filter(|id| is_id(id));
+                let id = Some(id.ok_or_else(|| refuse(ID_ALLOWED))?.to_owned());
+                match key {
+                    "instance" => self.instance = id,
+                    "vpc" => self.vpc = id,
+                    _ => self.account = id,
+                }
             }
             "role" => {
                 let role = raw.as_str().filter(|role| role::is_name(role));
@@ -186,6 +205,9 @@ impl Others {
             vni: self.vni,
             name: self.name,
             eni: self.eni,
+            instance: self.instance,
+            vpc: self.vpc,
+            account: self.account,
             role: self.role,
             expected: self.expected,
             vlan: self.vlan,
@@ -193,6 +215,23 @@ impl Others {
             forward: self.forward,
         }
     }
+}
+
+/// What a source is called, by whoever tells a running sensor.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Called<'a> {
+    /// By people.
+    pub name: Option<&'a str>,
+    /// Its interface.
+    pub eni: Option<&'a str>,
+    /// Its instance.
+    pub instance: Option<&'a str>,
+    /// Its VPC.
+    pub vpc: Option<&'a str>,
+    /// Its account.
+    pub account: Option<&'a str>,
+    /// Its role.
+    pub role: Option<&'a str>,
 }
 
 /// A known source from what stands in its table: the same limits for whoever tells a running
@@ -203,9 +242,17 @@ impl Others {
 pub fn binding(
     address: &str,
     vni: Option<u32>,
-    [name, eni, role]: [Option<&str>; 3],
+    called: Called<'_>,
     expected: bool,
 ) -> Result<Binding, String> {
+    let Called {
+        name,
+        eni,
+        instance,
+        vpc,
+        account,
+        role,
+    } = called;
     let prefix: Prefix = address
         .parse()
         .map_err(|error| format!("address {address:?}: {error}"))?;
@@ -216,6 +263,11 @@ pub fn binding(
     if let Some(eni) = eni.filter(|eni| !is_eni(eni)) {
         return Err(format!("eni {eni:?}: allowed: {ENI_ALLOWED}"));
     }
+    for (key, id) in [("instance", instance), ("vpc", vpc), ("account", account)] {
+        if let Some(id) = id.filter(|id| !is_id(id)) {
+            return Err(format!("{key} {id:?}: allowed: {ID_ALLOWED}"));
+        }
+    }
     if let Some(role) = role.filter(|role| !role::is_name(role)) {
         return Err(format!("role {role:?}: allowed: {}", role::NAME_ALLOWED));
     }
@@ -223,6 +275,9 @@ pub fn binding(
         vni: vni.transpose()?,
         name: name.map(ToOwned::to_owned),
         eni: eni.map(ToOwned::to_owned),
+        instance: instance.map(ToOwned::to_owned),
+        vpc: vpc.map(ToOwned::to_owned),
+        account: account.map(ToOwned::to_owned),
         role: role.map(ToOwned::to_owned),
         expected,
         ..Others::default()
@@ -242,6 +297,11 @@ fn read_prefix(value: &Spanned<DeValue<'_>>, text: &Text<'_>) -> Result<Prefix, 
 fn is_name(name: &str) -> bool {
     let count = name.chars().count();
     (1..=NAME_MAX).contains(&count) && !name.chars().any(char::is_control)
+}
+
+fn is_id(id: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=ID_MAX).contains(&id.len()) && id.bytes().all(is_letter)
 }
 
 /// AWS: `eni-` and 8 or 17 hexadecimal digits.
@@ -303,6 +363,9 @@ pub(crate) fn print(config: &Config) -> String {
         for (key, value) in [
             ("name", &binding.name),
             ("eni", &binding.eni),
+            ("instance", &binding.instance),
+            ("vpc", &binding.vpc),
+            ("account", &binding.account),
             ("role", &binding.role),
         ] {
             if let Some(value) = value {

@@ -7,7 +7,7 @@ use vxscope_config::{Config, ExportKind, Forward, Split, TruncatedFrames, Way};
 use vxscope_export::files::{CaptureFiles, FileFormat, FileSettings};
 use vxscope_export::stream::{Haste, OverIpEnd, PcapOverIp, PcapStream};
 use vxscope_export::{
-    CONN_JSON, Ipfix, LineLog, NETFLOW_EVE, OCSF, Offered, OutputDir, Rotation, Tags, Tap,
+    CONN_JSON, Ipfix, LineLog, NETFLOW_EVE, Names, OCSF, Offered, OutputDir, Rotation, Tags, Tap,
     TapSettings, Truncated, VPC_FLOW_LOGS, Vxlan, WayOut,
 };
 
@@ -57,6 +57,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) haste: Haste,
     /// How the hand-off tells sources apart.
     pub(crate) tags: Tags,
+    /// What sources are called.
+    pub(crate) names: Names,
     /// Where the sensor itself listens.
     pub(crate) ears: &'a [SocketAddr],
 }
@@ -164,7 +166,7 @@ impl Opening<'_> {
             budget: some(files.budget.get()),
             open_max: usize::try_from(files.open_max).unwrap_or(usize::MAX),
             suricata,
-            names: plan::listed(self.config)?,
+            names: self.names.clone(),
             haste: self.haste,
         };
         Ok(CaptureFiles::open(folder, self.tags.clone(), settings)?)

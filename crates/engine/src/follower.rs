@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vxscope_account::Ledger;
-use vxscope_export::DuplicateTally;
+use vxscope_export::{DuplicateTally, Names};
 use vxscope_flow::{FlowSoFar, Label, Milestone, Packet};
 use vxscope_report::Category;
 use vxscope_signals::{Book, Fact, FactKind, Role, RoleId, Roles, Told, dns, judge};
@@ -28,6 +28,8 @@ pub(crate) struct Desk {
     book: Mutex<Book>,
     /// Sources with a row in the ledger, as of the last tick: no more than it has rows.
     seen: Mutex<BTreeSet<MirrorSource>>,
+    /// What is known of sources.
+    pub(crate) names: Names,
     /// What looking back did.
     pub(crate) look_back: Arc<Counts>,
     /// What became of what detectors wrote.
@@ -42,6 +44,7 @@ impl Desk {
         seed: u64,
         book: Book,
         duplicates: Option<DuplicateTally>,
+        names: Names,
     ) -> Arc<Self> {
         let book = Mutex::new(book);
         Arc::new(Self {
@@ -52,13 +55,15 @@ impl Desk {
             detectors: Arc::default(),
             duplicates,
             book,
+            names,
             seen: Mutex::default(),
         })
     }
 
     /// Names the sources whose addresses are known, so that conversations with them are told also
     /// while their own mirrors are silent.
-    pub(crate) fn introduce(&self, table: &BindTable) {
+    pub(crate) fn introduce(&self, table: &Arc<BindTable>) {
+        self.names.replace(table.clone());
         let mut book = self.book();
         for prefix in table.bindings().iter().map(|binding| binding.prefix) {
             let bits = if prefix.address().is_ipv4() { 32 } else { 128 };

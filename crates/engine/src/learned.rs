@@ -317,6 +317,7 @@ fn line_of(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vxscope_export::Names;
     use vxscope_signals::{Book, BookLimits, Roles};
 
     #[test]
@@ -380,7 +381,7 @@ mod tests {
             sources_max: 10,
             seed,
         });
-        Desk::new(Roles::default(), seed, book, None)
+        Desk::new(Roles::default(), seed, book, None, Names::default())
     }
 
     fn source(number: u32) -> MirrorSource {

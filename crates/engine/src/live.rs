@@ -179,7 +179,7 @@ pub fn run(
         0 => Loaded::default(),
         _ => Loaded::read(&dir, clock.at(Duration::ZERO)),
     };
-    let desk = plan.desk(&live.config, loaded.seed.unwrap_or(plan.limits.hash_seed));
+    let desk = plan.desk(&live.config, loaded.seed.unwrap_or(plan.limits.hash_seed))?;
     loaded.tell(&desk);
     let drops = interface
         .as_ref()

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use vxscope_config::{Config, Duplicates, FlowScope as ConfigScope, PairTimeouts};
-use vxscope_export::DuplicateTally;
+use vxscope_export::{DuplicateTally, Names};
 use vxscope_flow::{Admission, FlowLimits, FlowScope, Payloads, RingSizes, Timeout, Timeouts};
 use vxscope_signals::{Book, BookLimits, Role, Roles};
 use vxscope_units::{BindTable, ByteSize};
@@ -77,12 +77,14 @@ impl Plan {
 
     /// Where the signals of all sources come together. `seed` keys hashes that show in no output
     /// but by chance: two things may be taken for one.
-    pub(crate) fn desk(&self, config: &Config, seed: u64) -> Arc<Desk> {
+    pub(crate) fn desk(&self, config: &Config, seed: u64) -> Result<Arc<Desk>, EngineError> {
         let memory = config.signals.memory.get();
         let limits = BookLimits::new(memory, self.limits.sources_max, seed);
         let looks = config.handoff.duplicates != Duplicates::Off;
         let duplicates = looks.then(DuplicateTally::default);
-        Desk::new(roles(config), seed, Book::new(limits), duplicates)
+        let names = Names::new(listed(config)?);
+        let book = Book::new(limits);
+        Ok(Desk::new(roles(config), seed, book, duplicates, names))
     }
 
     /// Bytes that the rings of all workers reserve.

@@ -134,7 +134,7 @@ pub fn replay(
     } else {
         plan::admission(&replay.config)?
     };
-    let desk = plan.desk(&replay.config, replay.config.seed);
+    let desk = plan.desk(&replay.config, replay.config.seed)?;
     let opened = open(&replay.inputs);
     // After the inputs are open, because one may lie in the output folder; before the first
     // error is returned, so that no earlier run's outputs pass for this one's.

@@ -11,7 +11,7 @@ use vxscope_api::{
     LookBackRequest, MirrorMode, MirrorOrder, Refusal, Sensor, Server, Settings, Severity,
     Snapshot,
 };
-use vxscope_config::binding;
+use vxscope_config::{Called, binding};
 use vxscope_policy::rules::Mode;
 use vxscope_report::{FlowPage, MirrorStatus};
 use vxscope_steward::Command;
@@ -191,14 +191,24 @@ fn bind_table(binds: &[Bind], desk: &Desk) -> Result<BindTable, String> {
             vni,
             name,
             eni,
+            instance,
+            vpc,
+            account,
             role,
             expected,
         } = bind;
         let unknown = role.as_ref().filter(|it| desk.roles.find(it).is_none());
-        let names = [name, eni, role].map(Option::as_deref);
+        let called = Called {
+            name: name.as_deref(),
+            eni: eni.as_deref(),
+            instance: instance.as_deref(),
+            vpc: vpc.as_deref(),
+            account: account.as_deref(),
+            role: role.as_deref(),
+        };
         let binding = match unknown {
             Some(role) => Err(format!("role {role:?}: there is no such role")),
-            None => binding(address, *vni, names, *expected),
+            None => binding(address, *vni, called, *expected),
         };
         binding.map_err(|message| format!("sources[{place}]: {message}"))
     });

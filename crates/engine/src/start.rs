@@ -93,6 +93,7 @@ pub(crate) fn sinks(
         dir: &dir,
         haste,
         tags: tags(writer::vlan_mode(config.handoff.vlan)),
+        names: desk.names.clone(),
         ears,
     };
     let rotation = opening.rotation();

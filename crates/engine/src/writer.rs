@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use vxscope_export::{
     Anomaly, ConnLog, DecapWriter, Duplicates, EveLog, ExportError, Extracted, FrameChunk,
-    FrameMerge, GradeBook, GradeChange, Merge, Offered, OutputDir, Overlap, Shed, SinkOutcome,
-    VlanMode,
+    FrameMerge, GradeBook, GradeChange, Identities, Merge, Offered, OutputDir, Overlap, Shed,
+    SinkOutcome, VlanMode,
 };
 use vxscope_flow::FlowRecord;
 use vxscope_report::EventKind;
@@ -126,6 +126,7 @@ pub(crate) struct Writer {
     sinks: Sinks,
     written: Written,
     last_closed: Timestamp,
+    identities: Identities,
 }
 
 impl Writer {
@@ -133,6 +134,7 @@ impl Writer {
         Self {
             frames: FrameMerge::new(workers),
             items: Merge::new(workers),
+            identities: Identities::new(sinks.desk.names.clone()),
             sinks,
             written: Written::default(),
             last_closed: Timestamp::ZERO,
@@ -148,6 +150,7 @@ impl Writer {
             sinks,
             written,
             last_closed,
+            identities,
         } = self;
         sinks.look_at_the_time();
         sinks.note_grades();
@@ -180,6 +183,7 @@ impl Writer {
                     record.mark = sinks
                         .grades
                         .mark(record.source, record.start, record.closed);
+                    record.identity = identities.of(record.source);
                     *last_closed = record.closed.max(*last_closed);
                     sinks.record(&record);
                 }

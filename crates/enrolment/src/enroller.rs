@@ -230,34 +230,33 @@ impl Enroller {
             if let Some(vni) = Vni::try_new(one.vni) {
                 let address = one.address;
                 let mirror = MirrorSource { address, vni };
-                bindings.extend(binding(mirror, &one.interface, None, ""));
+                bindings.extend(binding(mirror, &one.interface));
             }
         }
         for source in &plan.sources {
-            let name = source.name.clone();
-            bindings.extend(binding(
-                source.mirror,
-                &source.interface,
-                name,
-                &source.role,
-            ));
+            let known = binding(source.mirror, &source.interface);
+            let id = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            bindings.extend(known.map(|(mirror, known)| {
+                let known = Binding {
+                    name: source.name.clone(),
+                    instance: source.instance.clone(),
+                    vpc: id(&source.vpc),
+                    account: id(&source.account),
+                    role: id(&source.role),
+                    ..known
+                };
+                (mirror, known)
+            }));
         }
         BindTable::try_new(bindings.into_values().collect())
     }
 }
 
-fn binding(
-    mirror: MirrorSource,
-    interface: &str,
-    name: Option<String>,
-    role: &str,
-) -> Option<(MirrorSource, Binding)> {
+fn binding(mirror: MirrorSource, interface: &str) -> Option<(MirrorSource, Binding)> {
     let bits = if mirror.address.is_ipv4() { 32 } else { 128 };
     let prefix = Prefix::try_new(mirror.address, bits).ok()?;
     let binding = Binding {
-        name,
         eni: Some(interface.to_owned()),
-        role: Some(role.to_owned()).filter(|role| !role.is_empty()),
         ..Binding::new(prefix, Some(mirror.vni))
     };
     Some((mirror, binding))

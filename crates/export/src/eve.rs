@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use vxscope_flow::tcp::TcpPhase;
 use vxscope_flow::{CloseReason, FlowRecord, TcpRecord};
-use vxscope_units::Timestamp;
+use vxscope_units::{Identity, Timestamp};
 
 use crate::anomaly::{Anomaly, write_anomaly};
 use crate::error::ExportError;
@@ -73,6 +73,9 @@ pub fn write_record(out: &mut Vec<u8>, record: &FlowRecord, options: &EveOptions
     }
     if !options.strict {
         push_extras(out, record);
+        if let Some(identity) = &record.identity {
+            push_identity(out, identity);
+        }
         if let Some(mark) = &record.mark {
             push_mark(out, mark);
         }
@@ -282,6 +285,28 @@ fn push_extras(out: &mut Vec<u8>, record: &FlowRecord) {
     text(out, "\",\"close_reason\":\"");
     text(out, record.reason.name());
     text(out, "\"");
+}
+
+/// Who the source is to AWS: what is known of it.
+fn push_identity(out: &mut Vec<u8>, identity: &Identity) {
+    let ids = [
+        ("interface_id", &identity.interface),
+        ("instance_id", &identity.instance),
+        ("vpc_id", &identity.vpc),
+        ("account_id", &identity.account),
+    ];
+    text(out, ",\"aws\":{");
+    let known = ids
+        .into_iter()
+        .filter_map(|(key, id)| Some((key, id.as_ref()?)));
+    for (place, (key, id)) in known.enumerate() {
+        text(out, if place == 0 { "\"" } else { ",\"" });
+        text(out, key);
+        text(out, "\":");
+        // Writing to memory cannot fail, and any text is JSON once it is escaped.
+        let _ = serde_json::to_writer(&mut *out, id);
+    }
+    text(out, "}");
 }
 
 /// An address in the form that the options ask for.

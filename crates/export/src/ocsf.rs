@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use vxscope_flow::tcp::ConnState;
 use vxscope_flow::{CloseReason, Crossing, FlowRecord};
-use vxscope_units::Timestamp;
+use vxscope_units::{Identity, Timestamp};
 
 use crate::grade::Marked;
 use crate::lines::LineFormat;
@@ -24,6 +24,8 @@ pub const OCSF: LineFormat = LineFormat {
 const VERSION: &str = "1.5.0";
 const CATEGORY: u32 = 4;
 const CLASS: u32 = 4001;
+/// Type of an account "AWS Account".
+const AWS_ACCOUNT: u32 = 10;
 /// Severity "Informational".
 const SEVERITY: u32 = 1;
 
@@ -40,9 +42,11 @@ struct Line<'a> {
     end_time: u64,
     duration: u64,
     metadata: Metadata,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloud: Option<Cloud<'a>>,
     connection_info: Connection<'a>,
-    src_endpoint: Endpoint,
-    dst_endpoint: Endpoint,
+    src_endpoint: Endpoint<'a>,
+    dst_endpoint: Endpoint<'a>,
     traffic: Traffic,
     unmapped: Unmapped,
 }
@@ -52,6 +56,23 @@ struct Metadata {
     version: &'static str,
     product: Product,
     uid: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    profiles: &'static [&'static str],
+}
+
+/// Of the profile `cloud`.
+#[derive(Serialize)]
+struct Cloud<'a> {
+    provider: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Account<'a>>,
+}
+
+#[derive(Serialize)]
+struct Account<'a> {
+    uid: &'a str,
+    /// AWS account.
+    type_id: u32,
 }
 
 #[derive(Serialize)]
@@ -76,10 +97,16 @@ struct Connection<'a> {
 }
 
 #[derive(Serialize)]
-struct Endpoint {
+struct Endpoint<'a> {
     ip: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface_uid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_uid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vpc_uid: Option<&'a str>,
 }
 
 /// From the source's point of view: out is what the originator sent.
@@ -107,9 +134,17 @@ struct Unmapped {
 fn write_record(out: &mut Vec<u8>, record: &FlowRecord) {
     let activity = activity(record);
     let has_ports = protocol::has_ports(record.protocol);
-    let endpoint = |ip, port: u16| Endpoint {
-        ip,
-        port: has_ports.then_some(port),
+    let identity = record.identity.as_deref();
+    // The mirrored interface is the end that the packets left or reached, where that is known.
+    let endpoint = |ip, port: u16, its_crossing| {
+        let mirrored = identity.filter(|_| record.crossing == its_crossing);
+        Endpoint {
+            ip,
+            port: has_ports.then_some(port),
+            interface_uid: mirrored.and_then(|it| it.interface.as_deref()),
+            instance_uid: mirrored.and_then(|it| it.instance.as_deref()),
+            vpc_uid: mirrored.and_then(|it| it.vpc.as_deref()),
+        }
     };
     let (forward, reverse) = (&record.forward, &record.reverse);
     let (start, end) = (millis(record.start), millis(record.end));
@@ -131,7 +166,9 @@ fn write_record(out: &mut Vec<u8>, record: &FlowRecord) {
                 version: env!("CARGO_PKG_VERSION"),
             },
             uid: record.flow_id.to_string(),
+            profiles: if identity.is_some() { &["cloud"] } else { &[] },
         },
+        cloud: identity.map(cloud),
         connection_info: Connection {
             uid: record.flow_id.to_string(),
             community_uid: record.community_id.as_str(),
@@ -149,8 +186,8 @@ fn write_record(out: &mut Vec<u8>, record: &FlowRecord) {
                 .as_ref()
                 .map(|tcp| u32::from(tcp.originator_flags | tcp.responder_flags)),
         },
-        src_endpoint: endpoint(record.originator, record.originator_port),
-        dst_endpoint: endpoint(record.responder, record.responder_port),
+        src_endpoint: endpoint(record.originator, record.originator_port, Crossing::Egress),
+        dst_endpoint: endpoint(record.responder, record.responder_port, Crossing::Ingress),
         traffic: Traffic {
             bytes: forward.bytes.saturating_add(reverse.bytes),
             bytes_in: reverse.bytes,
@@ -172,6 +209,17 @@ fn write_record(out: &mut Vec<u8>, record: &FlowRecord) {
     out.push(b'\n');
 }
 
+fn cloud(identity: &Identity) -> Cloud<'_> {
+    let account = identity.account.as_deref();
+    Cloud {
+        provider: "AWS",
+        account: account.map(|uid| Account {
+            uid,
+            type_id: AWS_ACCOUNT,
+        }),
+    }
+}
+
 /// Close, Reset, Fail, Refuse, or plain Traffic for a flow whose end was not seen.
 fn activity(record: &FlowRecord) -> u32 {
     match (record.conn_state, record.reason) {
@@ -190,7 +238,29 @@ fn millis(time: Timestamp) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::write_record;
-    use crate::testing::{MARK, first_line, marked_record, tcp_record};
+    use crate::testing::{MARK, first_line, known_record, marked_record, tcp_record};
+    use vxscope_flow::{Crossing, FlowRecord};
+
+    #[test]
+    fn the_mirrored_end_is_the_one_that_packets_crossed() {
+        for (crossing, end) in [
+            (Crossing::Egress, Some("src_endpoint")),
+            (Crossing::Ingress, Some("dst_endpoint")),
+            (Crossing::Unknown, None),
+        ] {
+            let record = FlowRecord {
+                crossing,
+                ..known_record()
+            };
+            let line = first_line(write_record, &record);
+            assert_eq!(line["cloud"]["account"]["uid"], "123456789012");
+            for key in ["src_endpoint", "dst_endpoint"] {
+                let expected = (Some(key) == end).then_some("i-0123456789abcdef0");
+                assert_eq!(line[key]["instance_uid"].as_str(), expected, "{key}");
+            }
+        }
+        assert!(first_line(write_record, &tcp_record())["cloud"].is_null());
+    }
 
     #[test]
     fn a_flow_of_a_lowered_source_is_marked() {

@@ -264,6 +264,15 @@ pub struct SourceSummary {
     /// The mirrored network interface, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eni: Option<String>,
+    /// The instance that it is attached to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Its VPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vpc: Option<String>,
+    /// Its account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// What people call it, where it is listed under a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use vxscope_flow::tcp::{ConnState, History, TcpPhase};
 use vxscope_flow::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
 use vxscope_pcap::{Precision, Reader, Step, classic};
-use vxscope_units::{Grade, GradeMark, LinkType, MirrorSource, Timestamp, Vni};
+use vxscope_units::{Grade, GradeMark, Identity, LinkType, MirrorSource, Timestamp, Vni};
 
 /// A mirror source with this VNI, each at the same address.
 pub(crate) fn source(vni: u32) -> MirrorSource {
@@ -101,6 +101,21 @@ pub(crate) fn tcp_record() -> FlowRecord {
         closed_at: 9,
         late_packets: 0,
         mark: None,
+        identity: None,
+    }
+}
+
+/// The same of a source that AWS knows.
+pub(crate) fn known_record() -> FlowRecord {
+    let id = |text: &str| Some(text.to_owned());
+    FlowRecord {
+        identity: Some(std::sync::Arc::new(Identity {
+            interface: id("eni-0123456789abcdef0"),
+            instance: id("i-0123456789abcdef0"),
+            vpc: id("vpc-0123456789abcdef0"),
+            account: id("123456789012"),
+        })),
+        ..tcp_record()
     }
 }
 

@@ -2,12 +2,13 @@
 //! packets, so that what reads flow logs reads mirrored traffic.
 //!
 //! The mirrored interface is the point of view, as in flow logs: `flow-direction` says which way
-//! a line crossed it, where that is known. Accounts, interfaces and zones are `-`: packets do not
-//! tell. `action` is always `ACCEPT`, because a mirror shows what passed. `bytes` are IP bytes.
+//! a line crossed it, where that is known. Accounts, interfaces, instances and VPCs are those of the
+//! bind table, and `-` where it does not say. `action` is always `ACCEPT`, because a mirror shows what passed. `bytes` are IP bytes.
 
 use std::io::Write;
 
 use vxscope_flow::{Crossing, FlowRecord, Traffic};
+use vxscope_units::Identity;
 
 use crate::lines::LineFormat;
 
@@ -70,10 +71,17 @@ fn write_side(
             0
         }
     });
+    let identity = record.identity.as_deref();
+    let id =
+        |of: fn(&Identity) -> Option<&String>| identity.and_then(of).map_or("-", String::as_str);
+    let account = id(|it| it.account.as_ref());
+    let interface = id(|it| it.interface.as_ref());
+    let vpc = id(|it| it.vpc.as_ref());
+    let instance = id(|it| it.instance.as_ref());
     let family = if source.is_ipv4() { "IPv4" } else { "IPv6" };
     let line = format_args!(
-        "5 - - {source} {destination} {source_port} {destination_port} {} {} {} {} {} ACCEPT OK - - \
-         - {} {family} {source} {destination} {direction}\n",
+        "5 {account} {interface} {source} {destination} {source_port} {destination_port} {} {} {} {} {} ACCEPT OK {vpc} - \
+         {instance} {} {family} {source} {destination} {direction}\n",
         record.protocol,
         traffic.packets,
         traffic.ip_bytes,
@@ -94,7 +102,7 @@ fn shown(flags: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::{VPC_FLOW_LOGS, shown};
-    use crate::testing::{ipv6_record, tcp_record};
+    use crate::testing::{ipv6_record, known_record, tcp_record};
     use vxscope_flow::{Crossing, FlowRecord, Traffic};
 
     #[test]
@@ -104,6 +112,20 @@ mod tests {
             &[
                 "5 - - 10.0.0.1 10.0.0.2 1122 80 6 5 330 1000 1002 ACCEPT OK - - - 19 IPv4 10.0.0.1 10.0.0.2 ingress",
                 "5 - - 10.0.0.2 10.0.0.1 80 1122 6 4 1444 1000 1002 ACCEPT OK - - - 19 IPv4 10.0.0.2 10.0.0.1 egress",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_source_that_aws_knows_is_named() {
+        let record = FlowRecord {
+            reverse: Traffic::default(),
+            ..known_record()
+        };
+        check(
+            &record,
+            &[
+                "5 123456789012 eni-0123456789abcdef0 10.0.0.1 10.0.0.2 1122 80 6 5 330 1000 1002 ACCEPT OK vpc-0123456789abcdef0 - i-0123456789abcdef0 19 IPv4 10.0.0.1 10.0.0.2 ingress",
             ],
         );
     }

@@ -287,6 +287,7 @@ impl<K: Key> Hot<K> {
             closed_at: at,
             late_packets: cold.late_packets,
             mark: None,
+            identity: None,
         }
     }
 }

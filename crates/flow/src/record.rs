@@ -1,8 +1,9 @@
 //! What a finished flow leaves behind: the record that EVE and conn.log are written from.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use vxscope_units::{GradeMark, MirrorSource, Timestamp};
+use vxscope_units::{GradeMark, Identity, MirrorSource, Timestamp};
 
 use crate::community_id::CommunityId;
 use crate::tcp::{ConnState, History, TcpPhase};
@@ -118,6 +119,8 @@ pub struct FlowRecord {
     pub late_packets: u64,
     /// What of its source was not mirrored meanwhile, said by whoever looks after the mirrors.
     pub mark: Option<GradeMark>,
+    /// Who its source is to AWS, said by the bind table.
+    pub identity: Option<Arc<Identity>>,
 }
 
 impl FlowRecord {

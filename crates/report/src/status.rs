@@ -330,6 +330,15 @@ pub struct SourceStatus {
     /// What people call it, if the bind table says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The instance that its interface is attached to, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Its VPC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc: Option<String>,
+    /// Its account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// Captured bytes.
     pub bytes: u64,
     /// Bytes by the inner IP headers.
@@ -384,6 +393,9 @@ mod tests {
                 signals: Signals::default(),
             },
             name: None,
+            instance: None,
+            vpc: None,
+            account: None,
             bytes: 60,
             ip_bytes: 46,
             ingress_bytes: 60,

@@ -17,6 +17,12 @@ pub struct Binding {
     pub name: Option<String>,
     /// The mirrored network interface.
     pub eni: Option<String>,
+    /// The instance that it is attached to.
+    pub instance: Option<String>,
+    /// The VPC, within which its address is unique.
+    pub vpc: Option<String>,
+    /// The account that owns it.
+    pub account: Option<String>,
     /// What the machine is for, which says what it never serves.
     pub role: Option<String>,
     /// They should be heard in every run; one that is not is worth a warning.
@@ -27,6 +33,19 @@ pub struct Binding {
     pub payload: Option<Payload>,
     /// Their frames are sent on to another sensor, where only some are.
     pub forward: bool,
+}
+
+/// Who a mirror source is to AWS. Ids are opaque.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// `NetworkInterfaceId` of what is mirrored.
+    pub interface: Option<String>,
+    /// `InstanceId` of what it is attached to.
+    pub instance: Option<String>,
+    /// `VpcId`.
+    pub vpc: Option<String>,
+    /// `OwnerId`: the account.
+    pub account: Option<String>,
 }
 
 /// How much of a frame's payload is kept, in rings and outputs alike. Counters, flow records and
@@ -51,12 +70,27 @@ impl Binding {
             vni,
             name: None,
             eni: None,
+            instance: None,
+            vpc: None,
+            account: None,
             role: None,
             expected: false,
             vlan: None,
             payload: None,
             forward: false,
         }
+    }
+
+    /// Who it is to AWS, as far as it is known; `None` if nothing is.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        let identity = Identity {
+            interface: self.eni.clone(),
+            instance: self.instance.clone(),
+            vpc: self.vpc.clone(),
+            account: self.account.clone(),
+        };
+        (identity != Identity::default()).then_some(identity)
     }
 
     /// Whether it speaks of this source; another one may do so more precisely.

@@ -20,7 +20,7 @@ mod source;
 pub mod time;
 mod timestamp;
 
-pub use bind::{BindTable, Binding, Conflict, ConflictKind, Payload, Unknown};
+pub use bind::{BindTable, Binding, Conflict, ConflictKind, Identity, Payload, Unknown};
 pub use byte_size::{ByteSize, ByteSizeError};
 pub use grade::{EvidenceClass, Grade, GradeMark};
 pub use link_type::LinkType;

@@ -239,6 +239,7 @@ fn sources() -> impl Strategy<Value = Sources> {
         prop::option::of(0..1_u32 << 24),
         prop::option::of("[^\\p{Cc}]{1,64}"),
         prop::option::of("eni-[0-9a-f]{17}"),
+        prop::option::of(("i-[0-9a-f]{17}", "vpc-[0-9a-f]{8}", "[0-9]{12}")),
         prop::option::of(prop::sample::select(vec!["linux", "web-server", "printer"])),
         any::<bool>(),
         prop::option::of(1..=4_094u16),
@@ -250,13 +251,16 @@ fn sources() -> impl Strategy<Value = Sources> {
     let all = (prop::sample::select(UnknownSources::ALL), kept, listed);
     all.prop_map(|(unknown, (payload, payload_head), listed)| {
         let listed = listed.into_iter().map(|(address, one)| {
-            let (vni, name, eni, role, expected, vlan, payload, forward) = one;
+            let (vni, name, eni, ids, role, expected, vlan, payload, forward) = one;
             let address = std::net::Ipv4Addr::from_bits(address).into();
             Binding {
                 prefix: Prefix::try_new(address, 32).expect("all bits count"),
                 vni: vni.and_then(Vni::try_new),
                 name,
                 eni,
+                instance: ids.as_ref().map(|(instance, ..)| instance.clone()),
+                vpc: ids.as_ref().map(|(_, vpc, _)| vpc.clone()),
+                account: ids.map(|(.., account)| account),
                 role: role.map(ToOwned::to_owned),
                 expected,
                 vlan,

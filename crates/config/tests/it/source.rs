@@ -100,7 +100,7 @@ vni = 7
         "line 7: source.name: found \"\"; allowed: 1 to 64 characters, none of them a control \
          character"
             .to_owned(),
-        "line 8: source.adress: unknown key; known here: address, vni, name, eni, role, expected, vlan, payload, forward"
+        "line 8: source.adress: unknown key; known here: address, vni, name, eni, instance, vpc, account, role, expected, vlan, payload, forward"
             .to_owned(),
         "line 9: source.address: a source needs an address, like \"10.0.0.5\" or \"10.0.0.0/24\""
             .to_owned(),

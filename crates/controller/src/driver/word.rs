@@ -31,6 +31,9 @@ pub(crate) fn bind_table(table: &BindTable) -> String {
             "vni": one.vni.map(|vni| vni.get()),
             "name": (!name.is_empty()).then_some(name),
             "eni": one.eni,
+            "instance": one.instance,
+            "vpc": one.vpc,
+            "account": one.account,
         })
     });
     let sources: Vec<_> = sources.collect();

@@ -47,6 +47,9 @@ fn source_row(
         first_seen: row.first_seen.unwrap_or_default(),
         last_seen: row.last_seen.unwrap_or_default(),
         eni: binding.and_then(|binding| binding.eni.clone()),
+        instance: binding.and_then(|binding| binding.instance.clone()),
+        vpc: binding.and_then(|binding| binding.vpc.clone()),
+        account: binding.and_then(|binding| binding.account.clone()),
         name: binding.and_then(|binding| binding.name.clone()),
         role: binding.and_then(|binding| binding.role.clone()),
         categories: categories

@@ -7,7 +7,9 @@ use vxscope_flow::{CloseReason, FlowRecord, Traffic};
 use super::{EveLog, EveOptions, LINE_BYTES, flow_reason, flow_state, write_record};
 use crate::file::OutputDir;
 use crate::records::Rotation;
-use crate::testing::{ipv6_record, marked_record, plain_record, tcp_record};
+use crate::testing::{
+    first_line, ipv6_record, known_record, marked_record, plain_record, tcp_record,
+};
 
 #[test]
 fn a_tcp_flow_is_written_in_suricatas_order() {
@@ -15,6 +17,23 @@ fn a_tcp_flow_is_written_in_suricatas_order() {
         &tcp_record(),
         r#"{"timestamp":"1970-01-01T00:16:43.000000+0000","flow_id":123456789012,"in_iface":"vni-7","event_type":"flow","src_ip":"10.0.0.1","src_port":1122,"dest_ip":"10.0.0.2","dest_port":80,"ip_v":4,"proto":"TCP","flow":{"pkts_toserver":5,"pkts_toclient":4,"bytes_toserver":400,"bytes_toclient":1500,"start":"1970-01-01T00:16:40.250000+0000","end":"1970-01-01T00:16:42.750000+0000","age":2,"state":"closed","reason":"timeout","alerted":false},"community_id":"1:wCb3OG7yAFWelaUydu0D+125CLM=","tcp":{"tcp_flags":"5b","tcp_flags_ts":"1b","tcp_flags_tc":"53","syn":true,"fin":true,"psh":true,"ack":true,"ecn":true,"state":"closed"},"vni":7,"outer_ip":"192.0.2.1","close_reason":"fin"}"#,
     );
+}
+
+#[test]
+fn who_the_source_is_to_aws_is_in_an_object_of_its_own() {
+    let line = first_line(
+        |out, record| write_record(out, record, &EveOptions::default()),
+        &known_record(),
+    );
+    let expected = serde_json::json!({
+        "interface_id": "eni-0123456789abcdef0", "instance_id": "i-0123456789abcdef0",
+        "vpc_id": "vpc-0123456789abcdef0", "account_id": "123456789012"
+    });
+    assert_eq!(line["aws"], expected);
+    let strict = EveOptions { strict: true };
+    let mut out = Vec::new();
+    write_record(&mut out, &known_record(), &strict);
+    assert!(!String::from_utf8(out).unwrap().contains("aws"));
 }
 
 #[test]

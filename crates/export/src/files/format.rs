@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use vxscope_pcap::CAPTURED_BYTES_MAX;
 use vxscope_pcap::pcapng::{InterfaceDescription, InterfaceStatistics, Packet, Writer};
-use vxscope_units::{BindTable, LinkType, MirrorSource, Timestamp};
+use vxscope_units::{Binding, LinkType, MirrorSource, Timestamp};
 
 use super::Gap;
 use crate::chunk::HEADER_BYTES;
 use crate::decap::file_header;
+use crate::names::Names;
 use crate::tagged::{Tagged, push_record};
 
 /// Most bytes that a pcapng packet takes beside its frame: block, padding, a comment.
 const PACKET_BYTES: u64 = 32 + 3 + 8 + 128;
 /// Most bytes that an interface takes: its description, its statistics.
-const INTERFACE_BYTES: u64 = 512;
+const INTERFACE_BYTES: u64 = 1_024;
 
 /// A format of capture files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,13 +81,7 @@ impl Encoder {
     }
 
     /// Writes a frame, and what is missing before it.
-    pub(super) fn push(
-        &mut self,
-        out: &mut Vec<u8>,
-        tagged: &Tagged<'_>,
-        gap: Gap,
-        names: &BindTable,
-    ) {
+    pub(super) fn push(&mut self, out: &mut Vec<u8>, tagged: &Tagged<'_>, gap: Gap, names: &Names) {
         match self {
             Self::Pcap => push_record(out, tagged),
             Self::Pcapng(sections) => sections.push(out, tagged, gap, names),
@@ -121,7 +116,7 @@ impl Encoder {
 }
 
 impl Sections {
-    fn push(&mut self, out: &mut Vec<u8>, tagged: &Tagged<'_>, gap: Gap, names: &BindTable) {
+    fn push(&mut self, out: &mut Vec<u8>, tagged: &Tagged<'_>, gap: Gap, names: &Names) {
         let number = self.interface(out, tagged.frame.source, gap, names);
         self.scratch.clear();
         for part in tagged.parts() {
@@ -147,7 +142,7 @@ impl Sections {
         out: &mut Vec<u8>,
         source: MirrorSource,
         gap: Gap,
-        names: &BindTable,
+        names: &Names,
     ) -> u32 {
         let received = 1 + gap.of_source;
         if let Some(interface) = self.interfaces.get_mut(&source) {
@@ -155,20 +150,28 @@ impl Sections {
             interface.dropped += gap.of_source;
             return interface.number;
         }
-        let binding = names.find(source);
+        let table = names.latest();
+        let binding = table.find(source);
         let name = binding
             .and_then(|it| it.name.as_deref())
             .unwrap_or_default();
-        let eni = binding.and_then(|it| it.eni.as_deref()).unwrap_or_default();
+        let identity = binding.and_then(Binding::identity).unwrap_or_default();
         let told = |what: &str, value: &str| match value {
             "" => String::new(),
             value => format!(", {what} {value}"),
         };
+        let ids = [
+            ("eni", &identity.interface),
+            ("instance", &identity.instance),
+            ("vpc", &identity.vpc),
+            ("account", &identity.account),
+        ];
+        let ids = ids.map(|(what, id)| told(what, id.as_deref().unwrap_or_default()));
         let (address, vni) = (source.address, source.vni.get());
         let description = InterfaceDescription {
             name: &format!("vni-{vni}"),
             description: &format!("mirror source {address}{}", told("named", name)),
-            comment: &format!("vxscope: outer_ip {address}, vni {vni}{}", told("eni", eni)),
+            comment: &format!("vxscope: outer_ip {address}, vni {vni}{}", ids.concat()),
         };
         let number = self.writer.interface(out, &description);
         let interface = Interface {

@@ -16,12 +16,12 @@ mod shelf;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use vxscope_units::{BindTable, MirrorSource, Timestamp};
+use vxscope_units::{MirrorSource, Timestamp};
 
 use crate::chunk::FrameChunk;
 use crate::error::ExportError;
+use crate::names::Names;
 use crate::sink::{Shed, SinkCount, SinkOutcome};
 use crate::stream::Haste;
 use crate::tagged::{Packer, Tagged};
@@ -72,7 +72,7 @@ pub struct FileSettings {
     /// Suricata's command socket, and where it is to write its logs.
     pub suricata: Option<(PathBuf, PathBuf)>,
     /// What sources are called.
-    pub names: Arc<BindTable>,
+    pub names: Names,
     /// Whether files also end by the clock.
     pub haste: Haste,
 }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use vxscope_units::{BindTable, Timestamp};
+use vxscope_units::Timestamp;
 
 use super::Gap;
 use super::format::{Encoder, FileFormat};
 use crate::error::ExportError;
+use crate::names::Names;
 use crate::tagged::Tagged;
 use crate::whole::{Closed, WholeFile};
 
@@ -69,7 +70,7 @@ impl Segment {
         &mut self,
         tagged: &Tagged<'_>,
         gap: Gap,
-        names: &BindTable,
+        names: &Names,
     ) -> Result<(), (ExportError, u64)> {
         self.last = self.last.max(tagged.frame.timestamp);
         let encoder = &mut self.encoder;

@@ -4,13 +4,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use vxscope_pcap::{Reader, Step};
-use vxscope_units::{BindTable, Timestamp};
+use vxscope_units::Timestamp;
 
 use super::{CaptureFiles, FileFormat, FileSettings, RETRY_TICKS};
 use crate::chunk::FrameChunk;
+use crate::names::Names;
 use crate::sink::{Shed, SinkOutcome};
 use crate::stream::Haste;
 use crate::testing::{read_pcap_file, source};
@@ -354,7 +354,7 @@ fn settings() -> FileSettings {
         budget: None,
         open_max: 64,
         suricata: None,
-        names: Arc::new(BindTable::default()),
+        names: Names::default(),
         haste: Haste::Live,
     }
 }

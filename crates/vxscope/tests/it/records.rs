@@ -41,6 +41,52 @@ fn foreign_readers_count_what_the_summary_says() {
     }
 }
 
+/// What AWS calls a source is in the fields that each format has for it, and readers find it.
+#[test]
+fn foreign_readers_find_interface_instance_vpc_and_account() {
+    let Some(python) = std::env::var_os("VXSCOPE_READERS") else {
+        return skip("cargo xtask test provides the readers, and says where they are");
+    };
+    let dir = folder();
+    vxscope(dir.path(), &["gen", "--pcap", "a.pcap", "--sources", "1"]).ok();
+    let ids = [
+        "eni-0123456789abcdef0",
+        "i-0123456789abcdef0",
+        "vpc-0123456789abcdef0",
+        "123456789012",
+    ];
+    let [eni, instance, vpc, account] = ids;
+    let config = format!(
+        "[[source]]\naddress = \"0.0.0.0/0\"\neni = \"{eni}\"\ninstance = \"{instance}\"\n\
+         vpc = \"{vpc}\"\naccount = \"{account}\"\n"
+    );
+    std::fs::write(dir.path().join("known.toml"), config).unwrap();
+    let mut arguments = vec!["replay", "a.pcap", "--out", "out", "--config", "known.toml"];
+    let files = ["eve", "vpc-flow-logs", "ocsf"].map(|output| {
+        arguments.extend(["--export", output]);
+        FILES.iter().find(|(name, _)| *name == output).unwrap().1
+    });
+    arguments.extend(["--export", "pcapng=packets"]);
+    vxscope(dir.path(), &arguments).ok();
+    for file in files {
+        let found = read(Path::new(&python), &dir.path().join("out"), file);
+        assert_eq!(found["identities"], serde_json::json!([ids]), "{file}");
+    }
+    let source = &json(&dir.path().join("out/sources.json"))[0];
+    let keys = ["eni", "instance", "vpc", "account"];
+    assert_eq!(keys.map(|key| source[key].as_str()), ids.map(Some));
+    let packets = std::fs::read_dir(dir.path().join("packets")).unwrap();
+    let packets: Vec<_> = packets
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    let Ok(told) = Command::new("capinfos").arg(&packets[0]).output() else {
+        return skip("capinfos comes with tshark");
+    };
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let comment = format!("eni {eni}, instance {instance}, vpc {vpc}, account {account}");
+    assert!(told.contains(&comment), "{told}");
+}
+
 /// A format may leave a count out, but not have it wrong.
 fn check(summary: &Value, bytes: u64, output: &str, found: &Value) {
     let expected = [

@@ -13,6 +13,11 @@ def conn(path):
     return {"records": len(rows), "packets": packets, "ip_bytes": octets, "vnis": len({int(row["vni"]) for row in rows})}
 
 
+def identities(rows):
+    """Who the sources are to AWS, each once: interface, instance, VPC, account."""
+    return sorted({tuple(row) for row in rows if any(row)})
+
+
 def duck(query):
     import duckdb
 
@@ -33,7 +38,14 @@ def eve(path):
         " sum(flow.bytes_toserver + flow.bytes_toclient), count(distinct vni)"
         f" from read_json_auto('{path}') where event_type = 'flow'"
     )
-    return {"records": records, "packets": packets, "bytes": octets, "vnis": vnis}
+    found = {"records": records, "packets": packets, "bytes": octets, "vnis": vnis}
+    if '"aws"' in open(path).readline():
+        import duckdb
+
+        columns = "aws.interface_id, aws.instance_id, aws.vpc_id, aws.account_id"
+        rows = duckdb.sql(f"select distinct {columns} from read_json_auto('{path}')").fetchall()
+        found["identities"] = identities(rows)
+    return found
 
 
 def netflow_eve(path):
@@ -51,7 +63,11 @@ def vpc_flow_logs(path):
     names = [name.replace("-", "_") for name in lines[0].split()]
     rows = [FlowRecord(dict(zip(names, line.split()))) for line in lines[1:]]
     assert all(row.action == "ACCEPT" and row.log_status == "OK" for row in rows)
-    return {"packets": sum(row.packets for row in rows), "ip_bytes": sum(row.bytes for row in rows)}
+    return {
+        "packets": sum(row.packets for row in rows),
+        "ip_bytes": sum(row.bytes for row in rows),
+        "identities": identities((row.interface_id, row.instance_id, row.vpc_id, row.account_id) for row in rows),
+    }
 
 
 def ocsf(path):
@@ -59,12 +75,23 @@ def ocsf(path):
     from ocsf_json_schema import get_ocsf_schema
     from ocsf_json_schema import OcsfJsonSchemaEmbedded
 
-    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.5.0")).get_class_schema(class_name="network_activity")
-    validator = jsonschema.Draft202012Validator(schema)
+    schemas, validators = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.5.0")), {}
+
+    def validator(profiles):
+        if profiles not in validators:
+            schema = schemas.get_class_schema(class_name="network_activity", profiles=list(profiles))
+            validators[profiles] = jsonschema.Draft202012Validator(schema)
+        return validators[profiles]
+
     rows = [json.loads(line) for line in open(path)]
     for row in rows:
-        validator.validate(row)
+        validator(tuple(row["metadata"].get("profiles", []))).validate(row)
+    ends = [(row, row[end]) for row in rows for end in ("src_endpoint", "dst_endpoint") if "interface_uid" in row[end]]
     return {
+        "identities": identities(
+            (end["interface_uid"], end["instance_uid"], end["vpc_uid"], row["cloud"]["account"]["uid"])
+            for row, end in ends
+        ),
         "records": len(rows),
         "packets": sum(row["traffic"]["packets"] for row in rows),
         "bytes": sum(row["traffic"]["bytes"] for row in rows),
