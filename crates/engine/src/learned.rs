@@ -1,71 +1,36 @@
-//! `learned.ndjson`: what was learned of sources, kept over a restart.
+//! `learned.ndjson`: what was learned of sources, kept over a restart; see
+//! [`LearnedWriter`](vxscope_steward::LearnedWriter).
 //!
-//! A file of lines: a head with the seed of all hashes, one line for each source, and an end with
-//! their number and a checksum. It appears complete or not at all, so a sensor that is killed
-//! leaves the one before. One that cannot be read is put aside, and the sensor begins anew.
+//! It appears complete or not at all, so a sensor that is killed leaves the one before. One that
+//! cannot be read is put aside, and the sensor begins anew.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use serde::{Deserialize, Serialize};
 use vxscope_export::{ExportError, OutputDir};
-use vxscope_signals::{Past, hash_bytes};
-use vxscope_steward::Learned;
-use vxscope_units::{MirrorSource, Timestamp, Vni};
+use vxscope_signals::Past;
+use vxscope_steward::{
+    Kept, LEARNED_ASIDE, LEARNED_FILE, LEARNED_MAX, Learned, LearnedLine, LearnedReader,
+    LearnedWriter,
+};
+use vxscope_units::{MirrorSource, Timestamp};
 
 use crate::clock::LiveClock;
 use crate::error::EngineError;
 use crate::follower::Desk;
 use crate::start;
 
-/// The file's name in the folder of the outputs.
-const NAME: &str = "learned.ndjson";
-/// What one that cannot be read is called from then on; an older one is replaced.
-const ASIDE: &str = "learned.unreadable";
-const VERSION: u32 = 1;
-/// What is older is forgotten: as long as "first seen" reaches.
-const KEPT_SECONDS: u64 = 14 * 86_400;
-/// Sources that are kept, the same as may be held. Reached: further ones are new after a restart.
-const SOURCES_MAX: usize = 16_384;
 /// Longest line: several times what a source with every edge and every bit takes.
 const LINE_BYTES_MAX: u64 = 256 << 10;
 /// Sources that are copied at a time, so that nobody who wants the book waits for long.
 const AT_A_TIME: usize = 64;
 /// How long the last save may take once everything else has ended.
 const LAST_MAX: Duration = Duration::from_secs(2);
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Head {
-    learned: u32,
-    seed: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct End {
-    lines: u64,
-    checksum: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    outer_ip: IpAddr,
-    vni: u32,
-    /// When the policy had learned this, seconds since 1970.
-    at: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    seen: Option<Past>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    policy: Option<Learned>,
-}
 
 /// What a policy learned, source by source, and when. Clones are the same shelf.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +39,7 @@ pub(crate) struct Shelf(Arc<Mutex<BTreeMap<MirrorSource, (u64, Learned)>>>);
 impl Shelf {
     pub(crate) fn put(&self, source: MirrorSource, now: Timestamp, learned: Learned) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < SOURCES_MAX || all.contains_key(&source) {
+        if all.len() < LEARNED_MAX || all.contains_key(&source) {
             all.insert(source, (now.seconds(), learned));
         }
     }
@@ -110,7 +75,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Reads the file of a folder, if it has one.
     pub(crate) fn read(dir: &OutputDir, now: Timestamp) -> Self {
-        let path = dir.path().join(NAME);
+        let path = dir.path().join(LEARNED_FILE);
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Self::default(),
@@ -118,7 +83,7 @@ impl Loaded {
         };
         read(&mut BufReader::new(file), now).unwrap_or_else(|why| {
             // Somebody may want to know why; if it cannot be kept it is replaced.
-            let _ = fs::rename(&path, dir.path().join(ASIDE));
+            let _ = fs::rename(&path, dir.path().join(LEARNED_ASIDE));
             Self::refused(&path, &why)
         })
     }
@@ -136,6 +101,18 @@ impl Loaded {
         }
     }
 
+    fn take(&mut self, kept: Kept<Past>, now: Timestamp) {
+        let Some(source) = kept.source() else {
+            return;
+        };
+        let is_lately = kept.is_fresh(now);
+        let seen = kept.seen.filter(|seen| !seen.is_over(now.seconds()));
+        self.seen.extend(seen.map(|seen| (source, seen)));
+        if let Some(learned) = kept.policy.filter(|_| is_lately) {
+            self.shelf.put(source, Timestamp::new(kept.at, 0), learned);
+        }
+    }
+
     /// Gives the desk what was seen.
     pub(crate) fn tell(&mut self, desk: &Desk) {
         let mut book = desk.book();
@@ -146,60 +123,21 @@ impl Loaded {
 }
 
 fn read(input: &mut impl BufRead, now: Timestamp) -> Result<Loaded, String> {
-    let (mut lines, mut checksum) = (0, 0);
+    let (mut reader, mut loaded) = (LearnedReader::default(), Loaded::default());
     let mut line = Vec::new();
-    let mut next = |line: &mut Vec<u8>| {
-        line.clear();
-        let read = (&mut *input).take(LINE_BYTES_MAX).read_until(b'\n', line);
-        read.map_err(|error| error.to_string())?;
-        match line.pop() {
-            Some(b'\n') => Ok(()),
-            _ => Err("it is cut off".to_owned()),
-        }
-    };
-    next(&mut line)?;
-    let head: Head = serde_json::from_slice(&line).map_err(|error| format!("line 1: {error}"))?;
-    if head.learned != VERSION {
-        return Err(format!(
-            "version {}, this sensor reads {VERSION}",
-            head.learned
-        ));
-    }
-    checksum = hash_bytes(checksum, &line);
-    let mut loaded = Loaded {
-        seed: Some(head.seed),
-        ..Loaded::default()
-    };
     loop {
-        next(&mut line)?;
-        if let Ok(end) = serde_json::from_slice::<End>(&line) {
-            let whole = End { lines, checksum };
-            return if (end.lines, end.checksum) == (whole.lines, whole.checksum) {
-                Ok(loaded)
-            } else {
-                Err("its checksum is wrong".to_owned())
-            };
+        line.clear();
+        let read = (&mut *input)
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut line);
+        read.map_err(|error| error.to_string())?;
+        if line.pop() != Some(b'\n') {
+            return Err("it is cut off".to_owned());
         }
-        lines += 1;
-        if lines > 2 * SOURCES_MAX as u64 {
-            return Err("it has more sources than a sensor".to_owned());
-        }
-        checksum = hash_bytes(checksum, &line);
-        let entry: Entry = serde_json::from_slice(&line)
-            .map_err(|error| format!("line {}: {error}", lines + 1))?;
-        let vni = Vni::try_new(entry.vni).ok_or_else(|| format!("line {}: vni", lines + 1))?;
-        let source = MirrorSource {
-            address: entry.outer_ip,
-            vni,
-        };
-        let second = now.seconds();
-        let seen = entry.seen.filter(|seen| !seen.is_over(second));
-        loaded.seen.extend(seen.map(|seen| (source, seen)));
-        let is_lately = entry.at.abs_diff(second) < KEPT_SECONDS;
-        if let Some(learned) = entry.policy.filter(|_| is_lately) {
-            loaded
-                .shelf
-                .put(source, Timestamp::new(entry.at, 0), learned);
+        match reader.read::<Past>(&line)? {
+            LearnedLine::Head(seed) => loaded.seed = seed,
+            LearnedLine::Source(kept) => loaded.take(*kept, now),
+            LearnedLine::End => return Ok(loaded),
         }
     }
 }
@@ -245,26 +183,16 @@ impl Keeping {
     pub(crate) fn finish(self) {
         let _ = self.stop.try_send(());
         if self.done.recv_timeout(LAST_MAX).is_err() {
-            tracing::warn!("{NAME}: could not be written in time; the one before is left");
+            tracing::warn!("{LEARNED_FILE}: could not be written in time; the one before is left");
         }
     }
 }
 
 /// Writes the file as a whole.
 fn save(dir: &OutputDir, desk: &Desk, shelf: &Shelf, now: Timestamp) -> Result<(), ExportError> {
-    let mut file = dir.create_file(NAME)?;
-    let (mut lines, mut checksum) = (0, 0);
-    let mut write = |text: String, counts: bool| {
-        lines += u64::from(counts);
-        checksum = hash_bytes(checksum, text.as_bytes());
-        file.write(text.as_bytes())?;
-        file.write(b"\n")
-    };
-    let head = Head {
-        learned: VERSION,
-        seed: desk.book().seed(),
-    };
-    write(line_of(&head), false)?;
+    let mut file = dir.create_file(LEARNED_FILE)?;
+    let (mut writer, head) = LearnedWriter::begin(Some(desk.book().seed()));
+    file.write(format!("{head}\n").as_bytes())?;
     let mut entry = |source: MirrorSource, seen: Option<Past>| {
         let (at, policy) = match shelf.get(source) {
             Some((at, learned)) => (at, Some(learned)),
@@ -275,14 +203,12 @@ fn save(dir: &OutputDir, desk: &Desk, shelf: &Shelf, now: Timestamp) -> Result<(
         } else {
             at
         };
-        let entry = Entry {
-            outer_ip: source.address,
-            vni: source.vni.get(),
-            at,
+        let kept = Kept {
             seen,
             policy,
+            ..Kept::new(source, at)
         };
-        write(line_of(&entry), true)
+        file.write(format!("{}\n", writer.line(&kept)).as_bytes())
     };
     let mut policy_only = shelf.sources();
     let mut last = None;
@@ -303,15 +229,8 @@ fn save(dir: &OutputDir, desk: &Desk, shelf: &Shelf, now: Timestamp) -> Result<(
     for source in policy_only {
         entry(source, None)?;
     }
-    let end = End { lines, checksum };
-    let text = format!("{}\n", line_of(&end));
-    file.write(text.as_bytes())?;
+    file.write(format!("{}\n", writer.end()).as_bytes())?;
     file.finish()
-}
-
-/// A line. Nothing here has a key that is no text, which is all that can fail.
-fn line_of(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -319,6 +238,7 @@ mod tests {
     use super::*;
     use vxscope_export::Names;
     use vxscope_signals::{Book, BookLimits, Roles};
+    use vxscope_units::Vni;
 
     #[test]
     fn what_is_written_is_read_and_any_damage_is_noticed() {
@@ -330,7 +250,7 @@ mod tests {
         shelf.put(source(1), now, Learned::default());
         shelf.put(source(2), now, Learned::default());
         save(&dir, &desk, &shelf, now).unwrap();
-        let bytes = fs::read(dir.path().join(NAME)).unwrap();
+        let bytes = fs::read(dir.path().join(LEARNED_FILE)).unwrap();
         let whole = read(&mut &*bytes, now).unwrap();
         assert_eq!(whole.seed, Some(7));
         assert_eq!(whole.shelf.sources(), [source(1), source(2)]);
@@ -353,12 +273,16 @@ mod tests {
         let dir = OutputDir::create(folder.path()).unwrap();
         let now = Timestamp::new(1_800_000_000, 0);
         assert_eq!(Loaded::read(&dir, now).warning, None);
-        fs::write(folder.path().join(NAME), "{}\n").unwrap();
+        fs::write(folder.path().join(LEARNED_FILE), "{}\n").unwrap();
         let loaded = Loaded::read(&dir, now);
         assert!(loaded.seed.is_none() && loaded.shelf.sources().is_empty());
         assert!(loaded.warning.unwrap().contains("line 1"));
-        assert!(folder.path().join(ASIDE).exists());
-        fs::write(folder.path().join(NAME), "{\"learned\":2,\"seed\":1}\n").unwrap();
+        assert!(folder.path().join(LEARNED_ASIDE).exists());
+        fs::write(
+            folder.path().join(LEARNED_FILE),
+            "{\"learned\":2,\"seed\":1}\n",
+        )
+        .unwrap();
         assert!(
             Loaded::read(&dir, now)
                 .warning
@@ -370,10 +294,10 @@ mod tests {
     #[test]
     fn more_sources_than_a_sensor_has_find_no_room() {
         let shelf = Shelf::default();
-        for number in 0..u32::try_from(SOURCES_MAX).unwrap() + 5 {
+        for number in 0..u32::try_from(LEARNED_MAX).unwrap() + 5 {
             shelf.put(source(number), Timestamp::ZERO, Learned::default());
         }
-        assert_eq!(shelf.sources().len(), SOURCES_MAX);
+        assert_eq!(shelf.sources().len(), LEARNED_MAX);
     }
 
     fn desk(seed: u64) -> Arc<Desk> {

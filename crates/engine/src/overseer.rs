@@ -22,7 +22,7 @@ const WORD_BYTES_MAX: usize = 64;
 const ROOM_MAX: Duration = Duration::from_secs(1);
 /// What comes so long after a mirror was switched off does not come from before: it is back,
 /// whatever was said.
-const LATE_MICROS: u64 = 10_000_000;
+const LATE_MICROS: u64 = 5_000_000;
 /// The reason of that.
 const HEARD: &str = "heard";
 

@@ -7,6 +7,7 @@
 //! Pure: reports, answers and the time are arguments; nobody waits here.
 
 mod embedded;
+mod kept;
 mod mind;
 mod notice;
 mod past;
@@ -16,6 +17,9 @@ mod status;
 mod steward;
 
 pub use embedded::{Embedded, EmbeddedSetup};
+pub use kept::{
+    Kept, LEARNED_ASIDE, LEARNED_FILE, LEARNED_MAX, LearnedLine, LearnedReader, LearnedWriter,
+};
 pub use notice::{Decided, Notice};
 pub use past::{Learned, NamedEdge};
 pub use roll::Enrolled;

@@ -23,7 +23,9 @@ const fn nibbles() -> [u32; 16] {
     table
 }
 
-pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+/// The checksum of Ethernet and of zip files.
+#[must_use]
+pub fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, nibble: u32| (crc >> 4) ^ NIBBLES[((crc ^ nibble) & 15) as usize];
     let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
         let byte = u32::from(*byte);

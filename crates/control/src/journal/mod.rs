@@ -25,7 +25,7 @@ mod record;
 pub use memory::{Entry, Memory};
 pub use record::{Hidden, Pending, Record, SCHEMA, Saved};
 
-use checksum::crc32;
+pub use checksum::crc32;
 
 /// Bytes after which [`Memory::records`] should replace the journal. A fleet of 10,000 takes about
 /// 5 MiB.

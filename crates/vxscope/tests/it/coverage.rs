@@ -76,7 +76,7 @@ fn what_is_not_mirrored_by_the_word_of_others_is_told_so_over_restarts() {
     let dir = folder();
     let fast = ["--set", "report.interval_milliseconds=100"];
     let sensor = Sensor::start(dir.path(), &fast);
-    sensor.load(&["--packets", "500", "--rate", "50000"]);
+    sensor.load(&["--sources", "1", "--packets", "500", "--rate", "50000"]);
     let source = until("the source", || Some(sources(dir.path()).first()?.clone()));
     let (vni, last) = (source.report.vni, source.last_seen);
     tell(dir.path(), vni, "full", "enrolled", last - 60_000_000).unwrap();
@@ -104,7 +104,7 @@ fn what_is_not_mirrored_by_the_word_of_others_is_told_so_over_restarts() {
         );
     }
     // It comes back, and nobody says so.
-    sensor.load(&["--packets", "500", "--rate", "50000"]);
+    sensor.load(&["--sources", "1", "--packets", "500", "--rate", "50000"]);
     let (grade, cause) = latest(dir.path(), "mirrored");
     assert_eq!((&*grade, &*cause), ("full", "heard"));
     let stopped = sensor.stop();
@@ -113,10 +113,9 @@ fn what_is_not_mirrored_by_the_word_of_others_is_told_so_over_restarts() {
         eve.contains("\"event\":\"grade\",\"from\":\"full\",\"grade\":\"off\""),
         "{eve}"
     );
-    assert_eq!(
-        stopped.summary()["warnings"].as_array().map_or(0, Vec::len),
-        1
-    );
+    // Nothing of the journal is missing.
+    let warnings = stopped.summary()["warnings"].clone();
+    assert!(warnings.as_array().is_none_or(Vec::is_empty), "{warnings}");
 }
 
 #[test]
@@ -211,7 +210,10 @@ fn tell(dir: &Path, vni: u32, grade: &str, reason: &str, since: u64) -> Result<V
 
 fn sources(dir: &Path) -> Vec<SourceStatus> {
     let client = Client::connect(&dir.join("out/control.sock"));
-    client.unwrap().sources().unwrap()
+    client
+        .expect("as the test arranged it")
+        .sources()
+        .expect("as the test arranged it")
 }
 
 /// Grade and cause of the latest time, once it is of that sight.
@@ -226,8 +228,12 @@ fn latest(dir: &Path, sight: &str) -> (String, String) {
         "--json",
     ];
     until(sight, || {
-        let told: Value = serde_json::from_str(&vxscope(dir, &ask).ok()).unwrap();
-        let spans = told["spans"].as_array().unwrap().iter();
+        let told: Value =
+            serde_json::from_str(&vxscope(dir, &ask).ok()).expect("as the test arranged it");
+        let spans = told["spans"]
+            .as_array()
+            .expect("as the test arranged it")
+            .iter();
         // What comes after the last word is not seen, by definition.
         let last = spans.rev().find(|it| it["sight"] != "not_seen")?;
         let word = |key: &str| last[key].as_str().unwrap_or_default().to_owned();
