@@ -39,8 +39,9 @@ impl std::error::Error for RuleErrors {}
 const MINUTES_MAX: f64 = 14.0 * 24.0 * 60.0;
 /// Longest deadline.
 const BLIND_MINUTES_MAX: f64 = 24.0 * 60.0;
-/// Shortest on-time: below it a pause is not worth its calls.
-const ON_MINUTES_MIN: f64 = 5.0;
+/// Shortest on-time: for trials, in which pauses last seconds. What a pause costs is in its saving,
+/// and how often a source may change in a limit of its own.
+const ON_MINUTES_MIN: f64 = 0.1;
 /// Parts of a day, at most; see the window of evidence.
 pub(crate) const DAY_PARTS_MAX: u32 = 4;
 
