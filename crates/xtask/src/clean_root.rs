@@ -43,6 +43,10 @@ pub(crate) fn check(workspace: &Workspace, program: &Path) -> Result<Outcome> {
         .args([archive.as_path(), "-C".as_ref(), root.path()]))?;
     fs::copy(&package, root.path().join("vxscope.deb"))?;
     fs::write(root.path().join("trial.sh"), TRIAL)?;
+    let pcaps = root.path().join("pcaps");
+    fs::create_dir(&pcaps)?;
+    let capture = "two-tenants.pcap";
+    fs::copy(workspace.path("pcaps").join(capture), pcaps.join(capture))?;
     for device in ["null", "zero", "random", "urandom", "tty"] {
         let at = root.path().join("dev").join(device);
         let from = Path::new("/dev").join(device);

@@ -42,6 +42,12 @@ said=$(cd /tmp && setpriv --reuid=nobody --regid=nogroup --clear-groups \
     env HOME=/tmp vxscope demo --seconds 3 2>&1) || fail "$said"
 has "$said" "ledger: balanced"
 
+echo "-- what the README begins with"
+said=$(cd /tmp && vxscope replay /pcaps/two-tenants.pcap --out /tmp/out 2>&1) || fail "$said"
+has "$said" "229 opened"
+has "$said" "ledger: balanced"
+[ -s /tmp/out/conn.log ] && [ -s /tmp/out/eve.json ] || fail "no records"
+
 echo "-- manual and completions"
 man vxscope-run 2>/dev/null | grep -q -- --interface || fail "no manual page of run"
 man vxscope 2>/dev/null | grep -q replay || fail "no manual page"
