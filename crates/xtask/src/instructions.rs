@@ -18,11 +18,12 @@ const TOLERANCE: f64 = 0.03;
 /// Packets of the two captures.
 const PACKETS: [u64; 2] = [10_000, 40_000];
 /// Inner frames and exports, which name a figure.
-const WORKS: [(&str, &str); 4] = [
+const WORKS: [(&str, &str); 5] = [
     ("64", "[]"),
     ("imix", "[]"),
     ("1400", "[]"),
     ("64", "[\"eve\"]"),
+    ("64", "[\"decap\"]"),
 ];
 const HOW: &str = "`cargo xtask instructions --update` writes new figures; say in the commit why";
 
