@@ -58,6 +58,10 @@ impl Driver {
             return;
         };
         let targets = self.our_targets(inventory);
+        // Where the target is still being made it is told with the first reading that shows it.
+        if targets.is_empty() {
+            return;
+        }
         self.beat_at = now;
         let seconds = now.seconds().to_string();
         for resource in targets {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 
 mod beside;
+mod chain;
 mod crash;
 mod enrol;
 mod kit;
