@@ -48,7 +48,7 @@ day_parts = 1
 ";
 
 #[test]
-#[ignore = "the controller does not take over yet what the reaper brought back before it"]
+#[ignore = "two minutes long, and what comes after the kill has not been seen to pass"]
 fn a_tag_brings_packets_and_pauses_end_whoever_is_left() {
     let chain = Chain::new();
     let reaper = chain.process(&["reap", "--every", "2"]);
@@ -106,6 +106,8 @@ fn a_tag_brings_packets_and_pauses_end_whoever_is_left() {
 
     // The controller is killed; the reaper brings back whom it had paused.
     let second = chain.until_paused(&SOURCES);
+    // Who is killed before it tells the sensor has told nothing.
+    chain.until_told(second, ("not_mirrored", "quiet"));
     controller.signal("KILL");
     drop(controller);
     until("back by the reaper", LONG, || !chain.is_paused(second));
