@@ -79,28 +79,35 @@ impl Work {
 
     /// Until somebody ends it; how.
     fn go_on(&mut self, signals: &Signals) -> Ending {
-        let mut farewell = None;
         loop {
             let now = self.step();
-            if farewell.is_none()
-                && let Some(ending) = signals.ending()
-            {
-                let end = Farewell::new(ending, now);
-                if end.resumes() {
-                    self.driver.bring_back(now);
-                }
-                farewell = Some(end);
+            if let Some(ending) = signals.ending() {
+                self.bid_farewell(&Farewell::new(ending, now));
+                return ending;
+            }
+            self.driver.wait(TICK);
+        }
+    }
+
+    /// Brings everybody back, where the end is for good. Who is paused is known only once the
+    /// account was read: an end soon after the begin waits for that, too.
+    fn bid_farewell(&mut self, end: &Farewell) {
+        let mut asked = false;
+        loop {
+            let now = self.step();
+            let knows = self.driver.has_read();
+            if end.resumes() && knows && !std::mem::replace(&mut asked, true) {
+                self.driver.bring_back(now);
             }
             let lowered = self.driver.lowered();
-            if let Some(end) = &farewell
-                && end.is_over(lowered, now)
-            {
-                if end.resumes() && lowered > 0 {
+            let open = lowered + usize::from(!knows);
+            if end.is_over(open, now) {
+                if end.resumes() && open > 0 {
                     tracing::warn!(lowered, "the rest is brought back by the reaper");
                     self.driver.leave_to_reaper();
                     self.driver.wait(LAST_CALLS);
                 }
-                return end.ending();
+                return;
             }
             self.driver.wait(TICK);
         }

@@ -254,12 +254,17 @@ impl Driver {
         self.steward.handle_command(Command::ResumeAll, now);
     }
 
-    /// Sources that are lower than full and can come back.
+    /// Whether the account was read, so that everybody is known.
+    pub(crate) fn has_read(&self) -> bool {
+        self.inventory.is_some()
+    }
+
+    /// Sources that are lower than full, as far as anybody knows, and can come back.
     pub(crate) fn lowered(&self) -> usize {
         let sources = self.known.values();
         let lowered = sources.filter(|known| {
             let has = self.steward.effective(known.mirror);
-            has.is_some_and(|grade| grade < Grade::Full)
+            has.is_none_or(|grade| grade < Grade::Full)
                 && self.steward.blocked(known.mirror).is_none()
         });
         lowered.count()

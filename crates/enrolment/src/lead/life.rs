@@ -37,12 +37,6 @@ impl Farewell {
         }
     }
 
-    /// How it was asked for.
-    #[must_use]
-    pub const fn ending(&self) -> Ending {
-        self.ending
-    }
-
     /// Whether everything is to be brought back first.
     #[must_use]
     pub const fn resumes(&self) -> bool {
