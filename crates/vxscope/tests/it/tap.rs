@@ -13,7 +13,7 @@ use crate::{Run, folder, json, skip};
 const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pcaps/two-tenants.pcap");
 
 /// What the scripts share. `sensor OPTIONS` starts one and waits until it receives; `sniff` starts
-/// tcpdump, and `count` says how many packets it wrote.
+/// tcpdump, and `end` ends it once it has read what the kernel has for it.
 const PRELUDE: &str = r#"
 set -e
 trap 'kill -KILL $(jobs -p) 2>/dev/null || true' EXIT
@@ -24,11 +24,22 @@ sensor() {
     until grep -qs ^interrupt said; do sleep 0.05; kill -0 $sensor; done
 }
 sniff() { # INTERFACE FILE [BUFFER IN KIB]
-    tcpdump -Z root -i "$1" --immediate-mode -s 16384 -B "${3:-65536}" -w "$2" 2>"$2.said" &
+    heard=$2.said
+    tcpdump -Z root -i "$1" --immediate-mode -s 16384 -B "${3:-65536}" -w "$2" 2>"$heard" &
     sniffer=$!
-    until grep -qs "listening on" "$2.said"; do sleep 0.05; kill -0 $sniffer; done
+    until grep -qs "listening on" "$heard"; do sleep 0.05; kill -0 $sniffer; done
 }
-end() { kill -INT $sniffer; wait $sniffer || true; }
+has_read() {
+    local told='s/.*: \([0-9]*\) packets* captured, \([0-9]*\) packets* received by filter, \([0-9]*\) .*/\1 \2 \3/p'
+    kill -USR1 $sniffer
+    sleep 0.05
+    tail -n 1 "$heard" | sed -n "$told" | { read -r got of lost && [ $((got + lost)) -ge "$of" ]; }
+}
+end() {
+    for _ in $(seq 100); do if has_read; then break; fi; done
+    kill -INT $sniffer
+    wait $sniffer || true
+}
 load() { "$SENSOR" gen --to 127.0.0.1:4789 --rate 5000 "$@" >>sent; }
 stop() { kill -TERM $sensor; wait $sensor; }
 "#;
@@ -340,7 +351,7 @@ pub(crate) fn check(script: &str) -> Option<tempfile::TempDir> {
 fn seen(dir: &Path, capture: &str) -> Option<(u64, u64)> {
     let said = fs::read_to_string(dir.join(format!("{capture}.said"))).expect("it was started");
     let told = |what: &str| {
-        let line = said.lines().find(|line| line.ends_with(what));
+        let line = said.lines().rfind(|line| line.ends_with(what));
         let number = line.and_then(|line| line.split(' ').next()?.parse::<u64>().ok());
         number.expect(&said)
     };
