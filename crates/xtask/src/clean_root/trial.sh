@@ -17,8 +17,9 @@ getent passwd vxscope vxscope-controller >/dev/null || fail "no users"
 
 echo "-- units"
 units=$(dpkg -L vxscope | grep -E '\.(service|timer)$')
+# Without the controller, which is built apart, its units name a program that is not there.
 # shellcheck disable=SC2086
-said=$(systemd-analyze verify $units 2>&1) || fail "$said"
+said=$(systemd-analyze verify $units 2>&1) || [ ! -x /usr/bin/vxscope-controller ] || fail "$said"
 ! grep vxscope <<<"$said" | grep -v 'vxscope-controller is not executable' || fail "units: $said"
 for unit in vxscope vxscope-controller vxscope-reap; do
     systemd-analyze security --offline=true --threshold=30 "/lib/systemd/system/$unit.service" |
