@@ -152,25 +152,8 @@ impl Classic {
                 needed: record_header_bytes,
             });
         };
-        let [
-            s0,
-            s1,
-            s2,
-            s3,
-            f0,
-            f1,
-            f2,
-            f3,
-            a0,
-            a1,
-            a2,
-            a3,
-            b0,
-            b1,
-            b2,
-            b3,
-        ] = *header;
-        let lengths = (order.u32([a0, a1, a2, a3]), order.u32([b0, b1, b2, b3]));
+        let [seconds, fraction, first, second] = fields(header);
+        let lengths = (order.u32(first), order.u32(second));
         let (captured, original_len) = self.lengths.order(lengths);
         if captured > self.captured_max {
             return Err(PcapError::RecordLength {
@@ -182,8 +165,8 @@ impl Classic {
         let Some(data) = input.get(record_header_bytes..consumed) else {
             return Ok(Step::NeedMore { needed: consumed });
         };
-        let seconds = u64::from(order.u32([s0, s1, s2, s3]));
-        let nanos = u64::from(order.u32([f0, f1, f2, f3])) * u64::from(nanos_per_tick);
+        let seconds = u64::from(order.u32(seconds));
+        let nanos = u64::from(order.u32(fraction)) * u64::from(nanos_per_tick);
         let timestamp = Timestamp::new(seconds, nanos);
         let record = Record {
             timestamp,
@@ -222,7 +205,6 @@ impl Classic {
     /// As [`Self::any_records`], of usual files: nothing is asked again for each record.
     #[inline]
     fn usual_records<'a>(&self, rest: &mut &'a [u8], places: &mut [Record<'a>]) -> usize {
-        let word = |[a, b, c, d]: [u8; 4]| u32::from_le_bytes([a, b, c, d]);
         let (link, captured_max) = (self.link, self.captured_max);
         let nanos_per_tick = u64::from(self.variant.nanos_per_tick);
         let mut records = 0;
@@ -231,38 +213,19 @@ impl Classic {
             else {
                 break;
             };
-            let [
-                s0,
-                s1,
-                s2,
-                s3,
-                f0,
-                f1,
-                f2,
-                f3,
-                c0,
-                c1,
-                c2,
-                c3,
-                o0,
-                o1,
-                o2,
-                o3,
-            ] = *header;
-            let captured = word([c0, c1, c2, c3]);
+            let [seconds, fraction, captured, original] = fields(header).map(u32::from_le_bytes);
             let Some((data, next)) = after.split_at_checked(index(captured)) else {
                 break;
             };
             if captured > captured_max {
                 break;
             }
-            let seconds = u64::from(word([s0, s1, s2, s3]));
-            let nanos = u64::from(word([f0, f1, f2, f3])) * nanos_per_tick;
+            let nanos = u64::from(fraction) * nanos_per_tick;
             *place = Record {
-                timestamp: Timestamp::new(seconds, nanos),
+                timestamp: Timestamp::new(seconds.into(), nanos),
                 link,
                 data,
-                original_len: word([o0, o1, o2, o3]),
+                original_len: original,
                 interface: 0,
             };
             *rest = next;
@@ -284,6 +247,13 @@ impl Classic {
         }
         records
     }
+}
+
+/// The four fields of a record's header: seconds, their fraction, and both lengths.
+#[inline]
+fn fields(header: &[u8; Classic::RECORD_HEADER_BYTES]) -> [[u8; 4]; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *header;
+    [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]]
 }
 
 impl Lengths {

@@ -133,6 +133,9 @@ mod tests {
             let (ours, others) = (folder.join("ours"), folder.join("others"));
             let open = confine(&Config::default(), &ours).unwrap();
             if open.is_some_and(|it| it.contains("no Landlock")) {
+                let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+                assert!(!ci, "in CI the kernel has Landlock");
+                println!("skipped: this kernel has no Landlock");
                 return;
             }
             let work = move || {

@@ -16,8 +16,9 @@ use crate::{archive, python, said, write_flows};
 
 /// Flows that each run of the sensor is sent, by different sources of one VNI.
 const FLOWS: usize = 400;
-/// How long an archive that is to be killed may work, in milliseconds.
-const LIVES: [u64; 4] = [5, 15, 40, 90];
+/// How long an archive that is to be killed may work, in microseconds: the least is less than any
+/// machine needs to start it, the most is enough for its work on a quiet one.
+const LIVES: [u64; 6] = [300, 1_000, 3_000, 7_000, 20_000, 60_000];
 
 /// Every flow with how often it is there, and lines that are none.
 const QUERY: &str = r#"
@@ -45,7 +46,7 @@ fn every_flow_of_a_rotating_sensor_is_archived_once_though_both_are_killed() {
         while !load.ended() || passes < 12 {
             seen.extend(finished(&out));
             let life = LIVES[passes % LIVES.len()];
-            kills += u64::from(archive_for(&out, &arguments, Duration::from_millis(life)));
+            kills += u64::from(archive_for(&out, &arguments, Duration::from_micros(life)));
             // One that lives, now and then.
             if passes % 5 == 4 {
                 said(&archive(&out, &arguments));

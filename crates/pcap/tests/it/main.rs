@@ -7,7 +7,7 @@ mod damage;
 mod encode;
 mod round_trip;
 
-use vxscope_pcap::{PcapError, Reader, Record, Step};
+use vxscope_pcap::{Many, PcapError, Reader, Record, Step};
 use vxscope_units::{LinkType, Timestamp};
 
 /// A record that owns its bytes.
@@ -33,13 +33,59 @@ impl From<Record<'_>> for Owned {
 }
 
 /// All records, where the reader stopped, and why if the input is malformed.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) records: Vec<Owned>,
     pub(crate) offset: u64,
     pub(crate) end: Result<(), PcapError>,
 }
 
+/// Record by record, and many at a time, which must be the same.
 pub(crate) fn read_all(input: &[u8]) -> Outcome {
+    let outcome = read_one_by_one(input);
+    assert_eq!(read_many(input), outcome, "many at a time");
+    outcome
+}
+
+/// What a place holds before a record does.
+const NO_RECORD: Record<'_> = Record {
+    timestamp: Timestamp::ZERO,
+    link: LinkType::Ethernet,
+    data: &[],
+    original_len: 0,
+    interface: 0,
+};
+
+fn read_many(input: &[u8]) -> Outcome {
+    let mut reader = Reader::new();
+    let mut records: Vec<Owned> = Vec::new();
+    let mut rest = input;
+    let end = loop {
+        let mut places = [NO_RECORD; 3];
+        let Many {
+            records: count,
+            consumed,
+        } = reader.read_many(rest, &mut places);
+        records.extend(places[..count].iter().map(|it| Owned::from(*it)));
+        rest = &rest[consumed..];
+        match reader.read(rest) {
+            Ok(Step::Record { consumed, record }) => {
+                records.push(record.into());
+                rest = &rest[consumed..];
+            }
+            Ok(Step::Skip { consumed }) => rest = &rest[consumed..],
+            Ok(Step::NeedMore { .. }) => break reader.finish(rest),
+            Err(error) => break Err(error),
+        }
+    };
+    Outcome {
+        records,
+        offset: reader.offset(),
+        end,
+    }
+}
+
+fn read_one_by_one(input: &[u8]) -> Outcome {
     let mut reader = Reader::new();
     let mut records = Vec::new();
     let mut rest = input;
