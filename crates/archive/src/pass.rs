@@ -77,13 +77,7 @@ pub(crate) fn archive(
         for days in days.chunks(DAYS_AT_ONCE) {
             source.write_days(days, store, &mut entry, reached)?;
         }
-        let after = source.measure()?;
-        let is_same = after.len() == look.bytes && changed(&after) == changed(&before);
-        if !is_same {
-            return Err(ArchiveError::Changed {
-                path: path.to_owned(),
-            });
-        }
+        source.must_be_as(&before, entry.bytes)?;
         reached(Step::Complete);
         ledger.record(&entry)?;
         reached(Step::Recorded);
@@ -92,9 +86,13 @@ pub(crate) fn archive(
         done.malformed += entry.malformed;
         done.parts += entry.parts.len() as u64;
     }
-    if remove && source.remove()? {
-        reached(Step::Removed);
-        done.removed += 1;
+    if remove {
+        // Of one that is known, too, nothing may have been added since it was read.
+        source.must_be_as(&before, look.bytes)?;
+        if source.remove()? {
+            reached(Step::Removed);
+            done.removed += 1;
+        }
     }
     Ok(())
 }
@@ -121,6 +119,17 @@ impl Source {
     fn measure(&self) -> Result<Metadata, ArchiveError> {
         let metadata = self.file.metadata();
         metadata.map_err(|cause| ArchiveError::io("read", &self.path, cause))
+    }
+
+    /// Fails if it was written to since `before`, or had not so many bytes then.
+    fn must_be_as(&self, before: &Metadata, bytes: u64) -> Result<(), ArchiveError> {
+        let after = self.measure()?;
+        match after.len() == bytes && changed(&after) == changed(before) {
+            true => Ok(()),
+            false => Err(ArchiveError::Changed {
+                path: self.path.clone(),
+            }),
+        }
     }
 
     /// Removes it, if it is still what its path leads to; whether it was.

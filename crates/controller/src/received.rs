@@ -22,6 +22,9 @@ type Bytes = BTreeMap<(IpAddr, u32), u64>;
 pub(crate) struct Received {
     /// Epoch of the sensor's run and the counter as it was last.
     last: BTreeMap<Seen, (u64, u64)>,
+    /// The run of each sensor of which a report had all sources: who is new since then began at
+    /// zero.
+    heard: BTreeMap<String, u64>,
     /// Periods by their begin in seconds, newest last, and what came in each.
     periods: VecDeque<(u64, Bytes)>,
     /// Since when reports came, seconds since 1970.
@@ -33,6 +36,7 @@ impl Received {
         let seconds = report.to / 1_000_000;
         self.since.get_or_insert(seconds);
         let begin = begin_of(seconds);
+        let all_were_told = self.heard.get(&report.sensor) == Some(&report.epoch);
         for source in &report.sources {
             let total: u64 = source.signals.bytes.iter().flatten().sum();
             let total = total.saturating_add(source.signals.undecided);
@@ -40,14 +44,19 @@ impl Received {
             let before = self.last.insert(key, (report.epoch, total));
             let grown = match before {
                 Some((epoch, before)) if epoch == report.epoch => total.saturating_sub(before),
-                // Another run of the sensor, or one that was there before us.
+                // Another run of the sensor.
                 Some(_) => total,
+                None if all_were_told => total,
+                // It may have been there before us.
                 None => 0,
             };
             if grown > 0 {
                 let period = self.period(begin);
                 *period.entry((source.outer_ip, source.vni)).or_insert(0) += grown;
             }
+        }
+        if report.full {
+            self.heard.insert(report.sensor.clone(), report.epoch);
         }
     }
 
@@ -109,6 +118,22 @@ mod tests {
         let of = |begin| received.of(mirror, begin);
         assert_eq!((of(0), of(300), of(600)), (None, Some(700), Some(340)));
         assert_eq!(of(900), Some(0));
+    }
+
+    #[test]
+    fn who_comes_after_all_were_told_began_at_zero() {
+        for (full, first) in [(true, 5_000), (false, 0)] {
+            let mut received = Received::default();
+            let mut before = report(1, 300, 0);
+            (before.sources, before.full) = (Vec::new(), full);
+            received.handle_report(&before);
+            received.handle_report(&report(1, 301, 5_000));
+            let mirror = MirrorSource {
+                address: [10, 0, 0, 1].into(),
+                vni: Vni::try_new(7).unwrap(),
+            };
+            assert_eq!(received.of(mirror, 300), Some(first));
+        }
     }
 
     fn report(epoch: u64, at: u64, total: u64) -> Report {
