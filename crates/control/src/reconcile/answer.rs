@@ -59,6 +59,7 @@ impl Reconciler {
             return;
         };
         self.sweep_failures = 0;
+        sweep.pages = sweep.pages.saturating_add(1);
         sweep.sessions.extend(sessions);
         if next.is_some() {
             sweep.next = next;
@@ -85,6 +86,7 @@ impl Reconciler {
         }
         self.attention.extend(changed);
         self.swept_at = Some(sweep.started);
+        self.pages = sweep.pages;
         self.gate.handle_reading(now);
     }
 

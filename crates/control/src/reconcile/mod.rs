@@ -147,6 +147,8 @@ pub struct Reconciler {
     gate: Gate,
     sweep: Option<Sweep>,
     swept_at: Option<Timestamp>,
+    /// Of the last complete reading.
+    pages: u32,
     sweep_failures: u32,
     sweep_again_at: Timestamp,
     findings: Findings,
@@ -157,7 +159,8 @@ pub struct Reconciler {
 
 /// A call without an answer for so long has none.
 const CALL_TIMEOUT_NANOS: u64 = 30_000_000_000;
-/// Between two readings while somebody's state is in doubt.
+/// Between two readings while somebody's state is in doubt, for each page that one takes: a large
+/// account is read at the same rate of pages as a small one, not as often.
 const DOUBT_NANOS: u64 = 2_000_000_000;
 
 impl Reconciler {
@@ -178,6 +181,7 @@ impl Reconciler {
             gate: Gate::default(),
             sweep: None,
             swept_at: None,
+            pages: 1,
             sweep_failures: 0,
             sweep_again_at: Timestamp::ZERO,
             findings: Findings::default(),
@@ -472,7 +476,7 @@ impl Reconciler {
         if self.sweep.is_none() {
             let every = u64::try_from(self.limits.describe_every.as_nanos()).unwrap_or(u64::MAX);
             let every = if self.in_doubt() {
-                every.min(DOUBT_NANOS)
+                every.min(DOUBT_NANOS.saturating_mul(self.pages.into()))
             } else {
                 every
             };
@@ -487,6 +491,7 @@ impl Reconciler {
         }
         let sweep = self.sweep.get_or_insert_with(|| Sweep {
             started: now,
+            pages: 0,
             sessions: Vec::new(),
             next: None,
         });

@@ -14,6 +14,8 @@ use crate::mirror::Session;
 #[derive(Clone, Debug)]
 pub(crate) struct Sweep {
     pub(crate) started: Timestamp,
+    /// That have come.
+    pub(crate) pages: u32,
     pub(crate) sessions: Vec<Session>,
     pub(crate) next: Option<String>,
 }

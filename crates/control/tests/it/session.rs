@@ -6,7 +6,7 @@ use vxscope_control::Row;
 use vxscope_control::guard::Enrolment;
 use vxscope_control::keeper::Mode;
 use vxscope_control::mirror::Session;
-use vxscope_control::reconcile::Deed;
+use vxscope_control::reconcile::{Basis, Deed};
 use vxscope_control::simulated::Faults;
 use vxscope_units::Grade;
 
@@ -223,6 +223,29 @@ fn calls_stay_within_the_budget_while_everything_is_throttled() {
     world.settle(60);
     for row in 0..4 {
         assert_eq!(world.grade(row), Grade::Full);
+    }
+}
+
+/// Reading all sessions as often as a few would cost pages by the square of their number.
+#[test]
+fn while_somebody_is_in_doubt_pages_are_read_at_one_rate_however_many_there_are() {
+    for sources in [4, 1_100] {
+        let mut world = World::new(sources, Faults::default(), 1);
+        let made = u64::from(sources) * 1_000 / 2_500;
+        world.settle(made);
+        let sessions = world.api.sessions().count();
+        assert!(sessions + 30 >= sources as usize, "{sessions} of {sources}");
+        world.settle(90);
+        let pages = world.api.tally("describe").calls;
+        // One in two seconds, and a whole reading at the begin and the end.
+        let pages_of_all = u64::from(sources).div_ceil(1_000);
+        let most = (made + 90) / 2 + 2 * pages_of_all + 2;
+        assert!(pages <= most, "{pages} pages for {sources}, {most} at most");
+        let keeper = world.keeper.as_ref().unwrap();
+        for row in 0..sources {
+            let basis = keeper.reconciler().effective(Row::new(row));
+            assert_eq!(basis, Some((Grade::Full, Basis::Seen)));
+        }
     }
 }
 
