@@ -132,7 +132,10 @@ fn succeed(place: &mut Place, need: &Need, reply: Reply, now: Timestamp) {
     place.failures = 0;
     place.blocked = None;
     match (need, reply) {
-        (Need::DeleteExtra { id }, _) => place.extras.retain(|extra| extra != id),
+        (Need::DeleteExtra { id }, _) => {
+            place.extras.retain(|extra| extra != id);
+            place.lose(id.clone(), now);
+        }
         (_, Reply::Created(session)) => {
             settle(place, Some(session), now);
             place.created_at = Some(now);
@@ -155,6 +158,9 @@ fn succeed(place: &mut Place, need: &Need, reply: Reply, now: Timestamp) {
 /// Our change had its effect.
 fn settle(place: &mut Place, session: Option<Session>, now: Timestamp) {
     place.had_one |= session.is_some();
+    if let (Some(before), None) = (place.session.take(), &session) {
+        place.lose(before.id, now);
+    }
     place.session = session;
     place.pending = None;
     place.basis = Basis::Answered;
@@ -198,6 +204,9 @@ fn fail(place: &mut Place, need: &Need, kind: ErrorKind, now: Timestamp) -> bool
             // Certainly not done: another creation may have other parameters.
             place.pending = None;
             place.blocked = Some(kind);
+            if kind == ErrorKind::InUse {
+                place.in_the_way_at = Some(now);
+            }
             true
         }
     }

@@ -511,11 +511,11 @@ impl Reconciler {
     /// Whether Describe would tell something that is not known.
     fn in_doubt(&self) -> bool {
         self.attention.iter().any(|row| {
-            let basis = self.places.get(row).map(|place| place.basis);
-            matches!(
-                basis,
-                Some(Basis::Unknown | Basis::Doubtful | Basis::Answered)
-            )
+            let Some(place) = self.places.get(row) else {
+                return false;
+            };
+            // Once for each refusal: it may be in the way for ever.
+            place.basis != Basis::Seen || place.in_the_way_at > self.swept_at
         })
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Place {
     /// There was a session of ours before.
     pub(crate) had_one: bool,
     pub(crate) session: Option<Session>,
+    /// Sessions that went, and when: a Describe that lags may show them yet, and no other.
+    pub(crate) gone: Vec<(String, Timestamp)>,
     pub(crate) basis: Basis,
     /// Our last change had its effect at this time or before.
     pub(crate) changed_at: Option<Timestamp>,
@@ -41,6 +43,8 @@ pub(crate) struct Place {
     pub(crate) failures: u32,
     pub(crate) retry_at: Timestamp,
     pub(crate) blocked: Option<ErrorKind>,
+    /// Something that nobody here knew of was in the way of our last call, at this time.
+    pub(crate) in_the_way_at: Option<Timestamp>,
     /// How often somebody else changed it since when.
     pub(crate) surprises: (u32, Timestamp),
     /// Further sessions of ours on the interface, by id.
@@ -67,6 +71,7 @@ impl Place {
             leaving: false,
             had_one: false,
             session: None,
+            gone: Vec::new(),
             basis: Basis::Unknown,
             changed_at: None,
             created_at: None,
@@ -75,6 +80,7 @@ impl Place {
             failures: 0,
             retry_at: Timestamp::ZERO,
             blocked: None,
+            in_the_way_at: None,
             surprises: (0, Timestamp::ZERO),
             extras: Vec::new(),
         }
@@ -160,6 +166,19 @@ impl Place {
             }
             (None, Some(_)) | (Some(_), None) => false,
         }
+    }
+
+    /// A session of ours is no longer there, by a call of ours or by an answer to one.
+    pub(crate) fn lose(&mut self, id: String, now: Timestamp) {
+        self.gone.retain(|(_, at)| now < at.plus_nanos(GRACE_NANOS));
+        self.gone.push((id, now));
+    }
+
+    /// Whether a session can only have been made by somebody else since our last change: there was
+    /// none, and this is not one that we removed.
+    pub(crate) fn is_new(&self, there: Option<&Session>) -> bool {
+        let is_new = |there: &Session| self.gone.iter().all(|(id, _)| *id != there.id);
+        self.session.is_none() && self.pending.is_none() && there.is_some_and(is_new)
     }
 
     /// Whether our last change is so recent that a Describe of this time may not show it.

@@ -8,7 +8,7 @@ use super::place::Place;
 use super::tamper::{Overtaking, Tampering, overtaking, tampering};
 use super::{Basis, Owner};
 use crate::Row;
-use crate::mirror::Session;
+use crate::mirror::{ErrorKind, Session};
 
 /// A Describe under way.
 #[derive(Clone, Debug)]
@@ -113,7 +113,9 @@ fn update(
         if primary.is_some() {
             place.pending = None;
         }
-    } else if place.is_recent(started) && (place.basis == Basis::Doubtful || !place.agrees(primary))
+    } else if place.is_recent(started)
+        && (place.basis == Basis::Doubtful || !place.agrees(primary))
+        && !place.is_new(primary)
     {
         return Update::None;
     }
@@ -121,6 +123,10 @@ fn update(
     let known = matches!(place.basis, Basis::Seen | Basis::Answered);
     let surprise = known && !place.agrees(primary);
     let was_seen = place.basis == Basis::Seen;
+    if place.blocked == Some(ErrorKind::InUse) && !place.agrees(primary) {
+        // What was in the way is known now.
+        (place.blocked, place.failures, place.retry_at) = (None, 0, Timestamp::ZERO);
+    }
     place.session = primary.cloned();
     place.had_one |= primary.is_some();
     place.basis = Basis::Seen;

@@ -226,6 +226,35 @@ fn calls_stay_within_the_budget_while_everything_is_throttled() {
     }
 }
 
+/// The reaper, or a controller before this one: whoever it was, it is ours.
+#[test]
+fn a_session_that_was_made_while_ours_was_away_is_taken_over_by_the_next_reading() {
+    // Soon after our deletion, when readings are doubted, and long after it.
+    for away in [5, 300] {
+        let mut world = settled();
+        let before = world.api.mirrored(&interface(0)).unwrap().clone();
+        assert!(world.wish(0, Grade::Off));
+        world.settle(away);
+        assert_eq!(world.grade(0), Grade::Off);
+        let made = Session {
+            id: "tms-reaped".to_owned(),
+            ..before
+        };
+        world.api.create_foreign(made, world.now);
+        world.keeper.as_mut().unwrap().resume_all();
+        let calls = world.api.tally("create").calls;
+        world.settle(8);
+        let keeper = world.keeper.as_ref().unwrap();
+        let row = Row::new(0);
+        assert_eq!(keeper.blocked(row), None, "{away} s after the deletion");
+        let seen = Some((Grade::Full, Basis::Seen));
+        assert_eq!(keeper.reconciler().effective(row), seen, "{away}");
+        assert!(world.api.tally("create").calls <= calls + 1);
+        let ours = world.api.sessions().filter(|one| owner().owns(one));
+        assert_eq!(ours.count(), 4, "{away}");
+    }
+}
+
 /// Reading all sessions as often as a few would cost pages by the square of their number.
 #[test]
 fn while_somebody_is_in_doubt_pages_are_read_at_one_rate_however_many_there_are() {
