@@ -1,43 +1,31 @@
-//! Keys, read on a thread of their own, because reading one waits.
+//! What somebody types, if they do so in time.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::thread;
 use std::time::Duration;
 
-use console::{Key, Term};
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
-/// Keys that wait. Nobody types faster than they are taken.
-const WAITING: usize = 64;
+/// What a key asks for.
+pub(super) enum Typed {
+    Key(KeyCode),
+    /// Ctrl-C, which a terminal that gives every key does not make a signal of.
+    End,
+    /// Nothing that matters, or nothing at all.
+    Nothing,
+}
 
-/// See the module.
-pub(super) struct Keys(Receiver<Key>);
-
-impl Keys {
-    /// Reads from the terminal until that is gone.
-    pub(super) fn start() -> io::Result<Self> {
-        let (sender, receiver) = sync_channel(WAITING);
-        thread::Builder::new()
-            .name("keys".to_owned())
-            .spawn(move || {
-                let term = Term::stdout();
-                loop {
-                    let key = match term.read_key() {
-                        Ok(key) => key,
-                        // So it tells of Ctrl-C.
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => Key::CtrlC,
-                        Err(_) => return,
-                    };
-                    if key == Key::Unknown || sender.send(key).is_err() {
-                        return;
-                    }
-                }
-            })?;
-        Ok(Self(receiver))
+/// Waits so long at most.
+pub(super) fn next(patience: Duration) -> io::Result<Typed> {
+    if !event::poll(patience)? {
+        return Ok(Typed::Nothing);
     }
-
-    /// The next, if one comes in time.
-    pub(super) fn next(&self, patience: Duration) -> Result<Key, RecvTimeoutError> {
-        self.0.recv_timeout(patience)
-    }
+    Ok(match event::read()? {
+        Event::Key(key) if key.kind == KeyEventKind::Release => Typed::Nothing,
+        Event::Key(key) if key.modifiers.contains(KeyModifiers::CONTROL) => match key.code {
+            KeyCode::Char('c') => Typed::End,
+            _ => Typed::Nothing,
+        },
+        Event::Key(key) => Typed::Key(key.code),
+        _ => Typed::Nothing,
+    })
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use clap::ValueEnum;
-use console::Key;
+use ratatui::crossterm::event::KeyCode;
 use vxscope_api::Health;
 use vxscope_report::{MirrorRow, Oversight, SourceStatus, Status};
+
+use super::row::Row;
 
 /// What the sensor said.
 #[derive(Clone, Debug)]
@@ -60,41 +62,6 @@ impl Order {
     }
 }
 
-/// One source.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Row {
-    pub(super) name: String,
-    pub(super) address: IpAddr,
-    pub(super) vni: u32,
-    pub(super) grade: String,
-    pub(super) bytes_per_second: f64,
-    pub(super) packets_per_second: f64,
-    pub(super) packets: u64,
-    pub(super) flows: u64,
-    pub(super) events: u64,
-    /// Class, seconds and bound of what is nearest to its bound.
-    pub(super) hidden: Option<(String, f64, f64)>,
-    pub(super) pinned: bool,
-    pub(super) why: String,
-}
-
-impl Row {
-    /// How much of its bound is used up.
-    pub(super) fn hidden_share(&self) -> f64 {
-        let hidden = self.hidden.as_ref();
-        hidden.map_or(0.0, |(_, seconds, bound)| seconds / bound.max(1e-9))
-    }
-
-    fn answers(&self, filter: &str) -> bool {
-        let text = format!(
-            "{} {} vni:{} {}",
-            self.name, self.address, self.vni, self.grade
-        );
-        let text = text.to_ascii_lowercase();
-        filter.split_ascii_whitespace().all(|it| text.contains(it))
-    }
-}
-
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Model {
@@ -114,7 +81,6 @@ pub(super) struct Model {
     /// Why nobody answers.
     pub(super) lost: Option<String>,
     all: Vec<Row>,
-    before: BTreeMap<(IpAddr, u32), (u64, u64)>,
 }
 
 impl Model {
@@ -157,23 +123,29 @@ impl Model {
         self.dropped_per_second = rate(status.packets.kernel_dropped, old.kernel_dropped);
         let mirrors: BTreeMap<(IpAddr, u32), &MirrorRow> =
             oversight.mirrors.iter().map(|it| (it.key(), it)).collect();
-        self.all.clear();
+        // A reason that somebody reads stays with its source, wherever that moves to.
+        let read = self.chosen().filter(|_| self.shows_why).map(Row::key);
+        let before: BTreeMap<(IpAddr, u32), Row> =
+            self.all.drain(..).map(|row| (row.key(), row)).collect();
         for source in &sources {
-            let before = self.before.get(&source.key()).copied();
-            let (bytes, packets) = before.unwrap_or_default();
-            let signals = &source.report.signals;
-            let mirror = mirrors.get(&source.key()).copied();
-            let mut row = row(source, mirror);
-            row.bytes_per_second = rate(source.bytes, bytes);
-            row.packets_per_second = rate(signals.packets, packets);
+            let mut row = Row::new(source, mirrors.get(&source.key()).copied());
+            if let Some(before) = before.get(&row.key()).filter(|_| is_same) {
+                row.compare(before, seconds);
+            }
             self.all.push(row);
         }
-        self.before = sources
-            .iter()
-            .map(|it| (it.key(), (it.bytes, it.report.signals.packets)))
-            .collect();
         (self.status, self.health, self.oversight) = (status, Some(health), oversight);
         self.lost = None;
+        let rows = self.rows();
+        let place = rows.iter().position(|row| Some(row.key()) == read);
+        self.selected = place
+            .unwrap_or(self.selected)
+            .min(rows.len().saturating_sub(1));
+    }
+
+    /// The source that is chosen, if any is to be seen.
+    pub(super) fn chosen(&self) -> Option<&Row> {
+        self.rows().get(self.selected).copied()
     }
 
     /// The rows to be seen, in their order.
@@ -183,7 +155,6 @@ impl Model {
         let mut rows: Vec<&Row> = rows
             .filter(|row| row.answers(&filter) && (!self.only_lowered || row.grade != "full"))
             .collect();
-        let key = |row: &Row| (row.address, row.vni);
         rows.sort_by(|one, other| {
             let order = match self.order {
                 Order::Rate => other.bytes_per_second.total_cmp(&one.bytes_per_second),
@@ -192,25 +163,24 @@ impl Model {
                 Order::Hidden => other.hidden_share().total_cmp(&one.hidden_share()),
                 Order::Name => one.name.cmp(&other.name),
             };
-            order.then_with(|| key(one).cmp(&key(other)))
+            order.then_with(|| one.key().cmp(&other.key()))
         });
         rows
     }
 
     /// Somebody typed. Whether that was enough.
-    pub(super) fn handle(&mut self, key: Key) -> bool {
+    pub(super) fn handle(&mut self, key: KeyCode) -> bool {
         if self.is_typing {
             match key {
-                Key::Enter => self.is_typing = false,
-                Key::Escape => {
+                KeyCode::Enter => self.is_typing = false,
+                KeyCode::Esc => {
                     self.is_typing = false;
                     self.filter.clear();
                 }
-                Key::Backspace => {
+                KeyCode::Backspace => {
                     self.filter.pop();
                 }
-                Key::CtrlC => return true,
-                Key::Char(typed) if !typed.is_control() => self.filter.push(typed),
+                KeyCode::Char(typed) if !typed.is_control() => self.filter.push(typed),
                 _ => {}
             }
             self.selected = 0;
@@ -218,21 +188,21 @@ impl Model {
         }
         let last = self.rows().len().saturating_sub(1);
         match key {
-            Key::Char('q') | Key::CtrlC => return true,
-            Key::Char('s') => self.order = self.order.next(),
-            Key::Char('g') => self.only_lowered = !self.only_lowered,
-            Key::Char('/') => self.is_typing = true,
-            Key::Escape => {
+            KeyCode::Char('q') => return true,
+            KeyCode::Char('s') => self.order = self.order.next(),
+            KeyCode::Char('g') => self.only_lowered = !self.only_lowered,
+            KeyCode::Char('/') => self.is_typing = true,
+            KeyCode::Esc => {
                 self.filter.clear();
                 (self.only_lowered, self.shows_why) = (false, false);
             }
-            Key::Char('j') | Key::ArrowDown => self.selected = (self.selected + 1).min(last),
-            Key::Char('k') | Key::ArrowUp => self.selected = self.selected.saturating_sub(1),
-            Key::PageDown => self.selected = (self.selected + 10).min(last),
-            Key::PageUp => self.selected = self.selected.saturating_sub(10),
-            Key::Home => self.selected = 0,
-            Key::End => self.selected = last,
-            Key::Enter => self.shows_why = !self.shows_why,
+            KeyCode::Char('j') | KeyCode::Down => self.selected = (self.selected + 1).min(last),
+            KeyCode::Char('k') | KeyCode::Up => self.selected = self.selected.saturating_sub(1),
+            KeyCode::PageDown => self.selected = (self.selected + 10).min(last),
+            KeyCode::PageUp => self.selected = self.selected.saturating_sub(10),
+            KeyCode::Home => self.selected = 0,
+            KeyCode::End => self.selected = last,
+            KeyCode::Enter => self.shows_why = !self.shows_why,
             _ => {}
         }
         false
@@ -244,36 +214,6 @@ fn rank(grade: &str) -> usize {
     let order = ["off", "sentinel", "essential", "truncated", "full"];
     let place = order.iter().position(|it| *it == grade);
     place.unwrap_or(order.len())
-}
-
-fn row(source: &SourceStatus, mirror: Option<&MirrorRow>) -> Row {
-    let signals = &source.report.signals;
-    let interface = mirror.map(|mirror| mirror.interface.clone());
-    let name = source.name.clone().or_else(|| source.report.eni.clone());
-    let name = name.or(interface);
-    let blind = mirror.map(|mirror| mirror.blind.as_slice());
-    let hidden = blind
-        .unwrap_or_default()
-        .iter()
-        .filter(|it| it.seconds > 0.0);
-    let hidden = hidden.max_by(|one, other| {
-        let share = |it: &vxscope_report::BlindWindow| it.seconds / it.bound_seconds.max(1e-9);
-        share(one).total_cmp(&share(other))
-    });
-    Row {
-        name: name.unwrap_or_else(|| source.report.outer_ip.to_string()),
-        address: source.report.outer_ip,
-        vni: source.report.vni,
-        grade: mirror.map_or("full", |mirror| &mirror.grade).to_owned(),
-        bytes_per_second: 0.0,
-        packets_per_second: 0.0,
-        packets: signals.packets,
-        flows: signals.flows,
-        events: signals.events.iter().sum(),
-        hidden: hidden.map(|it| (it.class.clone(), it.seconds, it.bound_seconds)),
-        pinned: mirror.is_some_and(|mirror| mirror.pinned),
-        why: mirror.map_or_else(String::new, |mirror| mirror.sentence.clone()),
-    }
 }
 
 #[cfg(test)]
@@ -308,27 +248,41 @@ pub(super) mod tests {
         let mut model = Model::new(Order::Rate);
         model.read(reading(1, &[(1, 10), (2, 20), (3, 30)]));
         for key in ['s', 's'] {
-            assert!(!model.handle(Key::Char(key)));
+            assert!(!model.handle(KeyCode::Char(key)));
         }
         assert_eq!(model.order, Order::Grade);
         for key in "/NODE-2".chars() {
-            model.handle(Key::Char(key));
+            model.handle(KeyCode::Char(key));
         }
         // While somebody types, q is a letter.
-        model.handle(Key::Char('q'));
+        model.handle(KeyCode::Char('q'));
         assert!(model.rows().is_empty());
-        model.handle(Key::Backspace);
-        model.handle(Key::Enter);
+        model.handle(KeyCode::Backspace);
+        model.handle(KeyCode::Enter);
         let names: Vec<&str> = model.rows().iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["node-2"]);
-        model.handle(Key::Escape);
+        model.handle(KeyCode::Esc);
         for _ in 0..9 {
-            model.handle(Key::ArrowDown);
+            model.handle(KeyCode::Down);
         }
         assert_eq!((model.rows().len(), model.selected), (3, 2));
-        model.handle(Key::Char('g'));
+        model.handle(KeyCode::Char('g'));
         assert!(model.rows().is_empty());
-        assert!(model.handle(Key::Char('q')));
+        assert!(model.handle(KeyCode::Char('q')));
+    }
+
+    #[test]
+    fn a_reason_that_is_read_stays_with_its_source() {
+        for (is_read, chosen) in [(true, "node-2"), (false, "node-1")] {
+            let mut model = Model::new(Order::Rate);
+            model.read(reading(1, &[(1, 0), (2, 0)]));
+            model.read(reading(2, &[(1, 10), (2, 20)]));
+            if is_read {
+                model.handle(KeyCode::Enter);
+            }
+            model.read(reading(3, &[(1, 90), (2, 30)]));
+            assert_eq!(model.chosen().map(|row| row.name.as_str()), Some(chosen));
+        }
     }
 
     pub(in crate::top) fn reading(second: u64, sources: &[(u8, u64)]) -> Reading {

@@ -89,6 +89,59 @@ fn a_person_at_a_terminal_sorts_filters_and_leaves() {
 }
 
 #[test]
+fn a_signal_gives_the_terminal_back() {
+    let dir = folder();
+    let sensor = Sensor::start(dir.path(), &[]);
+    let settings = dir.path().join("stty").display().to_string();
+    let then = format!("stty -a > {settings}; echo it was");
+    let Some((terminal, pid)) = top_with_a_number(dir.path(), &then) else {
+        return;
+    };
+    let killed = Command::new("kill").arg(pid.to_string()).status();
+    assert!(killed.is_ok_and(|it| it.success()));
+    let screen = terminal.shows("the screen of before", |it| it.contains("it was"));
+    assert!(!screen.contains("vxscope top"), "{screen}");
+    let settings = std::fs::read_to_string(settings).expect("the shell wrote it");
+    let words: Vec<&str> = settings.split([' ', ';', '\n']).collect();
+    for set in ["icanon", "echo", "isig", "opost"] {
+        assert!(words.contains(&set), "{set}: {settings}");
+    }
+    sensor.stop();
+}
+
+/// A terminal that is gone is at its end for ever, which must not be read for ever.
+#[test]
+fn a_terminal_that_goes_ends_it() {
+    let dir = folder();
+    let sensor = Sensor::start(dir.path(), &[]);
+    let Some((terminal, pid)) = top_with_a_number(dir.path(), "true") else {
+        return;
+    };
+    drop(terminal);
+    until("the end of it", || {
+        // One that nobody has waited for yet has no words any more.
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.is_empty().then_some(())
+    });
+    sensor.stop();
+}
+
+/// `top` in a terminal, shown, and its process; `then` runs when it is gone.
+fn top_with_a_number(dir: &Path, then: &str) -> Option<(Terminal, u32)> {
+    let program = env!("CARGO_BIN_EXE_vxscope");
+    let [socket, pid] = ["out/control.sock", "pid"].map(|it| dir.join(it).display().to_string());
+    let command =
+        format!("sh -c 'echo $$ > {pid}; exec {program} top --socket {socket}'; {then}; exec cat");
+    let Some(terminal) = Terminal::open(dir, &command) else {
+        skip("there is no tmux");
+        return None;
+    };
+    terminal.shows("the screen", |it| it.contains("vxscope top"));
+    let pid = std::fs::read_to_string(pid).expect("the shell wrote it");
+    Some((terminal, pid.trim().parse().expect("a number")))
+}
+
+#[test]
 fn a_pipe_gets_one_table() {
     let dir = folder();
     let sensor = Sensor::start(dir.path(), &[]);
