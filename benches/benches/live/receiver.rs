@@ -343,6 +343,7 @@ fn sense(work: Work) -> io::Result<Received> {
         out,
         steward: None,
         reread: None,
+        certificates: None,
     };
     let stop = Arc::new(Stop::new());
     let mark = Arc::new(Mutex::new(Cpu::default()));

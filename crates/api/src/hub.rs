@@ -338,8 +338,12 @@ pub(crate) struct Door {
     pub(crate) clients: AtomicU64,
     /// Turned away because there were too many.
     pub(crate) refused: AtomicU64,
+    /// Lost their place to somebody else while they asked for nothing.
+    pub(crate) evicted: AtomicU64,
     /// Requests that were answered, errors included.
     pub(crate) requests: AtomicU64,
+    /// Did not speak TLS where it is spoken, or not as it is.
+    pub(crate) strangers: AtomicU64,
     /// Disconnected because they did not get on.
     pub(crate) stalled: AtomicU64,
 }

@@ -55,6 +55,7 @@ mod look_back;
 mod metrics;
 mod server;
 mod socket;
+mod tls;
 mod token;
 
 pub use client::{Client, ClientError, Followed, Reports};
@@ -71,4 +72,5 @@ pub use look_back::{
     Selection,
 };
 pub use server::{CLOSING_MAX, Configured, Server, Settings};
+pub use tls::{CertificateError, Certificates};
 pub use token::{Scopes, TokenError, Tokens};

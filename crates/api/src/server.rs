@@ -16,6 +16,7 @@ use crate::http::{Entry, Site};
 use crate::hub::{Hub, Sensor, Shared};
 use crate::look_back::EXTRACTIONS_MAX;
 use crate::socket::{self, SocketFile};
+use crate::tls::Certificates;
 use crate::token::Tokens;
 use crate::{control, http};
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub exposed: bool,
     /// The file of tokens, if there is one.
     pub tokens: Option<PathBuf>,
+    /// What HTTP is encrypted with; in the clear without.
+    pub certificates: Option<Certificates>,
     /// Address and port for the probes of load balancers alone.
     pub health: Option<SocketAddr>,
     /// The configuration in force and the rules of the policy, as they are shown.
@@ -53,6 +56,7 @@ impl Settings {
             http: None,
             exposed: false,
             tokens: None,
+            certificates: None,
             health: None,
             shown: Configured {
                 config: String::new(),
@@ -125,6 +129,7 @@ impl Server {
             metrics_sources_max: settings.metrics_sources_max,
             exposed: settings.exposed,
             tokens: tokens.map(Arc::new),
+            certificates: settings.certificates,
             shown: Arc::new(settings.shown),
         };
         drop(inside);

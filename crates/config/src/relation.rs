@@ -49,6 +49,10 @@ pub(crate) const RELATIONS: &[Relation] = &[
         keys: &["api.listen", "api.exposed", "api.tokens"],
         broken: exposed,
     },
+    Relation {
+        keys: &["api.tls_certificate", "api.tls_key", "api.listen"],
+        broken: encrypted,
+    },
 ];
 
 fn ports(config: &Config) -> Option<String> {
@@ -121,6 +125,20 @@ fn part(bytes: u64, share: f64) -> u64 {
     )]
     let parts = (share.clamp(0.0, 1.0) * 65_536.0) as u128;
     u64::try_from((u128::from(bytes) * parts) >> 16).unwrap_or(bytes)
+}
+
+/// A certificate has a key, and somebody who asks for it.
+fn encrypted(config: &Config) -> Option<String> {
+    let api = &config.api;
+    match (api.tls_certificate.is_empty(), api.tls_key.is_empty()) {
+        (true, true) => None,
+        (false, false) if api.listen.is_none() => {
+            Some("without api.listen nobody asks over TLS".to_owned())
+        }
+        (false, false) => None,
+        (true, false) => Some("api.tls_key is of no use without api.tls_certificate".to_owned()),
+        (false, true) => Some("api.tls_certificate needs its api.tls_key".to_owned()),
+    }
 }
 
 /// What is shown to everybody is shown on purpose.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use vxscope_account::Statement;
-use vxscope_api::Hub;
+use vxscope_api::{Certificates, Hub};
 use vxscope_capture::InterfaceDrops;
 use vxscope_capture::live::{self as input, Backend, LiveError, LiveOpened, LiveSource};
 use vxscope_capture::udp::{Container, Inherited, Interface, UdpGroup, UdpSettings};
@@ -78,6 +78,8 @@ pub struct Live {
     pub steward: Option<Stewardship>,
     /// Reads the configuration again, where that is possible.
     pub reread: Option<Reread>,
+    /// What HTTP is encrypted with; in the clear without.
+    pub certificates: Option<Certificates>,
 }
 
 /// What a run says before the first packet.

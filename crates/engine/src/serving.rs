@@ -235,6 +235,7 @@ pub(crate) struct Serving {
     hub: Hub,
     control: PathBuf,
     http: Option<SocketAddr>,
+    is_encrypted: bool,
     health: Option<SocketAddr>,
     thread: Option<JoinHandle<()>>,
 }
@@ -256,6 +257,7 @@ impl Serving {
             http: api.listen,
             exposed: api.exposed,
             tokens: (!api.tokens.is_empty()).then(|| PathBuf::from(&api.tokens)),
+            certificates: live.certificates.clone(),
             health: api.health_listen,
             shown: Configured {
                 config: live.config.to_toml(),
@@ -278,6 +280,7 @@ impl Serving {
             hub,
             control,
             http,
+            is_encrypted: live.certificates.is_some(),
             health,
             thread: Some(thread),
         })
@@ -291,7 +294,8 @@ impl Serving {
     /// Where it answers, for people.
     pub(crate) fn answering(&self) -> Vec<String> {
         let control = format!("control socket {}", self.control.display());
-        let http = self.http.iter().map(|http| format!("http://{http}"));
+        let scheme = if self.is_encrypted { "https" } else { "http" };
+        let http = self.http.iter().map(|http| format!("{scheme}://{http}"));
         let health = self.health.iter();
         let health = health.map(|health| format!("health for load balancers on {health}"));
         std::iter::once(control).chain(health).chain(http).collect()

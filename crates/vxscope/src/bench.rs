@@ -110,6 +110,7 @@ impl Bench {
             out: out.to_owned(),
             steward: None,
             reread: None,
+            certificates: None,
         };
         let stop = Arc::new(Stop::new());
         let (opened, port) = sync_channel(1);

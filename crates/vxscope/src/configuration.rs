@@ -5,6 +5,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use vxscope_api::{CertificateError, Certificates};
 use vxscope_config::{Config, Way};
 
 use crate::arguments::{CheckConfigArguments, RunOptions};
@@ -45,6 +46,17 @@ pub(crate) fn with_options(
     Ok(config)
 }
 
+/// What HTTP is to be encrypted with, read while whoever may read it is still who we are.
+pub(crate) fn certificates(config: &Config) -> Result<Option<Certificates>, Failure> {
+    let api = &config.api;
+    if api.tls_certificate.is_empty() {
+        return Ok(None);
+    }
+    let read = Certificates::read(api.tls_certificate.as_ref(), api.tls_key.as_ref());
+    read.map(Some)
+        .map_err(|error| Failure::Usage(error.to_string()))
+}
+
 /// The name of the host; of one without a name, ours.
 fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -59,7 +71,11 @@ pub(crate) fn check(arguments: &CheckConfigArguments) -> Result<(), Failure> {
     if arguments.print_default {
         return print(&Config::reference());
     }
-    load(arguments.file.as_deref(), &arguments.set)?;
+    let config = load(arguments.file.as_deref(), &arguments.set)?;
+    // The files themselves are perhaps for the sensor's user alone.
+    if !config.api.tls_certificate.is_empty() && !Certificates::ARE_BUILT {
+        return Err(Failure::Usage(CertificateError::NotBuilt.to_string()));
+    }
     match &arguments.file {
         Some(file) => print(&format!("{}: ok\n", file.display())),
         None => print("ok\n"),

@@ -52,6 +52,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let live = Live {
         steward: Some(steward::stewardship(mirrors.clone())?),
         reread: None,
+        certificates: None,
         config,
         address: Ipv4Addr::LOCALHOST.into(),
         vxlan_port: Some(0),

@@ -4,6 +4,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use vxscope_api::Certificates;
 use vxscope_config::Config;
 use vxscope_engine::{Commands, Reread};
 use vxscope_units::BindTable;
@@ -12,12 +13,16 @@ use crate::arguments::RunArguments;
 use crate::configuration;
 
 /// Reads again what a run was started with.
-pub(crate) fn reread(arguments: &RunArguments, running: &Config) -> Reread {
+pub(crate) fn reread(
+    arguments: &RunArguments,
+    running: &Config,
+    certificates: Option<Certificates>,
+) -> Reread {
     let (arguments, running) = (arguments.clone(), Mutex::new(running.clone()));
     Reread::by(move |commands| {
         // One after the other: each is compared with what the one before left.
         let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-        reload(&arguments, &mut running, commands)
+        reload(&arguments, &mut running, certificates.as_ref(), commands)
     })
 }
 
@@ -25,6 +30,7 @@ pub(crate) fn reread(arguments: &RunArguments, running: &Config) -> Reread {
 fn reload(
     arguments: &RunArguments,
     running: &mut Config,
+    certificates: Option<&Certificates>,
     commands: &Commands,
 ) -> Result<String, String> {
     let new = configuration::with_options(&arguments.options, arguments.api)
@@ -36,14 +42,24 @@ fn reload(
             "refused, nothing is changed; these take a restart: {keys}"
         ));
     }
-    if new.sources.listed == running.sources.listed {
-        return Ok("nothing has changed".to_owned());
-    }
     let table = BindTable::try_new(new.sources.listed.clone())
         .map_err(|_| "refused, the sources contradict each other")?;
-    let replaced = commands.replace_bind_table(table);
-    replaced.map_err(|stopped| stopped.to_string())?;
-    let count = new.sources.listed.len();
-    *running = new;
-    Ok(format!("{count} sources are known from now on"))
+    // The same files may hold another certificate by now.
+    let renewed = certificates.map_or(Ok(false), Certificates::renew);
+    let renewed = renewed.map_err(|wrong| format!("refused, nothing is changed; {wrong}"))?;
+    let mut says = Vec::new();
+    if renewed {
+        says.push("the certificate is another from now on".to_owned());
+    }
+    if new.sources.listed != running.sources.listed {
+        let replaced = commands.replace_bind_table(table);
+        replaced.map_err(|stopped| stopped.to_string())?;
+        let count = new.sources.listed.len();
+        says.push(format!("{count} sources are known from now on"));
+        *running = new;
+    }
+    Ok(match says.as_slice() {
+        [] => "nothing has changed".to_owned(),
+        says => says.join("; "),
+    })
 }

@@ -14,6 +14,7 @@ use crate::{configuration, confine, reload, signal};
 /// Receives until SIGINT or SIGTERM, then prints the result.
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let config = configuration::with_options(&arguments.options, arguments.api)?;
+    let certificates = configuration::certificates(&config)?;
     // Before there is a second thread: each is confined as the one that started it.
     let open = match config.security.confine {
         true => confine::confine(&config, &arguments.out)?,
@@ -27,7 +28,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         .map(|it| it.stewardship(Mirrors::default()))
         .transpose()?;
     let live = Live {
-        reread: Some(reload::reread(arguments, &config)),
+        reread: Some(reload::reread(arguments, &config, certificates.clone())),
+        certificates,
         config,
         address: arguments.listen.ip(),
         vxlan_port: Some(arguments.listen.port()),

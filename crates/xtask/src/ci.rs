@@ -91,12 +91,17 @@ fn plain(result: Result<()>) -> Result<Outcome> {
 }
 
 fn clippy(context: &mut Context<'_>) -> Result<Outcome> {
-    context.light(&["clippy", "--all-targets"], &["--", "--deny", "warnings"])
+    context.light(&["clippy", "--all-targets"], &["--", "--deny", "warnings"])?;
+    clippy_of(context, &["--package", "vxscope-api", "--features", "tls"])
 }
 
 fn test(context: &mut Context<'_>) -> Result<Outcome> {
-    let packages = [vec!["--workspace"], heavy::excluded()].concat();
-    test_of(context, &packages)
+    // With TLS, as the Debian package has it; the cold build is without.
+    let packages = [
+        vec!["--workspace", "--features", "vxscope/tls"],
+        heavy::excluded(),
+    ];
+    test_of(context, &packages.concat())
 }
 
 /// The crates over the AWS SDK, all at once so that it is compiled once for all of them.
@@ -172,6 +177,7 @@ fn cold_build(context: &mut Context<'_>) -> Result<Outcome> {
 
 fn first_command(context: &mut Context<'_>) -> Result<Outcome> {
     let binary = context.cold_build()?.binary();
+    sensor::says_what_it_lacks(&binary)?;
     sensor::run_first_command(context.workspace, &binary).map(Outcome::Passed)
 }
 

@@ -88,7 +88,8 @@ pub(crate) fn make(workspace: &Workspace, program: Option<&str>) -> Result<PathB
     let program = match program {
         Some(program) => PathBuf::from(program),
         None => {
-            run(&mut workspace.cargo(&["build", "--release", "-p", "vxscope"]))?;
+            let build = ["build", "--release", "-p", "vxscope", "--features", "tls"];
+            run(&mut workspace.cargo(&build))?;
             target.join("release/vxscope")
         }
     };

@@ -47,6 +47,21 @@ impl ColdBuild {
     }
 }
 
+/// Asks the default build for TLS, which it does not have.
+pub(crate) fn says_what_it_lacks(sensor: &Path) -> Result<()> {
+    let mut command = Command::new(sensor);
+    command.arg("check-config");
+    for setting in ["listen=127.0.0.1:0", "tls_certificate=a", "tls_key=b"] {
+        command.arg("--set").arg(format!("api.{setting}"));
+    }
+    let output = command.stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    match (output.status.code(), said.contains("--features tls")) {
+        (Some(2), true) => Ok(()),
+        _ => Err(format!("a build without TLS does not say so: {output:?}").into()),
+    }
+}
+
 /// Runs the README's first command in an empty folder that shows the bundled captures.
 pub(crate) fn run_first_command(workspace: &Workspace, sensor: &Path) -> Result<String> {
     let path = workspace.path("README.md");

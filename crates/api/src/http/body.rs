@@ -2,12 +2,15 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc::Receiver;
+
+use super::place::Turn;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -46,5 +49,44 @@ impl Body for Answer {
             Self::Whole(whole) => whole.size_hint(),
             Self::Parts(_) => SizeHint::default(),
         }
+    }
+}
+
+/// An answer whose connection rests once it is handed over, or given up.
+#[derive(Debug)]
+pub(super) struct Timed {
+    answer: Answer,
+    turn: Arc<Turn>,
+}
+
+impl Timed {
+    pub(super) const fn new(answer: Answer, turn: Arc<Turn>) -> Self {
+        Self { answer, turn }
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.turn.rest();
+    }
+}
+
+impl Body for Timed {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.get_mut().answer).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.answer.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.answer.size_hint()
     }
 }

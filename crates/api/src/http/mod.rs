@@ -1,7 +1,8 @@
 //! HTTP/1.1: the page, metrics, health, and what the page and programs ask for.
 //!
 //! Connections are tasks on the thread of the API. Each has a time for its request's head, a
-//! longest life, and a place among at most [`HTTP_CLIENTS_MAX`].
+//! longest life, and a place among at most [`HTTP_CLIENTS_MAX`], which it may lose while it asks
+//! for nothing.
 
 mod access;
 mod body;
@@ -9,6 +10,7 @@ mod events;
 mod extract;
 mod listing;
 mod page;
+mod place;
 mod query;
 mod route;
 
@@ -22,6 +24,8 @@ use std::time::Duration;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -29,12 +33,16 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::error::ApiError;
 use crate::hub::{Door, Shared, count};
 use crate::server::Configured;
+use crate::tls::Certificates;
 use crate::token::Tokens;
+use body::Timed;
 pub use events::EVENT_CLIENTS_MAX;
+use place::{Admitted, Places, Turn};
 
-/// Connections at once. A further one is answered with 503 and closed; counted as refused.
+/// Connections at once. A further one takes the place of one that asks for nothing, which is
+/// closed and counted as evicted; if all are being answered it gets 503, counted as refused.
 pub const HTTP_CLIENTS_MAX: usize = 256;
-/// Connections of load balancers at once; a further one is answered with 503 and closed.
+/// Connections of load balancers at once; a further one as with [`HTTP_CLIENTS_MAX`].
 pub const HEALTH_CLIENTS_MAX: usize = 64;
 /// Longest life of a connection; clients open another. So one that takes nothing of a long
 /// answer keeps its place no longer than that.
@@ -43,6 +51,9 @@ const CONNECTION_MAX: Duration = Duration::from_secs(60);
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Most header fields; more are answered with 431.
 const HEADERS_MAX: usize = 64;
+/// Connections that the kernel has ready before they are accepted. One that finds no room there
+/// tries again after a second, so a burst must not fill it.
+const BACKLOG: i32 = 1_024;
 /// How long to wait when the process has no descriptor left for a client.
 const SHORTAGE: Duration = Duration::from_millis(100);
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\
@@ -58,6 +69,8 @@ pub(crate) struct Site {
     pub(crate) exposed: bool,
     /// Who may; without them nobody proves anything.
     pub(crate) tokens: Option<Arc<Tokens>>,
+    /// What everything but probes of load balancers is encrypted with.
+    pub(crate) certificates: Option<Certificates>,
     pub(crate) shown: Arc<Configured>,
 }
 
@@ -78,6 +91,13 @@ impl Entry {
         }
     }
 
+    const fn certificates(self, site: &Site) -> Option<&Certificates> {
+        match self {
+            Self::Api => site.certificates.as_ref(),
+            Self::Health => None,
+        }
+    }
+
     const fn door(self, shared: &Shared) -> &Door {
         match self {
             Self::Api => &shared.counters.http,
@@ -95,8 +115,12 @@ pub(crate) fn listen(
         return Err(ApiError::Exposed { address });
     }
     let listen = || {
-        let listener = StdListener::bind(address)?;
-        listener.set_nonblocking(true)?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        let listener = StdListener::from(socket);
         let bound = listener.local_addr()?;
         Ok((listener, bound))
     };
@@ -111,6 +135,7 @@ pub(crate) async fn accept(
     clients: &mut JoinSet<()>,
 ) {
     let door = entry.door(&site.shared);
+    let mut places = Places::new(entry.clients_max());
     loop {
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -122,56 +147,103 @@ pub(crate) async fn accept(
             },
             Some(_) = clients.join_next() => continue,
         };
-        if clients.len() >= entry.clients_max() {
+        let Admitted::Yes { turn, evicted } = places.admit(peer.ip()) else {
             count(&door.refused, 1);
-            // What does not fit an empty buffer is not waited for.
-            let _ = stream.try_write(FULL);
+            if entry.certificates(site).is_none() {
+                // What does not fit an empty buffer is not waited for.
+                let _ = stream.try_write(FULL);
+            }
             continue;
-        }
-        let site = site.clone();
-        count(&door.clients, 1);
-        clients.spawn(async move {
-            serve(stream, peer, &site, entry).await;
-            let door = entry.door(&site.shared);
-            door.clients.fetch_sub(1, Ordering::Relaxed);
+        };
+        count(&door.evicted, u64::from(evicted));
+        let connected = Connected::new(site, entry);
+        let its_turn = turn.clone();
+        let task = clients.spawn(async move {
+            connected.welcome(stream, peer, &its_turn).await;
         });
+        places.take(peer.ip(), turn, task);
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, site: &Site, entry: Entry) {
-    // An answer that waits for an acknowledgement is late; without this it is only that.
-    let _ = stream.set_nodelay(true);
-    let door = entry.door(&site.shared);
-    let ends = Instant::now() + CONNECTION_MAX;
-    let answer = service_fn(async |request| {
-        count(&door.requests, 1);
-        let answer = match entry {
-            Entry::Api => route::answer(request, peer, site, ends).await,
-            Entry::Health => route::probe_alone(&request, site),
+/// Counts as a client as long as it lives, however its task ends.
+struct Connected {
+    site: Site,
+    entry: Entry,
+}
+
+impl Connected {
+    fn new(site: &Site, entry: Entry) -> Self {
+        count(&entry.door(&site.shared).clients, 1);
+        let site = site.clone();
+        Self { site, entry }
+    }
+
+    fn door(&self) -> &Door {
+        self.entry.door(&self.site.shared)
+    }
+
+    /// Serves it, after a handshake if one is asked for. That has as much time as a request.
+    async fn welcome(&self, stream: TcpStream, peer: SocketAddr, turn: &Arc<Turn>) {
+        // An answer that waits for an acknowledgement is late; without this it is only that.
+        let _ = stream.set_nodelay(true);
+        let Some(certificates) = self.entry.certificates(&self.site) else {
+            return self.serve(stream, peer, turn).await;
         };
-        Ok::<_, Infallible>(answer)
-    });
-    let connection = Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(site.client_timeout)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), answer);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        result = connection.as_mut() => Some(result),
-        () = sleep_until(ends) => None,
-        () = site.shared.closed() => None,
-    };
-    let is_stalled = match ended {
-        Some(result) => result.is_err_and(|error| error.is_timeout()),
-        None => {
-            // What is under way may be finished.
-            connection.as_mut().graceful_shutdown();
-            timeout(site.client_timeout, connection).await.is_err()
+        let handshake = timeout(self.site.client_timeout, certificates.accept(stream));
+        let shaken = tokio::select! {
+            shaken = handshake => shaken,
+            () = self.site.shared.closed() => return,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.serve(stream, peer, turn).await,
+            Ok(Err(_)) => count(&self.door().strangers, 1),
+            Err(_) => count(&self.door().stalled, 1),
         }
-    };
-    if is_stalled {
-        count(&door.stalled, 1);
+    }
+
+    async fn serve<S>(&self, stream: S, peer: SocketAddr, turn: &Arc<Turn>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (site, door) = (&self.site, self.door());
+        let ends = Instant::now() + CONNECTION_MAX;
+        let answer = service_fn(async |request| {
+            turn.begin();
+            count(&door.requests, 1);
+            let answer = match self.entry {
+                Entry::Api => route::answer(request, peer, site, ends).await,
+                Entry::Health => route::probe_alone(&request, site),
+            };
+            Ok::<_, Infallible>(answer.map(|answer| Timed::new(answer, turn.clone())))
+        });
+        let connection = Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(site.client_timeout)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .max_headers(HEADERS_MAX)
+            .serve_connection(TokioIo::new(stream), answer);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            result = connection.as_mut() => Some(result),
+            () = sleep_until(ends) => None,
+            () = site.shared.closed() => None,
+        };
+        let is_stalled = match ended {
+            Some(result) => result.is_err_and(|error| error.is_timeout()),
+            None => {
+                // What is under way may be finished.
+                connection.as_mut().graceful_shutdown();
+                timeout(site.client_timeout, connection).await.is_err()
+            }
+        };
+        if is_stalled {
+            count(&door.stalled, 1);
+        }
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.door().clients.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -60,6 +60,18 @@ fn now(text: &mut Text, shared: &Shared) {
         |it| &it.refused,
     );
     door(
+        "api_evicted_clients",
+        "Clients that lost their place to others while they asked for nothing.",
+        true,
+        |it| &it.evicted,
+    );
+    door(
+        "api_handshake_errors",
+        "Clients that did not speak TLS where it is spoken, or not as it is.",
+        true,
+        |it| &it.strangers,
+    );
+    door(
         "api_stalled_clients",
         "Clients disconnected because they did not get on.",
         true,

@@ -15,6 +15,7 @@ use vxscope_report::{
 use crate::Served;
 
 const LONG: Duration = Duration::from_secs(60);
+const TOKEN: &str = "token-0123456789abcdef0123456789abcdef";
 
 #[test]
 fn every_path_has_its_answer() {
@@ -187,19 +188,21 @@ fn a_head_that_trickles_is_cut_off_and_counted() {
 }
 
 #[test]
-fn as_many_connections_as_there_may_be_and_no_more() {
-    let served = Served::new(LONG);
+fn as_many_are_answered_at_once_as_there_are_places_and_no_more() {
+    let served = Served::with(LONG, Some(&format!("boss metadata,control {TOKEN}\n")));
+    let order = format!(
+        "POST /api/v1/orders HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+         expect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+    );
     let mut held: Vec<TcpStream> = (0..HTTP_CLIENTS_MAX)
         .map(|_| TcpStream::connect(served.http).unwrap())
         .collect();
-    // All of them are served.
     for stream in &mut held {
-        stream
-            .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
-            .unwrap();
+        stream.write_all(order.as_bytes()).unwrap();
         let mut line = String::new();
+        // The rest of the order is waited for, so it is being answered.
         BufReader::new(stream).read_line(&mut line).unwrap();
-        assert!(line.contains("200"), "{line}");
+        assert!(line.contains("100"), "{line}");
     }
     assert_eq!(served.get("/healthz").status, 503);
     // The control socket does not notice.
@@ -208,13 +211,53 @@ fn as_many_connections_as_there_may_be_and_no_more() {
     while served.get("/healthz").status != 200 {
         std::thread::sleep(Duration::from_millis(10));
     }
-    let refused = "vxscope_api_refused_clients_total{listener=\"http\"}";
-    let metrics = served.get("/metrics").body;
-    let line = metrics
-        .lines()
-        .find(|line| line.starts_with(refused))
-        .unwrap();
-    assert!(!line.ends_with(" 0"), "{line}");
+    let refused = "vxscope_api_refused_clients_total{listener=\"http\"} 0";
+    let ask = format!(
+        "GET /metrics HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    assert!(!served.exchange(&ask).body.contains(refused));
+}
+
+#[test]
+fn a_thousand_that_never_finish_what_they_ask_keep_nobody_out() {
+    let served = Served::new(LONG);
+    let begin = || {
+        let mut stream = TcpStream::connect(served.http).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nx: ").unwrap();
+        stream
+    };
+    let crowd: Vec<TcpStream> = (0..1_000).map(|_| begin()).collect();
+    // Nobody of them is given up for being slow: the patience is a minute.
+    for _ in 0..20 {
+        assert_eq!(served.get("/healthz").status, 200);
+    }
+    let [evicted, refused] = ["evicted", "refused"].map(|it| served.counted_clients(it));
+    assert!(evicted >= 1_000 - HTTP_CLIENTS_MAX as u64, "{evicted}");
+    assert_eq!(refused, 0);
+    drop(crowd);
+}
+
+#[test]
+fn whoever_was_answered_outlasts_whoever_only_begins() {
+    let served = Served::new(LONG);
+    let mut client = TcpStream::connect(served.http).unwrap();
+    let mut ask = || {
+        let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        client.write_all(request).unwrap();
+        let mut reader = BufReader::new(&client);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\nok\n") {
+            let read = reader.read_line(&mut head).unwrap();
+            assert!(read > 0, "{head}");
+        }
+    };
+    ask();
+    let crowd: Vec<TcpStream> = (0..HTTP_CLIENTS_MAX + 20)
+        .map(|_| TcpStream::connect(served.http).unwrap())
+        .collect();
+    ask();
+    assert!(served.counted_clients("evicted") >= 20);
+    drop(crowd);
 }
 
 #[test]
@@ -365,6 +408,15 @@ impl Answer {
 impl Served {
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
+    }
+
+    /// How many clients of HTTP were so.
+    fn counted_clients(&self, how: &str) -> u64 {
+        let name = format!("vxscope_api_{how}_clients_total{{listener=\"http\"}} ");
+        let metrics = self.get("/metrics").body;
+        let mut lines = metrics.lines();
+        let value = lines.find_map(|line| line.strip_prefix(&name)?.parse().ok());
+        value.expect("such a metric")
     }
 
     /// One request on a connection of its own.

@@ -4,6 +4,8 @@ mod access;
 mod control;
 mod events;
 mod http;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -81,12 +83,35 @@ impl Served {
         });
         let settings = Settings {
             client_timeout,
+            tokens,
+            ..Self::settings(path)
+        };
+        Self::start(dir, settings)
+    }
+
+    /// With HTTP over TLS.
+    #[cfg(feature = "tls")]
+    fn encrypted(client_timeout: Duration, certificates: vxscope_api::Certificates) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let settings = Settings {
+            client_timeout,
+            certificates: Some(certificates),
+            ..Self::settings(dir.path().join("control.sock"))
+        };
+        Self::start(dir, settings)
+    }
+
+    fn settings(path: PathBuf) -> Settings {
+        Settings {
             http: Some(([127, 0, 0, 1], 0).into()),
             health: Some(([127, 0, 0, 1], 0).into()),
-            tokens,
             metrics_sources_max: 2,
-            ..Settings::new(path.clone())
-        };
+            ..Settings::new(path)
+        }
+    }
+
+    fn start(dir: tempfile::TempDir, settings: Settings) -> Self {
+        let path = settings.control.clone();
         let sensor = Arc::new(Resting::default());
         let (server, hub) = Server::open(settings, sensor.clone()).expect("a socket");
         let http = server.http_address().expect("a listener for HTTP");

@@ -61,7 +61,8 @@ section! {
     listen: Option<SocketAddr> = None, ["api" "listen"] ();
 
     /// Whether api.listen may be an address that other machines reach. Then api.tokens must name a
-    /// file, and something in front of it should speak TLS: tokens are sent as they are.
+    /// file, and either api.tls_certificate one too, or something in front must speak TLS: tokens
+    /// are sent as they are.
     exposed: bool = false, ["api" "exposed"] ();
 
     /// A file of lines `NAME SCOPE[,SCOPE] TOKEN` that only its owner may read; scopes are
@@ -70,8 +71,16 @@ section! {
     /// orders. `vxscope token` makes a line.
     tokens: String = String::new(), ["api" "tokens"] 4_096;
 
+    /// A file of certificates in PEM, the sensor's own first: then api.listen speaks TLS 1.2 and 1.3
+    /// and nothing else. Read at the start, and again on SIGHUP or a reload over HTTP. Empty: none.
+    /// Only in a build with the feature tls, as the Debian package is.
+    tls_certificate: String = String::new(), ["api" "tls_certificate"] 4_096;
+
+    /// The file of its private key in PEM, which nobody but its owner and group may read.
+    tls_key: String = String::new(), ["api" "tls_key"] 4_096;
+
     /// Address and port of a listener that answers a load balancer's probe, /api/2.0/status, and
-    /// nothing else. Empty: none.
+    /// nothing else, without TLS. Empty: none.
     health_listen: Option<SocketAddr> = None, ["api" "health_listen"] ();
 
     /// Flows that ended and can be searched over HTTP, about 300 bytes each; the oldest are

@@ -1,5 +1,5 @@
-//! TLS in front of the sensor, by the recipes of the documentation: captures through a tunnel whose
-//! both ends know each other, and the API behind a certificate.
+//! TLS: captures through a tunnel whose both ends know each other, and the API behind a certificate,
+//! of a proxy by the recipe of the documentation, or its own.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -107,6 +107,60 @@ fn the_api_answers_behind_a_certificate() {
     assert_ne!(old.code, Some(0), "{old:?}");
     sensor.stop();
 }
+
+#[cfg(feature = "tls")]
+#[test]
+fn the_api_speaks_tls_itself_and_takes_a_renewed_certificate() {
+    let dir = folder();
+    if !certificates(dir.path(), &["sensor"]) {
+        return;
+    }
+    let port = free_tcp_port();
+    let api = format!("127.0.0.1:{port}");
+    let sensor = Sensor::start(dir.path(), &[&["--api", &api], &ENCRYPTED[..]].concat());
+    let url = format!("https://localhost:{port}/healthz");
+    let ask = || {
+        let options = ["-sS", "--max-time", "20", "--cacert", "sensor.crt", &url];
+        let mut curl = Command::new("curl");
+        let output = curl.args(options).current_dir(dir.path()).output();
+        (!matches!(&output, Err(error) if error.kind() == ErrorKind::NotFound))
+            .then(|| Run::from(output.expect("a program that starts")))
+    };
+    let Some(answer) = ask() else {
+        return skip("curl is not installed");
+    };
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(0), "ok\n"));
+    // It was renewed, as others do it: the same files, and a word to the sensor.
+    assert!(certificates(dir.path(), &["sensor"]));
+    assert_eq!(ask().expect("as before").code, Some(60));
+    sensor.signal("HUP");
+    until("the new certificate", || {
+        (ask().expect("as before").code == Some(0)).then_some(())
+    });
+    sensor.stop();
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn a_build_without_tls_says_so() {
+    let dir = folder();
+    let run = [&["run", "--out", "out"], &ENCRYPTED[..]].concat();
+    let check = ["check-config", "--set", ENCRYPTED[1], "--set", ENCRYPTED[3]];
+    let check = [&check[..], &["--set", "api.listen=127.0.0.1:0"]].concat();
+    let run = [&run[..], &["--api", "127.0.0.1:0"]].concat();
+    for words in [run, check] {
+        let complaint = crate::vxscope(dir.path(), &words).fails(2);
+        assert!(complaint.contains("built without TLS"), "{complaint}");
+        assert!(complaint.contains("--features tls"), "{complaint}");
+    }
+}
+
+const ENCRYPTED: [&str; 4] = [
+    "--set",
+    "api.tls_certificate=sensor.crt",
+    "--set",
+    "api.tls_key=sensor.key",
+];
 
 /// A key and a certificate for each name, in `NAME.pem`; false, with a note, without OpenSSL.
 fn certificates(dir: &Path, names: &[&str]) -> bool {

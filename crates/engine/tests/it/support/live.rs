@@ -22,6 +22,7 @@ pub(crate) fn live(config: Config, act: impl FnOnce(&mut Sensor)) -> (Outcome, S
         out: out.path().to_owned(),
         steward: None,
         reread: None,
+        certificates: None,
     };
     let stop = Arc::new(Stop::new());
     let (started, starts) = sync_channel(1);
