@@ -130,7 +130,7 @@ impl Ledger {
                 *is_listed = false;
             }
             if let Some(row) = self.rows.get(source.index()) {
-                changes.push((sources.get(source), *row));
+                changes.push((sources.get(source).copied(), *row));
             }
         }
         self.counted(sources)
@@ -164,7 +164,7 @@ impl Ledger {
                 continue;
             }
             match sources.get(SourceId::new(number)) {
-                Some(source) => statement.rows.entry(source).or_default().merge(row),
+                Some(source) => statement.rows.entry(*source).or_default().merge(row),
                 None => statement.overflow.merge(row),
             }
         }

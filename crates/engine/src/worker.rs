@@ -81,6 +81,8 @@ pub(crate) struct Worker {
 struct Pass {
     pending: [Pending; PASS],
     taken: usize,
+    /// Those of them whose flows' entries are on their way.
+    fetched: usize,
 }
 
 /// The frames' bytes, in the order of [`Pass::pending`].

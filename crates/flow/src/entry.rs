@@ -41,8 +41,8 @@ pub(crate) struct Hot<K> {
     pub(crate) timeout: u32,
 }
 
-/// What is touched after the lookup. A packet of an open TCP connection needs the first two
-/// cache lines, others need the first and the third.
+/// What is touched after the lookup. A packet that goes on with a TCP connection needs the first two
+/// cache lines, one that says more the history in the third, too; others need the first and the third.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Cold {
@@ -62,10 +62,8 @@ pub(crate) struct Cold {
     pub(crate) crossing: Crossing,
 }
 
-/// Bytes of a [`Cold`] entry that a packet of an open TCP connection touches.
-pub(crate) const TOUCHED_BY_TCP: usize = 128;
-/// Bytes of a [`Cold`] entry that any other packet of an open flow touches.
-pub(crate) const TOUCHED_BY_OTHERS: usize = 192;
+/// Bytes of a [`Cold`] entry that a packet of an open flow may touch.
+pub(crate) const TOUCHED: usize = 192;
 
 const _: () = assert!(std::mem::offset_of!(Cold, tcp) == 32);
 const _: () = assert!(std::mem::offset_of!(Cold, payload_bytes) == 160);

@@ -14,7 +14,7 @@ use vxscope_wire::{Addresses, Class, FrameView};
 
 use crate::closed::ClosedFlows;
 use crate::closing::Closing;
-use crate::entry::{Cold, FLIPPED, Hot, ORIGINATOR_HIGH, Opening, is_tcp};
+use crate::entry::{Cold, FLIPPED, Hot, ORIGINATOR_HIGH, Opening};
 use crate::key::{Key4, Key6, Scope};
 use crate::label::{Label, Milestone};
 use crate::limit::{FlowLimits, FlowScope, Untracked};
@@ -250,8 +250,8 @@ impl Flows {
     #[inline]
     pub fn prefetch(&self, prepared: &mut Prepared) {
         let slot = match &prepared.key {
-            PreparedKey::V4(key) => self.v4.prefetch_entry(prepared.tag, is_tcp(key)),
-            PreparedKey::V6(key) => self.v6.prefetch_entry(prepared.tag, is_tcp(key)),
+            PreparedKey::V4(_) => self.v4.prefetch_entry(prepared.tag),
+            PreparedKey::V6(_) => self.v6.prefetch_entry(prepared.tag),
             PreparedKey::None(_) => None,
         };
         prepared.slot = slot.unwrap_or(NOWHERE);

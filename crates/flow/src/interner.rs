@@ -52,8 +52,8 @@ impl Interner {
     }
 
     /// Whose row this is.
-    pub(crate) fn get(&self, row: usize) -> Option<MirrorSource> {
-        self.names.get(row).copied()
+    pub(crate) fn get(&self, row: usize) -> Option<&MirrorSource> {
+        self.names.get(row)
     }
 
     /// How many rows are taken.

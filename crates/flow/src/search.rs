@@ -193,7 +193,7 @@ impl Flows {
                     return None;
                 };
                 search.stage = Stage::Sources(row.saturating_add(1));
-                if !search.is_of(source) {
+                if !search.is_of(*source) {
                     return None;
                 }
                 Scope::new(row)

@@ -252,16 +252,18 @@ impl Sources {
         SourceId::new(self.sources_max)
     }
 
-    /// A row's source; `None` for the overflow row.
+    /// A row's source; `None` for the overflow row. By reference: a copy inside an option goes byte
+    /// by byte, and whoever reads it then waits for the bytes to come together.
+    #[inline]
     #[must_use]
-    pub fn get(&self, id: SourceId) -> Option<MirrorSource> {
+    pub fn get(&self, id: SourceId) -> Option<&MirrorSource> {
         self.index.get(id.index())
     }
 
     /// The source of a row of the quarantine; `None` for the row of all beyond the limit.
     #[must_use]
     pub fn quarantined(&self, id: SourceId) -> Option<MirrorSource> {
-        self.quarantine.get(id.index())
+        self.quarantine.get(id.index()).copied()
     }
 
     /// How many rows have a source.

@@ -4,7 +4,7 @@ use std::io;
 
 use vxscope_memory::{FixedVec, prefetch, prefetch_start};
 
-use crate::entry::{Cold, Hot, LIVE, TOUCHED_BY_OTHERS, TOUCHED_BY_TCP};
+use crate::entry::{Cold, Hot, LIVE, TOUCHED};
 use crate::index::Index;
 use crate::key::Key;
 use crate::wheel::Wheel;
@@ -42,18 +42,12 @@ impl<K: Key> Table<K> {
         self.index.prefetch(tag);
     }
 
-    /// Fetches the entries of the flow that this tag probably belongs to, for a packet of a
-    /// protocol. Where it probably is.
+    /// Fetches the entries of the flow that this tag probably belongs to. Where it probably is.
     #[inline]
-    pub(crate) fn prefetch_entry(&self, tag: u32, is_tcp: bool) -> Option<u32> {
-        let touched = if is_tcp {
-            TOUCHED_BY_TCP
-        } else {
-            TOUCHED_BY_OTHERS
-        };
+    pub(crate) fn prefetch_entry(&self, tag: u32) -> Option<u32> {
         let slot = self.index.guess(tag)?;
         prefetch(&self.hot, slot as usize);
-        prefetch_start(&self.cold, slot as usize, touched);
+        prefetch_start(&self.cold, slot as usize, TOUCHED);
         Some(slot)
     }
 

@@ -27,9 +27,12 @@ const RECORD_HEADER: usize = 16;
 /// processor's own prefetcher finds.
 const AHEAD_MAX: usize = 512;
 
+/// Frames between the one that is opened and the one whose entries are fetched: some 300 ns.
+const BEHIND: usize = 4;
+
 /// A frame of a known source. Whose it is, where no row says so, lies in its place of the pass.
 #[derive(Clone, Copy)]
-struct Taken<'a> {
+pub(super) struct Taken<'a> {
     frame: &'a [u8],
     original_len: u32,
     source: SourceId,
@@ -38,6 +41,21 @@ struct Taken<'a> {
     nested: bool,
     /// As far as it is known already.
     owner: Owner,
+}
+
+impl<'a> Taken<'a> {
+    /// A plain one that is this worker's for certain.
+    #[inline]
+    pub(super) fn own(frame: &'a [u8], source: SourceId) -> Self {
+        Self {
+            frame,
+            original_len: length(frame),
+            source,
+            reserved_bits: false,
+            nested: false,
+            owner: Owner::This,
+        }
+    }
 }
 
 /// Whose a frame is.
@@ -66,40 +84,63 @@ impl Worker {
     pub(crate) fn handle(&mut self, records: &[Record<'_>], ahead: &[u8]) {
         let is_ethernet = |record: &Record<'_>| record.link == LinkType::Ethernet;
         if self.role.bare && !records.iter().all(is_ethernet) {
-            self.handle_reframed(records);
+            self.receive(records);
+            for record in records {
+                self.handle_reframed(record);
+            }
             return;
         }
-        let mut ahead = Ahead {
-            bytes: ahead,
-            asked_for: 0,
-            wanted: 0,
-        };
+        let mut ahead = Ahead::of(ahead);
         for pass in records.chunks(PASS) {
             self.receive(pass);
             let (mut frames, mut ticks) = (Frames::new(), ArrayVec::new());
             for record in pass {
-                ahead.fetch(record.data.len() + RECORD_HEADER);
-                let opened = match self.recognise_record(record) {
-                    Some(taken) => Opened::Taken(taken),
-                    None => self.open_record(record),
-                };
-                self.pass_on(record, opened, &mut frames, &mut ticks);
+                ahead.fetch(record);
+                self.handle_record(record, &mut frames, &mut ticks);
             }
             self.touch(&frames, &ticks);
         }
     }
 
-    /// Bare records of other link types become Ethernet frames in a scratch buffer, one by one.
-    fn handle_reframed(&mut self, records: &[Record<'_>]) {
+    /// A bare record of another link type becomes an Ethernet frame in a scratch buffer.
+    pub(super) fn handle_reframed(&mut self, record: &Record<'_>) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        for record in records {
-            self.receive(std::slice::from_ref(record));
+        {
             let (mut frames, mut ticks) = (Frames::new(), ArrayVec::new());
             let opened = self.judge(reframed(record, &mut scratch), record.timestamp);
-            self.pass_on(record, opened, &mut frames, &mut ticks);
+            self.pass_on(record.timestamp, opened, &mut frames, &mut ticks);
             self.touch(&frames, &ticks);
         }
         self.scratch = scratch;
+    }
+
+    /// Opens a record, and takes its frame into the pass if it is this worker's.
+    #[inline(always)]
+    pub(super) fn handle_record<'a>(
+        &mut self,
+        record: &Record<'a>,
+        frames: &mut Frames<'a>,
+        ticks: &mut ArrayVec<Tick, PASS>,
+    ) {
+        match self.recognise_record(record) {
+            Some(taken) => self.take(record.timestamp, &taken, frames, ticks),
+            None => self.open_record(record, frames, ticks),
+        }
+    }
+
+    /// Numbers a record that is recognised, and takes its frame into the pass if it is this worker's.
+    #[inline(always)]
+    pub(super) fn take<'a>(
+        &mut self,
+        timestamp: Timestamp,
+        taken: &Taken<'a>,
+        frames: &mut Frames<'a>,
+        ticks: &mut ArrayVec<Tick, PASS>,
+    ) {
+        let index = self.number(timestamp, ticks);
+        if taken.owner != Owner::Other {
+            self.read(index, timestamp, taken, frames);
+        }
     }
 
     fn receive(&mut self, records: &[Record<'_>]) {
@@ -109,29 +150,36 @@ impl Worker {
         }
     }
 
-    /// Gives a record its index, moves the clock, and takes its frame into the pass.
+    /// Gives a record its index and moves the clock.
     #[inline(always)]
+    fn number(&mut self, timestamp: Timestamp, ticks: &mut ArrayVec<Tick, PASS>) -> u64 {
+        let index = self.clock.next_index;
+        self.clock.next_index += 1;
+        if let Some(second) = self.clock.reach(timestamp) {
+            // A pass has no more ticks than records, so there is room.
+            let _ = ticks.try_push(Tick { index, second });
+        }
+        index
+    }
+
+    /// Numbers a record that took the long way, and takes its frame into the pass.
     fn pass_on<'a>(
         &mut self,
-        record: &Record<'a>,
+        timestamp: Timestamp,
         opened: Opened<'a>,
         frames: &mut Frames<'a>,
         ticks: &mut ArrayVec<Tick, PASS>,
     ) {
-        if matches!(opened, Opened::Refused) {
-            return;
-        }
-        let index = self.clock.next_index;
-        self.clock.next_index += 1;
-        if let Some(second) = self.clock.reach(record.timestamp) {
-            // A pass has no more ticks than records, so there is room.
-            let _ = ticks.try_push(Tick { index, second });
-        }
         match opened {
-            Opened::Taken(taken) if taken.owner == Owner::Other => {}
-            Opened::Taken(taken) => self.read(index, record.timestamp, &taken, frames),
-            Opened::Rejected(reason) => self.reject(reason),
             Opened::Refused => {}
+            Opened::Rejected(reason) => {
+                self.number(timestamp, ticks);
+                self.reject(reason);
+            }
+            Opened::Taken(taken) => {
+                let index = self.number(timestamp, ticks);
+                self.read(index, timestamp, &taken, frames);
+            }
         }
     }
 
@@ -162,23 +210,9 @@ impl Worker {
         for arrival in arrivals {
             self.ledger.receive(arrival.bytes);
             let plain = plain_arrival(&arrival, &self.role.options);
-            let opened = match plain.and_then(|plain| self.recognise(&plain)) {
-                Some(taken) => Opened::Taken(taken),
-                None => self.judge(
-                    open_arrival(&arrival, &self.role.options),
-                    arrival.timestamp,
-                ),
-            };
-            if matches!(opened, Opened::Refused) {
-                continue;
-            }
-            let index = self.clock.next_index;
-            self.clock.next_index += 1;
-            self.newest = self.newest.max(arrival.timestamp);
-            match opened {
-                Opened::Taken(taken) => self.read(index, arrival.timestamp, &taken, &mut frames),
-                Opened::Rejected(reason) => self.reject(reason),
-                Opened::Refused => {}
+            match plain.and_then(|plain| self.recognise(&plain)) {
+                Some(taken) => self.take_arrival(arrival.timestamp, &taken, &mut frames),
+                None => self.open_arrival(&arrival, &mut frames),
             }
             if frames.is_full() {
                 stages.end(Step::Open, frames.len());
@@ -191,6 +225,39 @@ impl Worker {
         stages.end(Step::Open, frames.len());
         self.touch(&frames, &ticks);
         stages.end(Step::Track, frames.len());
+    }
+
+    /// A datagram that takes the long way.
+    #[inline(never)]
+    fn open_arrival<'b>(&mut self, arrival: &Arrival<'b>, frames: &mut Frames<'b>) {
+        let opened = opened_arrival(arrival, &self.role.options);
+        match self.judge(opened, arrival.timestamp) {
+            Opened::Refused => {}
+            Opened::Rejected(reason) => {
+                self.number_arrival(arrival.timestamp);
+                self.reject(reason);
+            }
+            Opened::Taken(taken) => self.take_arrival(arrival.timestamp, &taken, frames),
+        }
+    }
+
+    #[inline(always)]
+    fn take_arrival<'b>(
+        &mut self,
+        timestamp: Timestamp,
+        taken: &Taken<'b>,
+        frames: &mut Frames<'b>,
+    ) {
+        let index = self.number_arrival(timestamp);
+        self.read(index, timestamp, taken, frames);
+    }
+
+    #[inline(always)]
+    fn number_arrival(&mut self, timestamp: Timestamp) -> u64 {
+        let index = self.clock.next_index;
+        self.clock.next_index += 1;
+        self.newest = self.newest.max(timestamp);
+        index
     }
 
     /// Moves the clock of a live run, which may tick.
@@ -227,23 +294,25 @@ impl Worker {
             },
         };
         Some(Taken {
-            frame: plain.frame,
-            original_len: length(plain.frame),
-            source,
-            reserved_bits: false,
-            nested: false,
             owner,
+            ..Taken::own(plain.frame, source)
         })
     }
 
     #[inline(never)]
-    fn open_record<'a>(&mut self, record: &Record<'a>) -> Opened<'a> {
+    fn open_record<'a>(
+        &mut self,
+        record: &Record<'a>,
+        frames: &mut Frames<'a>,
+        ticks: &mut ArrayVec<Tick, PASS>,
+    ) {
         let opened = if self.role.bare {
             bare(record.data, record.original_len)
         } else {
             decapsulate_record(record.link, record.data, &self.role.options)
         };
-        self.judge(opened, record.timestamp)
+        let opened = self.judge(opened, record.timestamp);
+        self.pass_on(record.timestamp, opened, frames, ticks);
     }
 
     /// The row of an opened frame's source. A frame of an unknown one is counted and done with: it
@@ -318,7 +387,7 @@ impl Worker {
         packet.source = taken.source;
         // Without a row it is where the long way left it.
         if let Some(mirror) = self.sources.get(taken.source) {
-            packet.mirror = mirror;
+            packet.mirror = *mirror;
         }
         pending.joined = self
             .fragments
@@ -355,22 +424,47 @@ impl Worker {
         }
         if frames.try_push(frame).is_ok() {
             self.pass.taken += 1;
+            self.fetch_behind();
+        }
+    }
+
+    /// Fetches the entries of the frame that is [`BEHIND`] this one: its bucket is there by now, and
+    /// its entries have time until they are touched. All at once they would queue for the few misses
+    /// that a processor has under way, with nothing to do meanwhile.
+    #[inline(always)]
+    fn fetch_behind(&mut self) {
+        let pass = &mut *self.pass;
+        if pass.taken > BEHIND
+            && let Some(pending) = pass.pending.get_mut(pass.fetched)
+        {
+            self.flows.prefetch(&mut pending.prepared);
+            pass.fetched += 1;
         }
     }
 }
 
 /// What will be read next, fetched line by line.
-struct Ahead<'a> {
+pub(crate) struct Ahead<'a> {
     bytes: &'a [u8],
     /// Up to where lines have been asked for.
     asked_for: usize,
     wanted: usize,
 }
 
-impl Ahead<'_> {
+impl<'a> Ahead<'a> {
+    /// Of what follows a batch in memory.
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            asked_for: 0,
+            wanted: 0,
+        }
+    }
+
     /// Fetches as many bytes ahead as a record took, so that the next batch is there in time.
     #[inline(always)]
-    fn fetch(&mut self, length: usize) {
+    pub(crate) fn fetch(&mut self, record: &Record<'_>) {
+        let length = record.data.len() + RECORD_HEADER;
         let end = self.wanted + length.min(AHEAD_MAX);
         self.wanted += length;
         while self.asked_for < end {
@@ -392,8 +486,10 @@ fn plain_arrival<'b>(arrival: &Arrival<'b>, options: &Options) -> Option<Plain<'
 }
 
 /// The frame in what was received.
-#[inline(never)]
-fn open_arrival<'b>(arrival: &Arrival<'b>, options: &Options) -> Result<Decapsulated<'b>, Reject> {
+fn opened_arrival<'b>(
+    arrival: &Arrival<'b>,
+    options: &Options,
+) -> Result<Decapsulated<'b>, Reject> {
     let (tunnel, datagram) = arrival.opened?;
     let opened = decapsulate_datagram(tunnel, datagram.source, datagram.payload, options)?;
     // What did not fit the receive slot is missing from the frame, not from its length.

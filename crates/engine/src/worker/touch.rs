@@ -1,5 +1,4 @@
-//! The second and the third pass: entries are fetched, then frames tracked, counted, stored and
-//! exported, in order.
+//! The second pass: frames are tracked, counted, stored and exported, in order.
 
 use arrayvec::ArrayVec;
 use vxscope_account::{Frame, Ledger};
@@ -29,7 +28,7 @@ impl Worker {
             ..
         } = self;
         let pending = pass.pending.get_mut(..pass.taken).unwrap_or_default();
-        for one in &mut *pending {
+        for one in pending.iter_mut().skip(pass.fetched) {
             flows.prefetch(&mut one.prepared);
         }
         let mut ends = Ends {
@@ -47,7 +46,7 @@ impl Worker {
             observe(flows, &mut ends, one, frame, kept);
         }
         tick_before(u64::MAX, &mut ticks, flows, &mut ends);
-        pass.taken = 0;
+        (pass.taken, pass.fetched) = (0, 0);
         if let Some(last) = clock.next_index.checked_sub(1) {
             outlet.reach(last);
         }
