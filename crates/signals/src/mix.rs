@@ -12,9 +12,12 @@ fn mix(value: u64) -> u64 {
 
 /// Hash of a few words under a seed.
 pub(crate) fn hash(seed: u64, words: impl IntoIterator<Item = u64>) -> u64 {
-    words
-        .into_iter()
-        .fold(mix(seed), |hash, word| mix(hash ^ word))
+    let mut hash = mix(seed);
+    // As a loop: a fold over an array's words is left as calls.
+    for word in words {
+        hash = mix(hash ^ word);
+    }
+    hash
 }
 
 /// Hash of a text under a seed.
