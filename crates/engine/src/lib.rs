@@ -1,8 +1,8 @@
 //! The only crate with threads and a clock; wires the stages.
 //!
-//! [`replay()`] runs captures through the pipeline: every worker walks every record, opens it,
-//! and takes those that the steering function gives it; a writer merges what they deliver, so
-//! that the outputs are the same for any number of workers.
+//! [`replay()`] runs captures through the pipeline: records are read once and go to the workers that
+//! the steering function names; a writer merges what they deliver, so that the outputs are the same
+//! for any number of workers.
 
 mod accounting;
 mod alert;
@@ -25,6 +25,7 @@ mod outlet;
 mod overseer;
 mod plan;
 mod presence;
+mod reader;
 mod replay;
 mod reread;
 mod serving;

@@ -1,11 +1,10 @@
-//! Replay: captures in, outputs out. Every worker walks every record and takes its own.
+//! Replay: captures in, outputs out.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use vxscope_account::Statement;
 use vxscope_capture::{Batch, Block, CaptureError, Input, Walk};
 use vxscope_config::Config;
@@ -16,13 +15,12 @@ use crate::clock::Stopwatch;
 use crate::error::EngineError;
 use crate::outlet::Wanted;
 use crate::plan::{self, Plan};
+use crate::reader::{self, Rules};
 use crate::start::{self, Takes, join, spawn};
 use crate::summary::{self, Finished, Kernel};
 use crate::worker::{Worker, WorkerReport};
 use crate::writer;
 
-/// Blocks of a stream that a worker may be behind.
-const BLOCKS: usize = 4;
 /// Batches between two looks at the progress bar.
 const PROGRESS_EVERY: u64 = 256;
 
@@ -163,6 +161,7 @@ pub fn replay(
     } else {
         Takes::Own
     };
+    let rules = start::rules(&plan, takes, &admission);
     let payloads = plan::payloads(&replay.config)?;
     let workers = start::workers(&plan, takes, (&admission, &payloads), &desk, outlets)?;
     let bytes_total = inputs.iter().map(Input::total_bytes).sum();
@@ -178,11 +177,11 @@ pub fn replay(
         Some(sinks) => std::thread::scope(|scope| {
             let write = || writer::write(&lines, sinks, &mut |outcome| closed.push(outcome));
             let writer = spawn(scope, "writer", write)?;
-            let walked = walk(inputs, workers, &progress)?;
+            let walked = walk(inputs, workers, rules, &progress)?;
             Ok::<_, EngineError>((join(writer), walked))
         })?,
         None => {
-            let mut walked = walk(inputs, workers, &progress)?;
+            let mut walked = walk(inputs, workers, rules, &progress)?;
             let writer = walked.reports.first_mut().and_then(|it| it.writer.take());
             let written = writer.map(|it| it.finish(&mut |outcome| closed.push(outcome)));
             (written.unwrap_or_default(), walked)
@@ -232,115 +231,58 @@ fn wanted(extract: &[Extract]) -> Wanted {
     wanted
 }
 
-/// All workers over all inputs. With one worker, and for files, nobody hands blocks around.
+/// All workers over all inputs. A worker alone needs nobody who sorts.
 fn walk(
     inputs: Vec<Input>,
     mut workers: Vec<Worker>,
+    rules: Option<Rules>,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Walked, EngineError> {
-    let names: Vec<Walk> = inputs.iter().map(Input::walk).collect();
-    if workers.len() == 1
-        && let Some(worker) = workers.pop()
-    {
-        let feed = Feed::Own(inputs.into_iter());
-        let (report, error) = work(worker, names, feed, Some(progress));
-        return Ok(Walked {
-            reports: vec![report],
-            error,
-        });
-    }
-    std::thread::scope(|scope| {
-        let mut senders = Vec::new();
-        let mut threads = Vec::new();
-        for (number, worker) in workers.into_iter().enumerate() {
-            let (sender, blocks) = bounded(BLOCKS);
-            senders.push(sender);
-            let names = names.clone();
-            let progress = (number == 0).then_some(progress);
-            let feed = Feed::Shared(blocks);
-            let name = format!("worker-{number}");
-            threads.push(spawn(scope, &name, move || {
-                work(worker, names, feed, progress)
-            })?);
-        }
-        let read_error = publish(inputs, &senders);
-        drop(senders);
-        let (reports, errors): (Vec<_>, Vec<_>) = threads.into_iter().map(join).unzip();
-        // All workers walk the same bytes and stop at the same place.
-        let error = errors.into_iter().flatten().next().or(read_error);
-        Ok(Walked { reports, error })
-    })
-}
-
-/// A block of one of the inputs.
-type Shared = (usize, Arc<Block>);
-
-/// Gives every worker every block, until the inputs end or all workers have stopped.
-fn publish(inputs: Vec<Input>, workers: &[Sender<Shared>]) -> Option<CaptureError> {
-    for (number, mut input) in inputs.into_iter().enumerate() {
-        loop {
-            match input.next_block() {
-                Ok(Some(block)) => {
-                    let sent = workers
-                        .iter()
-                        .filter(|w| w.send((number, block.clone())).is_ok());
-                    if sent.count() == 0 {
-                        return None;
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => return Some(error),
-            }
-        }
-    }
-    None
-}
-
-/// Where a worker's blocks come from.
-enum Feed {
-    Own(std::vec::IntoIter<Input>),
-    Shared(Receiver<Shared>),
-}
-
-/// One worker over all blocks, up to the end or the first error.
-fn work(
-    mut worker: Worker,
-    mut walks: Vec<Walk>,
-    feed: Feed,
-    progress: Option<&(dyn Fn(u64, u64) + Sync)>,
-) -> (WorkerReport, Option<CaptureError>) {
-    let mut meter = Meter {
+    let meter = Meter {
         progress,
         batches: 0,
         bytes_before: 0,
         packets_before: 0,
     };
-    let error = match feed {
-        Feed::Own(inputs) => inputs
-            .zip(&mut walks)
-            .try_for_each(|(mut input, walk)| {
-                while let Some(block) = input.next_block()? {
-                    walk_block(&mut worker, walk, &block, &mut meter)?;
-                }
-                meter.next_input(walk);
-                Ok(())
-            })
-            .err(),
-        Feed::Shared(blocks) => blocks
-            .iter()
-            .try_for_each(|(number, block)| {
-                let Some(walk) = walks.get_mut(number) else {
-                    return Ok(());
-                };
-                walk_block(&mut worker, walk, &block, &mut meter)?;
-                if block.is_last() {
-                    meter.next_input(walk);
-                }
-                Ok(())
-            })
-            .err(),
+    let Some(rules) = rules else {
+        let worker = workers.pop().ok_or(EngineError::NoInput)?;
+        let (report, error) = work(worker, inputs, meter);
+        return Ok(Walked {
+            reports: vec![report],
+            error,
+        });
     };
-    (worker.finish(), error)
+    let (reader, feeds) = reader::start(rules, inputs, workers.len(), meter);
+    let reports = std::thread::scope(|scope| {
+        let both = workers.into_iter().zip(&feeds).enumerate();
+        let threads = both.map(|(number, (worker, feed))| {
+            let run = || reader::work(worker, feed, &reader);
+            spawn(scope, &format!("worker-{number}"), run)
+        });
+        let threads = threads.collect::<Result<Vec<_>, _>>()?;
+        Ok::<_, EngineError>(threads.into_iter().map(join).collect())
+    })?;
+    Ok(Walked {
+        reports,
+        error: reader::into_error(reader),
+    })
+}
+
+/// One worker over all inputs, up to the end or the first error.
+fn work(
+    mut worker: Worker,
+    inputs: Vec<Input>,
+    mut meter: Meter<'_>,
+) -> (WorkerReport, Option<CaptureError>) {
+    let all = inputs.into_iter().try_for_each(|mut input| {
+        let mut walk = input.walk();
+        while let Some(block) = input.next_block()? {
+            walk_block(&mut worker, &mut walk, &block, &mut meter)?;
+        }
+        meter.next_input(&walk);
+        Ok(())
+    });
+    (worker.finish(), all.err())
 }
 
 fn walk_block(
@@ -357,9 +299,9 @@ fn walk_block(
     Ok(())
 }
 
-/// Tells now and then how far the first worker is.
-struct Meter<'a> {
-    progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+/// Tells now and then how far reading is.
+pub(crate) struct Meter<'a> {
+    progress: &'a (dyn Fn(u64, u64) + Sync),
     batches: u64,
     bytes_before: u64,
     packets_before: u64,
@@ -367,17 +309,15 @@ struct Meter<'a> {
 
 impl Meter<'_> {
     #[inline]
-    fn count(&mut self, walk: &Walk) {
+    pub(crate) fn count(&mut self, walk: &Walk) {
         self.batches += 1;
-        if self.batches.is_multiple_of(PROGRESS_EVERY)
-            && let Some(progress) = self.progress
-        {
+        if self.batches.is_multiple_of(PROGRESS_EVERY) {
             let bytes = self.bytes_before + walk.offset();
-            progress(bytes, self.packets_before + walk.records_walked());
+            (self.progress)(bytes, self.packets_before + walk.records_walked());
         }
     }
 
-    fn next_input(&mut self, walk: &Walk) {
+    pub(crate) fn next_input(&mut self, walk: &Walk) {
         self.bytes_before += walk.offset();
         self.packets_before += walk.records_walked();
     }

@@ -24,6 +24,7 @@ use crate::follower::{Desk, Follower};
 use crate::handoff::{CHUNKS_PER_SINK, Handoff};
 use crate::outlet::{Outlet, Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
+use crate::reader::Rules;
 use crate::stop::Deadline;
 use crate::vlans::Vlans;
 use crate::worker::{Role, Worker};
@@ -39,7 +40,7 @@ const REPORT_EVERY: u64 = 8192;
 /// Which of the input a worker takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Takes {
-    /// All workers walk all records and take their own.
+    /// What a reader gives it of the records.
     Own,
     /// The same, and records are bare frames.
     OwnBare,
@@ -170,6 +171,18 @@ pub(crate) fn chunks(config: &Config, writes_itself: bool) -> usize {
     } else {
         CHUNKS + CHUNKS_PER_SINK * exits::frame_queues(config)
     }
+}
+
+/// How the records of a replay are sorted; `None` if one worker takes all.
+pub(crate) fn rules(plan: &Plan, takes: Takes, admission: &Admission) -> Option<Rules> {
+    let mut sources = Sources::new(plan.limits.sources_max, plan.limits.hash_seed);
+    sources.admit(admission.clone());
+    (plan.workers.get() > 1).then(|| Rules {
+        steering: Steering::new(plan.steering_seed, plan.workers),
+        options: plan.options,
+        bare: takes == Takes::OwnBare,
+        sources,
+    })
 }
 
 /// Gives the writer to the only worker.

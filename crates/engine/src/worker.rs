@@ -1,8 +1,8 @@
 //! One worker: a batch of records in; frames decapsulated, tracked, stored and counted.
 //!
-//! Every worker walks every record and takes its own, so all see the same clock, the same
-//! fragments and the same learned addresses. Passes over a batch overlap cache misses: open and
-//! hash all, fetch, then touch.
+//! Whoever reads for several gives each its own, and all of them what changes how later records are
+//! read: so all see the same clock, the same fragments and the same learned addresses. Two passes
+//! over a batch overlap cache misses: open and hash all, which fetches what is touched, then touch.
 
 use std::time::Duration;
 
@@ -26,10 +26,13 @@ use crate::writer::Writer;
 
 mod clock;
 mod open;
+mod share;
 mod stray;
 mod touch;
 
-use clock::Clock;
+pub(crate) use clock::Clock;
+pub(crate) use open::Ahead;
+pub(crate) use share::{Entry, Share};
 pub(crate) use stray::Coming;
 
 /// Records handled in one set of passes: enough to overlap misses, few enough to stay in L1.

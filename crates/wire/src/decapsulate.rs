@@ -127,12 +127,15 @@ impl<'a> From<Plain<'a>> for Decapsulated<'a> {
     }
 }
 
+/// Bytes in front of the frame in what [`plain_record`] takes.
+pub const PLAIN_HEADERS: usize = 50;
+
 /// The record as AWS mirrors it, whole: Ethernet, IPv4 without options, UDP to a VXLAN port, VXLAN
 /// without reserved bits, all lengths in agreement. One look at 50 bytes; what it declines is no
 /// error yet, and what it takes is read exactly as [`decapsulate_record`] would.
 #[inline(always)]
 pub fn plain_record<'a>(link: LinkType, record: &'a [u8], options: &Options) -> Option<Plain<'a>> {
-    let (header, frame) = record.split_first_chunk::<50>()?;
+    let (header, frame) = record.split_first_chunk::<PLAIN_HEADERS>()?;
     let word = |high: u8, low: u8| usize::from(u16::from_be_bytes([high, low]));
     let ip_len = word(header[16], header[17]);
     let is_plain = link == LinkType::Ethernet

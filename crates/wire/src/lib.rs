@@ -49,8 +49,8 @@ mod view;
 mod vxlan;
 
 pub use decapsulate::{
-    DEPTH_MAX, Decapsulated, Options, Plain, Tunnel, decapsulate_datagram, decapsulate_record,
-    plain_datagram, plain_record,
+    DEPTH_MAX, Decapsulated, Options, PLAIN_HEADERS, Plain, Tunnel, decapsulate_datagram,
+    decapsulate_record, plain_datagram, plain_record,
 };
 pub use frame::{IPV6_EXTENSIONS_MAX, VLAN_TAGS_MAX, oracle, parse_frame, read_frame};
 pub use link::ethernet;

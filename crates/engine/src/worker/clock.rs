@@ -4,11 +4,11 @@ use vxscope_units::Timestamp;
 
 /// The capture's clock: the largest stamp so far, which ticks at each whole second it passes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Clock {
-    pub(super) now: Timestamp,
+pub(crate) struct Clock {
+    pub(crate) now: Timestamp,
     /// From when on it ticks again; the first stamp always does.
     next_second: Timestamp,
-    pub(super) next_index: u64,
+    pub(crate) next_index: u64,
 }
 
 /// The second that a record's stamp brought.
@@ -21,7 +21,7 @@ pub(super) struct Tick {
 impl Clock {
     /// Moves to a later time; the second that this brings, if it is another one.
     #[inline]
-    pub(super) fn reach(&mut self, now: Timestamp) -> Option<u64> {
+    pub(crate) fn reach(&mut self, now: Timestamp) -> Option<u64> {
         self.now = self.now.max(now);
         if now < self.next_second {
             return None;
