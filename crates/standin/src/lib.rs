@@ -34,6 +34,7 @@ mod session;
 mod shelf;
 mod tagging;
 mod target;
+mod template;
 mod xml;
 
 pub use account::{Account, Quotas};
@@ -46,3 +47,4 @@ pub use moto::Moto;
 pub use server::Standin;
 pub use session::Session;
 pub use target::Target;
+pub use template::complaints;

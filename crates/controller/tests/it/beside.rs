@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use vxscope_standin::{Moto, Standin};
+use vxscope_standin::{Moto, Standin, complaints};
 
 use crate::kit::{ALL, site, site_with_bucket, tagged, until};
 
@@ -89,6 +89,27 @@ fn templates_are_taken_and_name_what_is_ours() {
         "AWS::IAM::Role",
     ] {
         assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+}
+
+#[test]
+fn templates_are_what_their_checker_takes() {
+    let site = site();
+    site.account(|account| account.add_instance(tagged("a", "10.0.0.1", ALL)));
+    site.settle();
+    let table: [(&str, &[&str]); 4] = [
+        ("cloudformation", &[]),
+        ("hints", &[]),
+        ("reaper", &[]),
+        ("watch", &["--role", "mirrors"]),
+    ];
+    for (what, options) in table {
+        let template = site.folder.path().join(format!("{what}.json"));
+        let text = site.ok(&[&["export", what], options].concat());
+        std::fs::write(&template, text).unwrap();
+        if let Some(complaints) = complaints(&template) {
+            assert_eq!(complaints, "", "{what}");
+        }
     }
 }
 
