@@ -4,6 +4,7 @@
 
 mod arguments;
 mod config;
+mod confine;
 mod desk;
 mod driver;
 mod export;

@@ -13,6 +13,7 @@ use vxscope_enrolment::lead::{Breadcrumb, Breadcrumbs, CRUMBS_SCHEMA, reap};
 use vxscope_units::{Grade, Timestamp};
 
 use crate::config::Config;
+use crate::confine::confine;
 use crate::desk::Desk;
 use crate::driver::{CONTROLLER, HEARTBEAT, crumb_of, hold_of, is_crumb};
 use crate::failure::Failure;
@@ -28,6 +29,9 @@ const NAP: Duration = Duration::from_millis(200);
 pub(crate) fn run(file: &Path, every: Option<u64>) -> Result<(), Failure> {
     let config = Config::read(file).map_err(Failure::Configuration)?;
     let stop = stop()?;
+    if every.is_some() {
+        confine(&config);
+    }
     let mut desk = Desk::open(config)?;
     loop {
         let round = round(&mut desk, false, wall());

@@ -11,6 +11,7 @@ use vxscope_enrolment::lead::{Ending, Farewell};
 use vxscope_units::Timestamp;
 
 use crate::config::Config;
+use crate::confine::confine;
 use crate::driver::{Driver, bind_table};
 use crate::failure::Failure;
 use crate::minutes::Minutes;
@@ -43,6 +44,7 @@ pub(crate) fn run(file: &Path, options: Options) -> Result<(), Failure> {
         return dry_run(&config, options.once);
     }
     let signals = Signals::listen()?;
+    confine(&config);
     let mut work = Work::begin(config)?;
     let (settled, ending) = if options.once {
         (work.settle(options.within, &signals), Ending::Final)

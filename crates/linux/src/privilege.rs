@@ -115,10 +115,21 @@ pub fn no_core_dumps() -> io::Result<()> {
     Ok(())
 }
 
-/// What a sensor never does after its start, and what somebody who took it over would like to.
+/// Whether a process still executes programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Execution {
+    /// It does.
+    Kept,
+    /// It never does.
+    Refused,
+}
+
+/// See [`Execution`].
+const EXECUTING: &[libc::c_long] = &[libc::SYS_execve, libc::SYS_execveat];
+
+/// What our processes never do after their start, and what somebody who took one over would like
+/// to.
 const REFUSED: &[libc::c_long] = &[
-    libc::SYS_execve,
-    libc::SYS_execveat,
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
@@ -159,13 +170,13 @@ const RETURN_ERRNO: u32 = 0x0005_0000;
 const SET_MODE_FILTER: libc::c_long = 1;
 const FLAG_TSYNC: libc::c_long = 1;
 
-/// Lets the kernel refuse system calls that a sensor never makes, in all threads, with `EPERM`.
-/// Takes [`no_new_privileges`] first.
+/// Lets the kernel refuse system calls that this process never makes, in all threads and in what
+/// it executes, with `EPERM`. Takes [`no_new_privileges`] first.
 ///
 /// # Errors
 /// The kernel has no such filters, or a thread has another.
-pub fn refuse_system_calls() -> io::Result<()> {
-    let program = filter();
+pub fn refuse_system_calls(execution: Execution) -> io::Result<()> {
+    let program = filter(execution);
     let length = u16::try_from(program.len()).unwrap_or(u16::MAX);
     let program = libc::sock_fprog {
         len: length,
@@ -185,7 +196,7 @@ pub fn refuse_system_calls() -> io::Result<()> {
 }
 
 /// One comparison for each call, then what becomes of it.
-fn filter() -> Vec<libc::sock_filter> {
+fn filter(execution: Execution) -> Vec<libc::sock_filter> {
     let load = |offset| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset);
     let returns = |value| statement(libc::BPF_RET | libc::BPF_K, value);
     let refuse = RETURN_ERRNO | 1;
@@ -198,7 +209,11 @@ fn filter() -> Vec<libc::sock_filter> {
         jump(libc::BPF_JGE, X32_BIT, 0, 1),
         returns(refuse),
     ];
-    for call in REFUSED {
+    let executing: &[libc::c_long] = match execution {
+        Execution::Kept => &[],
+        Execution::Refused => EXECUTING,
+    };
+    for call in REFUSED.iter().chain(executing) {
         let number = u32::try_from(*call).unwrap_or(u32::MAX);
         program.push(jump(libc::BPF_JEQ, number, 0, 1));
         program.push(returns(refuse));
@@ -283,7 +298,7 @@ mod tests {
         if std::env::var_os(CHILD).is_some() {
             no_core_dumps().unwrap();
             no_new_privileges().unwrap();
-            refuse_system_calls().unwrap();
+            refuse_system_calls(Execution::Refused).unwrap();
             // In every thread, and files and threads are as before.
             let refused = apart(|| Command::new("true").status());
             let error = refused.expect_err("nothing is executed");

@@ -1,25 +1,14 @@
 //! Where a running sensor may write: its own folders, and nowhere else, whoever takes it over.
 //!
-//! Landlock holds for the thread that asks and those that it starts. Reading is left alone: it
-//! takes no write to give away what is read, and the sensor looks at `/proc` and at files of
-//! others.
+//! Reading is left alone: the sensor looks at `/proc` and at files of others.
 
 use std::path::{Path, PathBuf};
 
-use landlock::{
-    ABI, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetStatus,
-};
 use vxscope_config::{Config, ExportKind};
 use vxscope_export::OutputDir;
+use vxscope_linux::write_only_in;
 
 use crate::failure::Failure;
-
-/// The kernel refuses a rule, or a folder has gone.
-type Wrong = Box<dyn std::error::Error>;
-
-/// Of Linux 6.2; an older one does what it can.
-const KNOWN: ABI = ABI::V3;
 
 /// From now on this thread writes, makes and removes files in the folders of the configuration
 /// alone. Makes those that are missing. What could not be done, for people.
@@ -28,20 +17,7 @@ pub(crate) fn confine(config: &Config, out: &Path) -> Result<Option<String>, Fai
     for folder in &folders {
         OutputDir::create(folder).map_err(|error| Failure::Failed(error.to_string()))?;
     }
-    let confined = write_only_in(folders.iter().map(PathBuf::as_path), &files(config));
-    Ok(match confined {
-        Ok(RulesetStatus::FullyEnforced) => None,
-        Ok(RulesetStatus::PartiallyEnforced) => Some(
-            "this kernel keeps the sensor from some writes outside its folders, not from all"
-                .to_owned(),
-        ),
-        Ok(RulesetStatus::NotEnforced) => Some(
-            "this kernel has no Landlock: files outside the sensor's folders are protected by \
-             their modes alone"
-                .to_owned(),
-        ),
-        Err(error) => Some(format!("the sensor may write everywhere: {error}")),
-    })
+    Ok(write_only_in("sensor", &folders, &files(config)))
 }
 
 /// The folders of the outputs, and those of files that are configured one by one.
@@ -83,27 +59,6 @@ fn files(config: &Config) -> Vec<PathBuf> {
         true => ["/dev/net/tun", "/proc/sys/net"].map(PathBuf::from).into(),
         false => Vec::new(),
     }
-}
-
-fn write_only_in<'a>(
-    folders: impl Iterator<Item = &'a Path>,
-    files: &[PathBuf],
-) -> Result<RulesetStatus, Wrong> {
-    let writing = AccessFs::from_write(KNOWN);
-    let rules = folders.map(|it| rule(it, writing));
-    // A file that is not there, such as that of a module which is not loaded, cannot be written.
-    let files = files.iter().filter(|it| it.exists());
-    let files = files.map(|it| rule(it, AccessFs::WriteFile | AccessFs::Truncate));
-    let restricted = Ruleset::default()
-        .handle_access(writing)?
-        .create()?
-        .add_rules(rules.chain(files))?
-        .restrict_self()?;
-    Ok(restricted.ruleset)
-}
-
-fn rule(path: &Path, access: impl Into<BitFlags<AccessFs>>) -> Result<PathBeneath<PathFd>, Wrong> {
-    Ok(PathBeneath::new(PathFd::new(path)?, access))
 }
 
 #[cfg(test)]

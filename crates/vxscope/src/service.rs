@@ -9,7 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 use std::time::Duration;
 
-use vxscope_linux::{Handed, privilege, send_with, take_handed};
+use vxscope_linux::privilege::{self, Execution};
+use vxscope_linux::{Handed, send_with, take_handed};
 
 /// The way to the service manager, if one started us.
 #[derive(Debug, Default)]
@@ -119,7 +120,7 @@ pub(crate) fn seal() -> Vec<String> {
         ("privileges can be gained", privilege::no_new_privileges()),
         (
             "no system call is refused",
-            privilege::refuse_system_calls(),
+            privilege::refuse_system_calls(Execution::Refused),
         ),
     ];
     let failed = steps

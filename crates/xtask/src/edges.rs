@@ -49,7 +49,7 @@ const EDGES: &[(&str, &str)] = &[
     ("ec2", "units control enrolment"),
     (
         "controller",
-        "units report policy control steward config api enrolment ec2",
+        "units linux report policy control steward config api enrolment ec2",
     ),
     ("xtask", ""),
 ];

@@ -193,10 +193,14 @@ pub(crate) struct Running(Child);
 impl Running {
     /// Bytes that it has in memory.
     pub(crate) fn resident(&self) -> u64 {
+        self.field("VmRSS:").parse::<u64>().unwrap() << 10
+    }
+
+    /// What the kernel says of it: the first word behind a name.
+    pub(crate) fn field(&self, name: &str) -> String {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let digits = line.unwrap().split_whitespace().nth(1).unwrap();
-        digits.parse::<u64>().unwrap() << 10
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.unwrap().split_whitespace().nth(1).unwrap().to_owned()
     }
 
     /// As `systemctl stop`.

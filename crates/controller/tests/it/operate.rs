@@ -161,6 +161,24 @@ fn exports_name_every_session() {
 }
 
 #[test]
+fn a_running_controller_has_given_up_what_it_does_not_need() {
+    let site = site();
+    let running = site.start();
+    until("a status", Duration::from_secs(60), || {
+        site.folder.path().join("state/status.json").exists()
+    });
+    let held = ["NoNewPrivs:", "Seccomp:"].map(|name| running.field(name));
+    assert_eq!(held, ["1", "2"]);
+    running.kill();
+    let log = std::fs::read_to_string(site.folder.path().join("log")).unwrap();
+    let says = |what: &str| log.contains(what);
+    assert!(
+        !says("may write everywhere") && !says("are possible"),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_role_is_denied_and_comes_back() {
     let mut site = site();
     site.configure("", "[limits]\ndescribe_seconds = 1");

@@ -102,9 +102,9 @@ fn units_are_understood_and_confined() {
     assert!(unit.contains("IPAddressDeny=169.254.169.254/32 fd00:ec2::254/128"));
 }
 
-/// What the sensor gives up, it gives up by system calls, which its unit has to leave it.
+/// What processes give up, they give up by system calls, which their units have to leave them.
 #[test]
-fn the_unit_lets_the_sensor_give_up_what_it_gives_up() {
+fn units_let_the_processes_give_up_what_they_give_up() {
     let Ok(listed) = Command::new("systemd-analyze")
         .arg("syscall-filter")
         .output()
@@ -121,7 +121,33 @@ fn the_unit_lets_the_sensor_give_up_what_it_gives_up() {
             Some(_) => {}
         }
     }
-    let unit = std::fs::read_to_string(format!("{PACKAGING}/systemd/vxscope.service")).unwrap();
+    let of_both = [
+        "prctl",
+        "prlimit64",
+        "seccomp",
+        "landlock_create_ruleset",
+        "landlock_add_rule",
+        "landlock_restrict_self",
+    ];
+    let of_the_sensor = ["capget", "capset", "sendmsg", "recvmmsg"];
+    let table: [(&str, &[&str]); 2] = [
+        ("vxscope.service", &of_the_sensor),
+        ("vxscope-controller.service", &["execve", "connect"]),
+    ];
+    for (name, own) in table {
+        let unit = std::fs::read_to_string(format!("{PACKAGING}/systemd/{name}")).unwrap();
+        let allowed = allowed(&unit, &groups);
+        for needed in of_both.iter().chain(own) {
+            assert!(allowed.contains(needed), "{name}: {needed}");
+        }
+        for refused in ["ptrace", "mount", "bpf", "kexec_load", "init_module"] {
+            assert!(!allowed.contains(refused), "{name}: {refused}");
+        }
+    }
+}
+
+/// The calls that a unit leaves its process.
+fn allowed<'a>(unit: &'a str, groups: &BTreeMap<&'a str, Vec<&'a str>>) -> BTreeSet<&'a str> {
     let mut allowed = BTreeSet::new();
     let lines = unit
         .lines()
@@ -131,30 +157,14 @@ fn the_unit_lets_the_sensor_give_up_what_it_gives_up() {
             Some(names) => (true, names),
             None => (false, line),
         };
-        for name in names.split(' ').flat_map(|it| calls_of(it, &groups)) {
+        for name in names.split(' ').flat_map(|it| calls_of(it, groups)) {
             match is_refused {
                 true => allowed.remove(name),
                 false => allowed.insert(name),
             };
         }
     }
-    for needed in [
-        "capget",
-        "capset",
-        "prctl",
-        "prlimit64",
-        "seccomp",
-        "landlock_create_ruleset",
-        "landlock_add_rule",
-        "landlock_restrict_self",
-        "sendmsg",
-        "recvmmsg",
-    ] {
-        assert!(allowed.contains(needed), "{needed}");
-    }
-    for refused in ["ptrace", "mount", "bpf", "kexec_load", "init_module"] {
-        assert!(!allowed.contains(refused), "{refused}");
-    }
+    allowed
 }
 
 /// The calls of a group, or the one of this name.
