@@ -160,7 +160,8 @@ impl Witness {
         let status = &snapshot.status;
         if snapshot.sources.len() > self.told.len() {
             for source in &snapshot.sources {
-                if self.told.insert(source.key()) {
+                // Whoever is listed for an alert alone has not been heard.
+                if source.report.signals.packets > 0 && self.told.insert(source.key()) {
                     let event = Event::Source {
                         outer_ip: source.report.outer_ip,
                         vni: source.report.vni,

@@ -65,9 +65,9 @@ struct Last {
     epoch: u64,
     seq: u64,
     kernel_dropped: u64,
-    /// Whether the epoch was followed from its first report: then a source that was never listed
-    /// had counters of zero.
-    from_start: bool,
+    /// Whether the epoch was followed from its first report, or since one with all sources: then a
+    /// source that was never listed had counters of zero.
+    has_all: bool,
 }
 
 /// What is compared of a source's signals from report to report.
@@ -165,6 +165,11 @@ impl Intake {
         for source in &report.sources {
             self.handle_source(source, &sensor, now, observer);
         }
+        if report.full
+            && let Some(last) = self.sensors.get_mut(&report.sensor)
+        {
+            last.has_all = true;
+        }
     }
 
     /// Which sensor it is, and whether it received everything in this tick. `None` if the report
@@ -186,8 +191,8 @@ impl Intake {
             epoch: report.epoch,
             seq: report.seq,
             kernel_dropped: report.kernel_dropped,
-            from_start: if is_same {
-                last.from_start
+            has_all: if is_same {
+                last.has_all
             } else {
                 report.seq == 0
             },
@@ -206,10 +211,10 @@ impl Intake {
             epoch: report.epoch,
             seq: report.seq,
             kernel_dropped: report.kernel_dropped,
-            from_start: report.seq == 0,
+            has_all: report.seq == 0,
         };
         self.sensors.insert(report.sensor.clone(), last);
-        let is_loss_free = last.from_start && report.kernel_dropped == 0;
+        let is_loss_free = last.has_all && report.kernel_dropped == 0;
         Some((last, is_loss_free))
     }
 
@@ -229,8 +234,11 @@ impl Intake {
             return;
         };
         let key = bound.key;
-        observer.handle_move(key, sensor.key, now);
         let current = Counters::of(&source.signals);
+        // Of whom a sensor has only heard by alerts it sees nothing.
+        if current.packets > 0 {
+            observer.handle_move(key, sensor.key, now);
+        }
         let Some(before) = bound.remember(sensor, current) else {
             self.counts.without_baseline += 1;
             return;
@@ -275,7 +283,7 @@ impl Bound {
             epoch: sensor.epoch,
             counters: current,
         };
-        let zero = sensor.from_start.then_some(Counters::default());
+        let zero = sensor.has_all.then_some(Counters::default());
         let known = self.known.iter().position(|one| one.sensor == sensor.key);
         let Some(index) = known else {
             if self.known.len() >= COUNTERS_KEPT {

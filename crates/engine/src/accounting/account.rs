@@ -11,9 +11,9 @@ use vxscope_capture::InterfaceDrops;
 use vxscope_export::{Offered, SinkCount};
 use vxscope_flow::{CloseReason, RingFill, StoreFill, Unstored, Untracked};
 use vxscope_report::{
-    CaptureStatus, FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report, RingStatus,
-    SCHEMA, SignalStatus, SinkStatus, SourceReport, SourceStatus, State, Status, StrayStatus,
-    WorkerStatus,
+    CaptureStatus, EventKind, FULL_EVERY, FlowStatus, FrameStatus, PacketStatus, Reasons, Report,
+    RingStatus, SCHEMA, SignalStatus, SinkStatus, SourceReport, SourceStatus, State, Status,
+    StrayStatus, WorkerStatus,
 };
 use vxscope_units::{BindTable, MirrorSource, Timestamp};
 use vxscope_wire::Reject;
@@ -242,14 +242,19 @@ impl Account {
         let book = self.desk.book();
         // A fact may come later than the last packet of its flow.
         self.changed.extend(book.news());
+        // Of a source that has sent nothing to this run there is an alert to tell, and no row.
+        let nothing = Row::default();
         for source in &self.changed {
-            if let Some(row) = self.merged.rows.get(source) {
-                let events = book.events(*source).without_lists();
-                let binding = self.table.find(*source);
-                let shown = Arc::new(source_status(*source, binding, row, events));
-                if self.sources.insert(*source, shown).is_none() {
-                    self.desk.see(*source);
-                }
+            let row = self.merged.rows.get(source).unwrap_or(&nothing);
+            let events = book.events(*source).without_lists();
+            let binding = self.table.find(*source);
+            let shown = Arc::new(source_status(*source, binding, row, events));
+            let alerts = shown.report.signals.events[EventKind::Alert.index()];
+            if row.packets == 0 && alerts == 0 {
+                continue;
+            }
+            if self.sources.insert(*source, shown).is_none() {
+                self.desk.see(*source);
             }
         }
     }

@@ -15,6 +15,7 @@ struct Notes {
     ticks: Vec<(u64, u64, bool)>,
     packets: Vec<u64>,
     domains: Vec<u32>,
+    alerts: Vec<u32>,
     bytes: Vec<(u64, u64, u64, u64)>,
     peers: Vec<SourceKey>,
     sensors: Vec<SensorKey>,
@@ -34,6 +35,8 @@ impl Observer for Notes {
         self.packets.push(observation.packets);
         self.domains
             .push(observation.events[EventKind::FirstDomain.index()]);
+        self.alerts
+            .push(observation.events[EventKind::Alert.index()]);
         self.bytes
             .push((bytes.dns_never, bytes.management, bytes.bulk, bytes.other));
         self.peers.extend(observation.edges);
@@ -105,6 +108,28 @@ fn counters_met_in_the_middle_of_an_epoch_are_only_a_baseline() {
         "what was before is not known to be without loss"
     );
     assert_eq!(intake.counts().without_baseline, 1);
+}
+
+/// A controller that begins after its sensor misses no alert about a source that sends nothing.
+#[test]
+fn a_source_that_a_report_of_all_does_not_list_had_counters_of_zero() {
+    let alert = |seq, packets| {
+        let mut told = report("a", 1, seq, packets, 0);
+        told.full = false;
+        told.sources[0].signals.events[EventKind::Alert.index()] = 1;
+        told
+    };
+    let nobody = |full| Report {
+        sources: Vec::new(),
+        full,
+        ..report("a", 1, 7, 0, 0)
+    };
+    for (full, alerts) in [(true, &[1][..]), (false, &[])] {
+        let mut intake = bound();
+        let notes = read(&mut intake, &[nobody(full), alert(8, 0)]);
+        assert_eq!(notes.alerts, alerts, "a report of all: {full}");
+        assert_eq!(notes.sensors, [], "it has sent nothing there");
+    }
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn check_over_http(address: &str) {
     }
 }
 
-fn journal(dir: &Path) -> String {
+pub(crate) fn journal(dir: &Path) -> String {
     std::fs::read_to_string(file(dir)).unwrap_or_default()
 }
 

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use serde_json::Value;
+use vxscope_api::Client;
+use vxscope_report::{EventKind, SourceStatus};
 
 use crate::sensor::{Sensor, until};
 use crate::{Run, folder, vxscope};
@@ -101,6 +103,33 @@ fn an_alert_pins_and_is_told_with_its_reason() {
     assert_eq!(alerts[0]["outer_ip"], source.address);
     let told = serde_json::json!({"severe": true, "peer": "203.0.113.9", "reason": "ET SCAN Nmap"});
     assert_eq!(alerts[0]["alert"], told);
+}
+
+/// It may be paused, and the sensor restarted meanwhile: whoever looks after the mirrors reads it in
+/// the report.
+#[test]
+fn an_alert_about_a_known_source_that_has_sent_nothing_is_reported() {
+    let dir = folder();
+    let eni = "eni-0123456789abcdef0";
+    let known = format!("[[source]]\naddress = \"192.0.2.7\"\nvni = 5\neni = \"{eni}\"\n");
+    std::fs::write(dir.path().join("known.toml"), known).unwrap();
+    let often = "report.interval_milliseconds=100";
+    let sensor = Sensor::start(dir.path(), &["--config", "known.toml", "--set", often]);
+    mirrors(dir.path(), &["alert", "192.0.2.7", "--vni", "5"]).ok();
+    let told = until("the source in a report", || {
+        let mut client = Client::connect(&dir.path().join("out/control.sock")).ok()?;
+        let sources = client.sources().ok()?;
+        let alerts = |it: &SourceStatus| it.report.signals.events[EventKind::Alert.index()];
+        sources.into_iter().find(|it| alerts(it) == 1)
+    });
+    let (report, seen) = (&told.report, (told.first_seen, told.bytes));
+    assert_eq!(report.eni.as_deref(), Some(eni));
+    assert_eq!((report.signals.packets, seen), (0, (0, 0)));
+    sensor.stop();
+    let summary = crate::json(&dir.path().join("out/summary.json"));
+    assert_eq!(summary["sources"], 0, "nobody was received");
+    // Nor does the journal of coverage say that it was heard.
+    assert!(!crate::coverage::journal(dir.path()).contains("\"event\":\"source\""));
 }
 
 #[test]
