@@ -14,8 +14,8 @@ use super::text::{Head, span_text};
 const HELP: &str = "q quit  s sort  / filter  g only lowered  ↑↓ choose  enter why";
 /// Of the head: title, received, lost, rings, mirrors.
 const HEAD_LINES: u16 = 5;
-/// Of the reason: its title, who it is about, and four of text.
-const WHY_LINES: u16 = 6;
+/// Of the reason: its title, and what two long sentences and their numbers take.
+const WHY_LINES: u16 = 8;
 /// From here on the reason stands beside the table.
 const WIDE: u16 = 150;
 const WHY_COLUMNS: u16 = 46;
