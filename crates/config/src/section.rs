@@ -67,6 +67,7 @@ const SECTIONS: &[&[Key]] = &[
     Ipfix::KEYS,
     Policy::KEYS,
     Report::KEYS,
+    Canary::KEYS,
     Api::KEYS,
     LookBack::KEYS,
     Detectors::KEYS,
@@ -149,7 +150,7 @@ pub use export::{Decap, Eve, Export, Ipfix, RecordFiles, VlanMode};
 pub use flow::{Flow, FlowScope, PairTimeouts, Rings, TcpTimeouts, Timeouts};
 pub use handoff::{Duplicates, Files, Forward, Handoff, Split, Tap, TruncatedFrames};
 pub use look_back::{Detectors, LookBack};
-pub use serving::{Api, Policy, PolicyMode, Report, Security};
+pub use serving::{Api, Canary, Policy, PolicyMode, Report, Security};
 pub use sources::{PayloadKept, Signals, Sources, UnknownSources};
 
 section! {
@@ -182,6 +183,8 @@ section! {
     policy: Policy,
     => /// Reports of a live run.
     report: Report,
+    => /// Canaries through mirrors.
+    canary: Canary,
     => /// Who may ask a live run, and how.
     api: Api,
     => /// Packets of the past, for those who ask.

@@ -6,6 +6,7 @@
 
 mod accounting;
 mod alert;
+mod canary;
 mod clock;
 mod command;
 mod coverage;

@@ -25,7 +25,7 @@ use vxscope_units::Unknown;
 use vxscope_wire::Tunnel;
 use vxscope_wire::steer::Steering;
 
-use crate::accounting::{self, About, Account, Pulse, Stage};
+use crate::accounting::{self, About, Account, Canaries, Pulse, Stage};
 use crate::clock::LiveClock;
 use crate::command::{Commands, Others};
 use crate::detectors::{Detectors, Saver, Tenants};
@@ -217,6 +217,11 @@ pub fn run(
         &desk,
         outlets,
     )?;
+    let canaries = Canaries::open(&live.config.canary).map_err(EngineError::Canary)?;
+    for (worker, canaries) in workers.iter_mut().zip(canaries.iter().cycle()) {
+        worker.know_canaries(canaries.canary().clone());
+    }
+    account.keep_canaries(canaries);
     let settings = settings(live, &plan, interface.clone());
     let opened = match take_over(&settings, backend(&live.config), observer)? {
         // Packets wait already: what they are put into becomes memory as they come.

@@ -124,6 +124,14 @@ impl Overseer {
         }
     }
 
+    /// Shows which mirrors are said to be lower than full. Never waits: while the list is in use,
+    /// nobody is shown.
+    pub(crate) fn with_lowered(&self, look: impl FnOnce(&dyn Fn(MirrorSource) -> bool)) {
+        if let Ok(told) = self.0.told.try_lock() {
+            look(&|source| told.get(&source).is_some_and(|it| it.grade < Grade::Full));
+        }
+    }
+
     fn note(
         &self,
         source: MirrorSource,

@@ -16,6 +16,7 @@ use vxscope_units::{MirrorSource, Timestamp, Vni};
 use vxscope_wire::steer::Steering;
 use vxscope_wire::{Options, Reject};
 
+use crate::canary::Canary;
 use crate::clock::Drift;
 use crate::command::Command;
 use crate::follower::Follower;
@@ -77,6 +78,8 @@ pub(crate) struct Worker {
     watches: Watches,
     /// The stamp of the newest datagram.
     newest: Timestamp,
+    /// How canaries are known, where any are sent.
+    canary: Option<Canary>,
 }
 
 /// Frames between the passes: their places stay, so that each is read into its own and not moved.
@@ -128,6 +131,7 @@ impl Worker {
             retriever: Retriever::new(role.number),
             watches: Watches::new(),
             newest: Timestamp::ZERO,
+            canary: None,
             role,
             sources,
             fragments,
@@ -224,6 +228,11 @@ impl Worker {
     /// How much of each source's payload is kept.
     pub(crate) fn set_payloads(&mut self, payloads: Payloads) {
         self.sources.set_payloads(payloads);
+    }
+
+    /// Canaries are sent, and belong to no flow.
+    pub(crate) fn know_canaries(&mut self, canary: Canary) {
+        self.canary = Some(canary);
     }
 
     /// Which sources are known from now on.

@@ -62,6 +62,8 @@ pub struct Told {
     pub session: bool,
     /// Whether its target lives.
     pub target: bool,
+    /// A canary of the sensor did not come back through its mirror, and nothing else came since.
+    pub missed: bool,
 }
 
 impl Default for Told {
@@ -72,6 +74,7 @@ impl Default for Told {
             grade: Grade::Full,
             session: true,
             target: true,
+            missed: false,
         }
     }
 }
@@ -139,6 +142,12 @@ fn state(told: &Told, seen_permille: Option<u64>) -> State {
     }
     if !told.session {
         return State::NoSession;
+    }
+    if told.missed {
+        return match told.target {
+            true => State::LostOnTheWay,
+            false => State::DeadTarget,
+        };
     }
     let Some(sent) = told.sent else {
         let silent = told.received == Received::default();
@@ -349,6 +358,32 @@ mod tests {
                 State::LostOnTheWay,
             ),
             ("a few bytes", told(sent(900, 0, 900), 400), State::Arrives),
+            (
+                "a canary is missed",
+                Told {
+                    missed: true,
+                    ..told(sent(0, 0, 500), 0)
+                },
+                State::LostOnTheWay,
+            ),
+            (
+                "a canary is missed, and so is the target",
+                Told {
+                    missed: true,
+                    target: false,
+                    ..base
+                },
+                State::DeadTarget,
+            ),
+            (
+                "nobody misses whom we paused",
+                Told {
+                    missed: true,
+                    grade: Grade::Off,
+                    ..base
+                },
+                State::Paused,
+            ),
             ("late counters", told(sent(0, 0, mb), mb), State::Arrives),
         ];
         for (what, told, expected) in table {

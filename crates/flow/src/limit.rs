@@ -20,6 +20,8 @@ vxscope_units::reasons! {
         TableFull = "table_full",
         /// More sources than `sources_max`: the overflow row has no flows.
         SourceLimit = "source_limit",
+        /// A canary of ours through the mirror, or the answer to it: evidence of nothing else.
+        Canary = "canary",
         /// Live: a fragment whose flow another worker has, when no copy could be sent there.
         StrayShed = "stray_shed",
     }

@@ -42,13 +42,6 @@ pub enum Event {
         /// What was sent and received.
         bytes: u64,
     },
-    /// A probe went through the source's mirror and arrived: it works.
-    Canary {
-        /// Whose.
-        source: SourceKey,
-        /// When it arrived.
-        at: Timestamp,
-    },
     /// The operator wants the source full until then.
     Pin {
         /// Which.

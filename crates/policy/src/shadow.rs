@@ -196,7 +196,6 @@ impl Shadow {
             Event::PeerSighting { .. } | Event::NeverHit { .. } => {}
             Event::ConfigChanged { .. }
             | Event::Counters { .. }
-            | Event::Canary { .. }
             | Event::Pin { .. }
             | Event::Hold { .. }
             | Event::ResumeAll => self.policy.handle_event(event, now),

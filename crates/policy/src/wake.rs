@@ -27,7 +27,6 @@ impl Policy {
                 to,
                 bytes,
             } => self.handle_counters(source, from, to, bytes),
-            Event::Canary { source, at } => self.confirm_idle(source, at),
             Event::Pin { source, until } => self.pin(source, until, now),
             Event::Hold { until } => self.held_until = until,
             Event::ResumeAll => self.wake_all(Cause::Manual),
@@ -94,15 +93,6 @@ impl Policy {
         } else if source.was_silent_since(from) {
             source.miss(from, to, parts, &sensor);
         }
-    }
-
-    fn confirm_idle(&mut self, key: SourceKey, at: Timestamp) {
-        let parts = self.parts;
-        let Some(sensor) = self.get(key).map(|source| source.sensor) else {
-            return;
-        };
-        let sensor = self.sensor(sensor);
-        self.sources[key.index()].confirm_idle(at, &sensor, parts);
     }
 
     pub(crate) fn wake_known(&mut self, key: SourceKey, cause: Cause) {

@@ -11,7 +11,8 @@ mod view;
 
 pub use mirrors::{MirrorState, MirrorStatus};
 pub use signals::{
-    Category, Direction, EDGES_MAX, Edge, EventKind, Protocol, SIGHTINGS_MAX, Sighting, Signals,
+    CanaryReport, Category, Direction, EDGES_MAX, Edge, EventKind, Protocol, SIGHTINGS_MAX,
+    Sighting, Signals,
 };
 
 pub use status::{

@@ -147,11 +147,26 @@ pub struct Signals {
     pub sightings: Vec<Sighting>,
     /// Events that found no room in `sightings`, cumulative.
     pub sightings_omitted: u64,
+    /// How canaries through its mirror fared, where any are sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryReport>,
     /// Who among the mirrored sources it had flows with in this tick.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edges: Vec<Edge>,
     /// Edges that found no room in `edges`, cumulative.
     pub edges_omitted: u64,
+}
+
+/// Canaries through the mirror of one source, since the run began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryReport {
+    /// Sent to it.
+    pub sent: u64,
+    /// Copies that came, of them or of what the source answered to them.
+    pub returned: u64,
+    /// When the one was sent since which nothing at all came, although it should have come back by
+    /// now and earlier ones did, µs since 1970; 0: all is well, or nobody knows.
+    pub missed_at: u64,
 }
 
 /// One relevant event.

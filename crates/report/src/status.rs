@@ -223,6 +223,9 @@ pub struct SignalStatus {
     /// What became of the alerts of intrusion detectors.
     #[serde(default)]
     pub alerts: Reasons,
+    /// Canaries through mirrors: sent, copies that came back, and those that should have.
+    #[serde(default)]
+    pub canaries: Reasons,
 }
 
 /// An output's ledger: offered = written + Σ shed.

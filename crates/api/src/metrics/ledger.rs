@@ -236,6 +236,10 @@ fn signals(text: &mut Text, status: &Status) {
     for (outcome, count) in &signals.alerts {
         text.sample(&[("outcome", outcome)], count);
     }
+    text.family("canaries", "Canaries through mirrors.", true);
+    for (outcome, count) in &signals.canaries {
+        text.sample(&[("outcome", outcome)], count);
+    }
 }
 
 fn look_back(text: &mut Text, status: &Status) {

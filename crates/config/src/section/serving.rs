@@ -53,6 +53,23 @@ section! {
 }
 
 section! {
+    /// Canaries: small datagrams of the sensor to sources, whose copies have to come back through
+    /// their mirrors. See docs/GUIDE.md.
+    pub struct Canary at |config| config.canary;
+
+    /// Seconds between two canaries to each known source that has been heard in this run and is
+    /// mirrored in full; 300 tells soon enough. 0: none.
+    every_seconds: u32 = 0, ["canary" "every_seconds"] 0..=86_400;
+
+    /// The UDP port they go to. The sources' security groups must accept it from the sensor, or
+    /// mirrors do not show them; nobody has to listen.
+    port: u16 = 9, ["canary" "port"] 1..=65_535;
+
+    /// Seconds after which one that has not come back is missed, if nothing else came either.
+    wait_seconds: u32 = 30, ["canary" "wait_seconds"] 1..=3_600;
+}
+
+section! {
     /// Who may ask a live run, and how. See docs/CONTROL.md.
     pub struct Api at |config| config.api;
 

@@ -2,6 +2,7 @@
 //! received, within what may be spent on asking.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use vxscope_control::mirror::ApiError;
 use vxscope_ec2::MetricsAsk;
@@ -27,6 +28,8 @@ pub(super) struct Assurance {
     open: bool,
     /// What each instance sent in that period, of those that were asked about.
     sent: BTreeMap<String, Sent>,
+    /// Sources whose canaries are missed, and the sensor that says so.
+    missed: BTreeMap<(IpAddr, u32), String>,
     pub(super) asked: u64,
     pub(super) problem: Option<String>,
 }
@@ -39,6 +42,7 @@ impl Assurance {
             period: 0,
             open: false,
             sent: BTreeMap::new(),
+            missed: BTreeMap::new(),
             asked: 0,
             problem: None,
         }
@@ -46,6 +50,15 @@ impl Assurance {
 
     pub(super) fn handle_report(&mut self, report: &Report) {
         self.received.handle_report(report);
+        for source in &report.sources {
+            let key = (source.outer_ip, source.vni);
+            let canary = source.signals.canary.unwrap_or_default();
+            if canary.missed_at > 0 {
+                self.missed.insert(key, report.sensor.clone());
+            } else if self.missed.get(&key) == Some(&report.sensor) {
+                self.missed.remove(&key);
+            }
+        }
     }
 }
 
@@ -66,6 +79,7 @@ impl Driver {
         let there: BTreeSet<_> = mirrors.map(|it| (it.address, it.vni.get())).collect();
         let received = &mut self.assurance.received;
         received.retain(|address, vni| there.contains(&(address, vni)));
+        self.assurance.missed.retain(|key, _| there.contains(key));
         let candidates = self.candidates(period);
         let Some(questions) = &mut self.assurance.questions else {
             return;
@@ -181,6 +195,10 @@ impl Driver {
             grade,
             session: known.has_session,
             target: self.target_lives(known.target()),
+            missed: {
+                let key = (known.mirror.address, known.mirror.vni.get());
+                self.assurance.missed.contains_key(&key)
+            },
         }))
     }
 

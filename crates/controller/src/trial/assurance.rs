@@ -60,6 +60,31 @@ fn silence_is_told_apart_within_the_budget() {
     assert_eq!(fares(&trial)[1], "idle");
 }
 
+/// Without CloudWatch, which costs money.
+#[test]
+fn a_canary_that_does_not_come_back_tells_a_broken_mirror_from_an_idle_source() {
+    let mut trial = Trial::manual(2);
+    trial.silent.insert("eni-1".to_owned());
+    trial.until("enrolled", 600, |trial| trial.sources().len() == 2);
+    let fares = |trial: &Trial| {
+        let sources = trial.state().sources.into_iter();
+        let fares: Vec<String> = sources.filter_map(|one| one.fares).collect();
+        fares.join(" ")
+    };
+    trial.pass(120);
+    assert!(fares(&trial).ends_with(" unknown"), "{}", fares(&trial));
+    trial.missed.insert("eni-1".to_owned());
+    trial.pass(60);
+    assert!(
+        fares(&trial).ends_with(" lost_on_the_way"),
+        "{}",
+        fares(&trial)
+    );
+    trial.missed.clear();
+    trial.pass(60);
+    assert!(fares(&trial).ends_with(" unknown"), "{}", fares(&trial));
+}
+
 #[test]
 fn a_paused_source_that_begins_to_speak_is_brought_back_by_its_counters() {
     let mut trial = Trial::with(4, POLICY, BUDGET);

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use vxscope_ec2::{Ec2, wall};
-use vxscope_report::{Category, Direction, EventKind, Report, SCHEMA, Signals, SourceReport};
+use vxscope_report::{
+    CanaryReport, Category, Direction, EventKind, Report, SCHEMA, Signals, SourceReport,
+};
 use vxscope_standin::{Account, Entry, Fault, Seed, Session, Standin};
 use vxscope_steward::Notice;
 use vxscope_units::{BindTable, MirrorSource, Timestamp};
@@ -64,6 +66,8 @@ struct Trial {
     signals: BTreeMap<String, Signals>,
     /// Interfaces of which nothing comes.
     silent: BTreeSet<String>,
+    /// Interfaces whose canaries the sensor misses.
+    missed: BTreeSet<String>,
     notices: Vec<Notice>,
     /// Seconds for which each source has not been visible.
     hidden: BTreeMap<String, u64>,
@@ -121,6 +125,7 @@ impl Trial {
             seq: 0,
             signals: BTreeMap::new(),
             silent: BTreeSet::new(),
+            missed: BTreeSet::new(),
             notices: Vec::new(),
             hidden: BTreeMap::new(),
             longest: 0,
@@ -319,7 +324,12 @@ impl Trial {
         let mut told = Vec::new();
         for (interface, mirror) in sources {
             let visible = self.is_visible(&interface) && !self.silent.contains(&interface);
+            let missed_at = u64::from(self.missed.contains(&interface));
             let signals = self.signals.entry(interface).or_default();
+            signals.canary = Some(CanaryReport {
+                missed_at,
+                ..CanaryReport::default()
+            });
             if visible {
                 signals.packets += 100;
                 signals.flows += 1;

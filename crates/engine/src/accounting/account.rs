@@ -18,6 +18,7 @@ use vxscope_report::{
 use vxscope_units::{BindTable, MirrorSource, Timestamp};
 use vxscope_wire::Reject;
 
+use super::canaries::Canaries;
 use super::latency::Latencies;
 use super::news::News;
 use super::shown::{duplicates, micros, reasons, sink, source_status};
@@ -63,6 +64,8 @@ pub(crate) struct Account {
     dropped_before: u64,
     /// All ticks in which it dropped some.
     lossy: Duration,
+    /// Where any are sent.
+    canaries: Option<Canaries>,
 }
 
 /// What one worker told so far.
@@ -94,6 +97,7 @@ impl Account {
             from,
             dropped_before: 0,
             lossy: Duration::ZERO,
+            canaries: None,
         }
     }
 
@@ -136,6 +140,25 @@ impl Account {
         if !Arc::ptr_eq(&self.table, &table) {
             self.table = table;
             self.changed.extend(self.sources.keys());
+        }
+    }
+
+    /// Canaries are sent from now on.
+    pub(crate) fn keep_canaries(&mut self, canaries: Option<Canaries>) {
+        self.canaries = canaries;
+    }
+
+    /// A tick: sends those that are due to known sources that are not lowered.
+    pub(super) fn send_canaries(
+        &mut self,
+        now: Timestamp,
+        is_lowered: &dyn Fn(MirrorSource) -> bool,
+    ) {
+        let (table, state) = (&self.table, self.state);
+        if let (Some(canaries), State::Running) = (&mut self.canaries, state) {
+            let is_mirrored = |source| table.find(source).is_some() && !is_lowered(source);
+            let changed = canaries.tick(now, &self.merged.rows, is_mirrored);
+            self.changed.extend(changed);
         }
     }
 
@@ -248,7 +271,10 @@ impl Account {
             let row = self.merged.rows.get(source).unwrap_or(&nothing);
             let events = book.events(*source).without_lists();
             let binding = self.table.find(*source);
-            let shown = Arc::new(source_status(*source, binding, row, events));
+            let mut shown = source_status(*source, binding, row, events);
+            let canaries = self.canaries.as_ref();
+            shown.report.signals.canary = canaries.and_then(|it| it.of(*source, row));
+            let shown = Arc::new(shown);
             let alerts = shown.report.signals.events[EventKind::Alert.index()];
             if row.packets == 0 && alerts == 0 {
                 continue;
@@ -415,7 +441,15 @@ impl Account {
             saturated_sources: saturated.count() as u64,
             memory_bytes: book.memory_bytes(),
             alerts: self.desk.alerts.counts(),
+            canaries: self.canary_counts(),
         }
+    }
+
+    fn canary_counts(&self) -> Reasons {
+        let (sent, missed) = self.canaries.as_ref().map_or((0, 0), Canaries::counts);
+        let returned = self.merged.totals().untracked.get(Untracked::Canary);
+        let counts = [("sent", sent), ("returned", returned), ("missed", missed)];
+        counts.map(|(what, count)| (what.to_owned(), count)).into()
     }
 
     /// What can be promised for every worker: the shortest, in seconds.

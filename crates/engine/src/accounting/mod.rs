@@ -5,6 +5,7 @@
 
 mod account;
 mod board;
+mod canaries;
 mod latency;
 mod news;
 mod pulse;
@@ -27,6 +28,7 @@ use crate::stop::Stop;
 
 pub(crate) use account::{About, Account};
 pub(crate) use board::{Board, Seat};
+pub(crate) use canaries::Canaries;
 pub(crate) use news::{Line, Teller, connect};
 pub(crate) use pulse::Pulse;
 pub(crate) use stages::{Stage as Step, Stages};
@@ -95,6 +97,10 @@ impl Stage<'_> {
         let (elapsed, sinks) = (self.clock.elapsed(), self.board.read());
         let now = self.clock.at(elapsed);
         self.account.know(self.commands.bind_table());
+        if with_report {
+            self.overseer
+                .with_lowered(|lowered| self.account.send_canaries(now, lowered));
+        }
         let snapshot = self.account.snapshot(now, elapsed, &sinks, with_report);
         if let (Some(reports), Some(report)) = (&self.reports, &snapshot.report) {
             let _ = reports.try_send(Arc::new(report.clone()));

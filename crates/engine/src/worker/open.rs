@@ -15,7 +15,7 @@ use vxscope_wire::{
 };
 
 use super::clock::{Tick, at_packet};
-use super::stray::{SHED, Stays, send_on};
+use super::stray::{CANARY, SHED, Stays, send_on};
 use super::{BARE, Frames, PASS, Worker};
 use crate::accounting::{Stages, Step};
 
@@ -421,6 +421,11 @@ impl Worker {
                 &packet.view,
             ),
             Stays::Shed => pending.prepared = SHED,
+        }
+        if let Some(canary) = &self.canary
+            && canary.is_in(&packet.view, frame, packet.mirror.address)
+        {
+            pending.prepared = CANARY;
         }
         if frames.try_push(frame).is_ok() {
             self.pass.taken += 1;

@@ -164,3 +164,5 @@ impl Worker {
 
 /// A frame that nobody's flow table gets.
 pub(super) const SHED: Prepared = Prepared::untracked(Untracked::StrayShed);
+/// Likewise: a canary.
+pub(super) const CANARY: Prepared = Prepared::untracked(Untracked::Canary);

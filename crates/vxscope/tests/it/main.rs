@@ -2,6 +2,7 @@
 
 mod api;
 mod bench;
+mod canary;
 mod captures;
 mod clock;
 mod coverage;
