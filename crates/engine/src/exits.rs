@@ -1,4 +1,4 @@
-//! From the configured ways out to the sinks that have a thread of their own.
+//! From the configured ways out to the sinks.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,13 +7,15 @@ use vxscope_config::{Config, ExportKind, Forward, Split, TruncatedFrames, Way};
 use vxscope_export::files::{CaptureFiles, FileFormat, FileSettings};
 use vxscope_export::stream::{Haste, OverIpEnd, PcapOverIp, PcapStream};
 use vxscope_export::{
-    CONN_JSON, Ipfix, LineLog, NETFLOW_EVE, Names, OCSF, Offered, OutputDir, Rotation, Tags, Tap,
-    TapSettings, Truncated, VPC_FLOW_LOGS, Vxlan, WayOut,
+    CONN_JSON, ConnLog, DecapWriter, EveLog, EveOptions, Ipfix, LineLog, NETFLOW_EVE, Names, OCSF,
+    Offered, OutputDir, Rotation, Tags, Tap, TapSettings, Truncated, VPC_FLOW_LOGS, VlanBook,
+    Vxlan, WayOut,
 };
 
 use crate::error::EngineError;
 use crate::handoff::Exit;
 use crate::plan;
+use crate::vlans;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -24,20 +26,10 @@ pub(crate) fn expected(config: &Config) -> Vec<(String, Offered)> {
         .collect()
 }
 
-/// Sinks with a thread of their own that hold on to chunks of frames.
+/// Sinks that hold on to chunks of frames.
 pub(crate) fn frame_queues(config: &Config) -> usize {
     let kinds = config.export.kinds.iter().map(|way| way.kind);
-    kinds
-        .filter(|kind| kind.takes_frames() && !is_writers(*kind))
-        .count()
-}
-
-/// Whether the writer itself keeps it.
-fn is_writers(kind: ExportKind) -> bool {
-    matches!(
-        kind,
-        ExportKind::Eve | ExportKind::ConnLog | ExportKind::Decap
-    )
+    kinds.filter(|kind| kind.takes_frames()).count()
 }
 
 /// Frames or records.
@@ -55,43 +47,54 @@ pub(crate) struct Opening<'a> {
     pub(crate) config: &'a Config,
     pub(crate) dir: &'a OutputDir,
     pub(crate) haste: Haste,
-    /// How the hand-off tells sources apart.
-    pub(crate) tags: Tags,
+    /// Which source has which VLAN id, where that tells them apart.
+    pub(crate) vlans: &'a VlanBook,
     /// What sources are called.
     pub(crate) names: Names,
     /// Where the sensor itself listens.
     pub(crate) ears: &'a [SocketAddr],
+    /// Whether records say what of a flow's time was not mirrored.
+    pub(crate) is_marked: bool,
 }
 
-/// Opens every way out that has a thread of its own. Also says what is less than was asked for.
+/// Opens every way out. Also says what is less than was asked for.
 pub(crate) fn open(opening: &Opening<'_>) -> Result<(Vec<Exit>, Vec<String>), EngineError> {
     let (mut exits, mut warnings) = (Vec::new(), Vec::new());
     for way in &opening.config.export.kinds {
-        let lanes = opening.lanes(way, &mut warnings)?;
-        if !lanes.is_empty() {
-            exits.push(Exit {
-                name: way.to_string(),
-                offered: offered(way.kind),
-                lanes,
-            });
-        }
+        exits.push(Exit {
+            name: way.to_string(),
+            offered: offered(way.kind),
+            // A record of what was received, not an input of somebody's analysis.
+            takes_copies: way.kind == ExportKind::Decap,
+            lanes: opening.lanes(way, &mut warnings)?,
+        });
     }
     Ok((exits, warnings))
 }
 
 impl Opening<'_> {
-    /// The threads' parts of a sink; none if the writer itself keeps it.
+    /// The parts of a sink.
     fn lanes(
         &self,
         way: &Way,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<Box<dyn WayOut>>, EngineError> {
         let target = way.target.as_deref().unwrap_or_default();
-        let (config, tags) = (self.config, self.tags.clone());
+        let config = self.config;
+        let tags = self.tags(config.handoff.vlan);
         let room = config.handoff.reader_buffer.as_usize();
         let lines = |format| LineLog::create(self.dir, format, self.rotation());
         Ok(match way.kind {
-            ExportKind::Eve | ExportKind::ConnLog | ExportKind::Decap => Vec::new(),
+            ExportKind::Eve => {
+                let strict = config.export.eve.strict;
+                let options = EveOptions { strict };
+                one(EveLog::create(self.dir, options, self.rotation())?)
+            }
+            ExportKind::ConnLog => one(ConnLog::create(self.dir, self.rotation(), self.is_marked)?),
+            ExportKind::Decap => one(DecapWriter::create(
+                self.dir,
+                self.tags(config.export.decap.vlan),
+            )?),
             ExportKind::ConnJson => one(lines(CONN_JSON)?),
             ExportKind::NetflowEve => one(lines(NETFLOW_EVE)?),
             ExportKind::VpcFlowLogs => one(lines(VPC_FLOW_LOGS)?),
@@ -115,8 +118,16 @@ impl Opening<'_> {
         })
     }
 
+    /// How an output tells sources apart.
+    fn tags(&self, mode: vxscope_config::VlanMode) -> Tags {
+        Tags {
+            mode: vlans::mode(mode),
+            book: self.vlans.clone(),
+        }
+    }
+
     /// When files of records end.
-    pub(crate) fn rotation(&self) -> Rotation {
+    fn rotation(&self) -> Rotation {
         let files = &self.config.export.files;
         Rotation {
             bytes_max: some(files.rotate_bytes.get()),
@@ -142,7 +153,7 @@ impl Opening<'_> {
             },
             haste: self.haste,
         };
-        let lanes = Tap::open(name, &self.tags, &settings)?;
+        let lanes = Tap::open(name, &self.tags(handoff.vlan), &settings)?;
         warnings.extend(lanes.first().into_iter().flat_map(Tap::warnings).cloned());
         let boxed = |lane| -> Box<dyn WayOut> { Box::new(lane) };
         Ok(lanes.into_iter().map(boxed).collect())
@@ -169,7 +180,8 @@ impl Opening<'_> {
             names: self.names.clone(),
             haste: self.haste,
         };
-        Ok(CaptureFiles::open(folder, self.tags.clone(), settings)?)
+        let tags = self.tags(self.config.handoff.vlan);
+        Ok(CaptureFiles::open(folder, tags, settings)?)
     }
 }
 

@@ -17,7 +17,7 @@ use vxscope_capture::InterfaceDrops;
 use vxscope_capture::live::{self as input, Backend, LiveError, LiveOpened, LiveSource};
 use vxscope_capture::udp::{Container, Inherited, Interface, UdpGroup, UdpSettings};
 use vxscope_config::{Backend as Choice, Config};
-use vxscope_export::{ConnLog, GradeChange, OutputDir, SinkOutcome};
+use vxscope_export::{GradeChange, OutputDir, SinkOutcome};
 use vxscope_flow::Admission;
 use vxscope_report::{CaptureStatus, Report};
 use vxscope_steward::Notice;
@@ -32,6 +32,7 @@ use crate::detectors::{Detectors, Saver, Tenants};
 use crate::error::EngineError;
 use crate::evidence::{Archive, Evidence, FOLDER, Witness};
 use crate::flow_book::FlowBook;
+use crate::handoff::Hands;
 use crate::journal::last_word;
 use crate::learned::{Keeping, Loaded, Shelf};
 use crate::look_back::LookBack;
@@ -242,20 +243,20 @@ pub fn run(
     });
     // A run that cannot start must not cost the files of the one before.
     let crashed = dir.keep_crashed()?;
-    let deadline_of_sinks = Some(deadline.clone());
     let ears: Vec<SocketAddr> = opened
         .groups
         .iter()
         .map(|it| (live.address, it.port).into())
         .collect();
-    let mut sinks = start::sinks(
-        &live.config,
-        dir.clone(),
-        &desk,
-        false,
-        deadline_of_sinks,
-        &ears,
-    )?;
+    let mut sinks = start::sinks(start::Setting {
+        config: &live.config,
+        dir: dir.clone(),
+        desk: &desk,
+        extract: false,
+        hands: Hands::Live(deadline.clone()),
+        ears: &ears,
+        is_stewarded: live.steward.is_some(),
+    })?;
     sinks.book = Some(front.flows.clone());
     let evidence = live.config.report.coverage;
     let evidence = evidence.then(|| Evidence::start(&live.out)).transpose()?;
@@ -274,7 +275,7 @@ pub fn run(
         changes,
         shelf: loaded.shelf.clone(),
     };
-    let (stewarding, stewarded) = steward(live, witnesses, clock, &dir, &mut sinks)?;
+    let (stewarding, stewarded) = steward(live, witnesses, clock, &dir)?;
     let expected = sinks.expected.clone();
     let board = sinks.board.clone();
     let doubts = doubts(&admission, &plan);
@@ -340,6 +341,7 @@ pub fn run(
         witness,
         overseer,
     };
+    sinks.start()?;
     let writer = Writer::start(lines, sinks)?;
     let (served, mut account, minutes) = std::thread::scope(|scope| {
         let accounting = start::spawn(scope, "accounting", move || {
@@ -667,13 +669,12 @@ struct Witnesses {
     shelf: Shelf,
 }
 
-/// Prepares who looks after the mirrors, if somebody does, and tells the writer whom to listen to.
+/// Prepares who looks after the mirrors, if somebody does.
 fn steward(
     live: &Live,
     witnesses: Witnesses,
     clock: LiveClock,
     dir: &OutputDir,
-    sinks: &mut Sinks,
 ) -> Result<(Option<stewarding::Stage>, Stewarded), EngineError> {
     let (notices, told) = bounded(stewarding::QUEUE);
     let Some(stewardship) = live.steward.clone() else {
@@ -684,7 +685,6 @@ fn steward(
         return Ok((None, stewarded));
     };
     let (reports, taken) = bounded(stewarding::QUEUE);
-    sinks.conn_log.iter_mut().for_each(ConnLog::add_marks);
     let exchange = stewarding::Exchange {
         reports: taken,
         changes: witnesses.changes,

@@ -13,6 +13,7 @@ use vxscope_flow::{Admission, CommunityId};
 
 use crate::clock::Stopwatch;
 use crate::error::EngineError;
+use crate::handoff::Hands;
 use crate::outlet::Wanted;
 use crate::plan::{self, Plan};
 use crate::reader::{self, Rules};
@@ -136,22 +137,23 @@ pub fn replay(
     let opened = open(&replay.inputs);
     // After the inputs are open, because one may lie in the output folder; before the first
     // error is returned, so that no earlier run's outputs pass for this one's.
-    let sinks = start::sinks(
-        &replay.config,
-        start::folder(&replay.out)?,
-        &desk,
-        !replay.extract.is_empty(),
-        None,
-        &[],
-    )?;
+    let itself = start::writes_itself(&replay.config);
+    let sinks = start::sinks(start::Setting {
+        config: &replay.config,
+        dir: start::folder(&replay.out)?,
+        desk: &desk,
+        extract: !replay.extract.is_empty(),
+        hands: if itself { Hands::Own } else { Hands::Finite },
+        ears: &[],
+        is_stewarded: false,
+    })?;
     let inputs = opened?;
     let dir = sinks.dir.clone();
     let wishes = start::wishes(&replay.config, Arc::new(wanted(&replay.extract)));
-    let itself = start::writes_itself(&replay.config);
     let chunks = start::chunks(&replay.config, itself);
     let (mut lines, mut outlets) = start::connect(&wishes, &plan, chunks);
     let sinks = if itself {
-        start::hand_over(sinks, &mut lines, &mut outlets);
+        start::hand_over(sinks, &mut lines, &mut outlets)?;
         None
     } else {
         Some(sinks)
@@ -174,7 +176,8 @@ pub fn replay(
     };
     let mut closed = Vec::new();
     let (written, walked) = match sinks {
-        Some(sinks) => std::thread::scope(|scope| {
+        Some(mut sinks) => std::thread::scope(|scope| {
+            sinks.start()?;
             let write = || writer::write(&lines, sinks, &mut |outcome| closed.push(outcome));
             let writer = spawn(scope, "writer", write)?;
             let walked = walk(inputs, workers, rules, &progress)?;

@@ -10,8 +10,7 @@ use vxscope_account::Ledger;
 use vxscope_config::{Config, ExportKind, Way};
 use vxscope_export::stream::Haste;
 use vxscope_export::{
-    CHUNK_BYTES, ConnLog, DecapWriter, Duplicates, EveLog, EveOptions, FrameChunk, GradeBook,
-    OutputDir, Overlap, Tags, VlanMode,
+    CHUNK_BYTES, Duplicates, FrameChunk, GradeBook, OutputDir, Overlap, VlanMode,
 };
 use vxscope_flow::{Admission, Flows, Fragments, Payloads, Sources};
 use vxscope_linux::privilege::{self, Kept};
@@ -21,14 +20,13 @@ use crate::accounting::Board;
 use crate::error::EngineError;
 use crate::exits;
 use crate::follower::{Desk, Follower};
-use crate::handoff::{CHUNKS_PER_SINK, Handoff};
+use crate::handoff::{CHUNKS_PER_SINK, Handoff, Hands};
 use crate::outlet::{Outlet, Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
 use crate::reader::Rules;
-use crate::stop::Deadline;
-use crate::vlans::Vlans;
+use crate::vlans::{self, Vlans};
 use crate::worker::{Role, Worker};
-use crate::writer::{self, Line, Seats, Sinks, Writer};
+use crate::writer::{Line, Sinks, Writer};
 
 /// Empty chunks that each worker owns. Two would do; more ride out a slow disk.
 const CHUNKS: usize = 8;
@@ -55,76 +53,69 @@ pub(crate) fn folder(out: &Path) -> Result<OutputDir, EngineError> {
     Ok(dir)
 }
 
+/// What a run is, for its sinks.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) dir: OutputDir,
+    pub(crate) desk: &'a Arc<Desk>,
+    /// Whether flows are to be extracted.
+    pub(crate) extract: bool,
+    pub(crate) hands: Hands,
+    /// Where the sensor itself listens.
+    pub(crate) ears: &'a [SocketAddr],
+    /// Whether somebody looks after the mirrors.
+    pub(crate) is_stewarded: bool,
+}
+
 /// Opens the output files, after removing those of an earlier run.
-/// With a deadline they are those of a live run, which listens on `ears`.
-pub(crate) fn sinks(
-    config: &Config,
-    dir: OutputDir,
-    desk: &Arc<Desk>,
-    extract: bool,
-    deadline: Option<Arc<Deadline>>,
-    ears: &[SocketAddr],
-) -> Result<Sinks, EngineError> {
+pub(crate) fn sinks(setting: Setting<'_>) -> Result<Sinks, EngineError> {
+    let Setting {
+        config,
+        dir,
+        desk,
+        hands,
+        ..
+    } = setting;
+    let is_live = matches!(hands, Hands::Live(_));
     // What cannot be gone on with must not cost the files of the run before.
-    let vlans = Vlans::open(config, &dir, deadline.is_some())?;
-    if deadline.is_some() {
+    let vlans = Vlans::open(config, &dir, is_live)?;
+    if is_live {
         vxscope_export::keep_finished(&dir)?;
     }
     dir.remove_stale()?;
-    let export = &config.export;
-    let mode = writer::vlan_mode(export.decap.vlan);
-    let wants = |kind| export.kinds.contains(&Way::of(kind));
-    let tags = |mode| Tags {
-        mode,
-        book: vlans.book.clone(),
-    };
-    let decap = wants(ExportKind::Decap)
-        .then(|| DecapWriter::create(&dir, tags(mode)))
-        .transpose()?;
-    let options = EveOptions {
-        strict: export.eve.strict,
-    };
-    let board = Board::default();
-    let haste = match deadline {
-        Some(_) => Haste::Live,
-        None => Haste::Finite,
-    };
     let opening = exits::Opening {
         config,
         dir: &dir,
-        haste,
-        tags: tags(writer::vlan_mode(config.handoff.vlan)),
+        haste: if is_live { Haste::Live } else { Haste::Finite },
+        vlans: &vlans.book,
         names: desk.names.clone(),
-        ears,
+        ears: setting.ears,
+        is_marked: setting.is_stewarded,
     };
-    let rotation = opening.rotation();
     let (exits, warnings) = exits::open(&opening)?;
     Ok(Sinks {
-        eve: wants(ExportKind::Eve)
-            .then(|| EveLog::create(&dir, options, rotation))
-            .transpose()?,
-        conn_log: wants(ExportKind::ConnLog)
-            .then(|| ConnLog::create(&dir, rotation))
-            .transpose()?,
-        overlap: (decap.is_some() && mode != VlanMode::Map).then(|| Overlap::new(mode)),
-        handoff: Handoff::start(exits, deadline.clone(), &board)?,
+        overlap: overlap(config),
+        handoff: Handoff::new(exits, hands),
         vlans,
-        duplicates: duplicates(config, deadline.is_some(), desk),
+        duplicates: duplicates(config, is_live, desk),
         warnings,
         expected: exits::expected(config),
         desk: desk.clone(),
-        extract,
-        decap,
+        extract: setting.extract,
         dir,
-        deadline,
-        cut: false,
-        flushed: 0,
-        seats: Seats::new(&board, &exits::expected(config)),
-        board,
+        board: Board::default(),
         grade_changes: None,
         grades: GradeBook::default(),
         book: None,
     })
+}
+
+/// Who looks whether `decap.pcap` mixes tenants, if it can.
+fn overlap(config: &Config) -> Option<Overlap> {
+    let mode = vlans::mode(config.export.decap.vlan);
+    let is_written = config.export.kinds.contains(&Way::of(ExportKind::Decap));
+    (is_written && mode != VlanMode::Map).then(|| Overlap::new(mode))
 }
 
 /// Who looks for packets that came twice, if somebody is to. A replay does so in the same way each
@@ -186,10 +177,16 @@ pub(crate) fn rules(plan: &Plan, takes: Takes, admission: &Admission) -> Option<
 }
 
 /// Gives the writer to the only worker.
-pub(crate) fn hand_over(sinks: Sinks, lines: &mut Vec<Line>, outlets: &mut [Outlet]) {
+pub(crate) fn hand_over(
+    mut sinks: Sinks,
+    lines: &mut Vec<Line>,
+    outlets: &mut [Outlet],
+) -> Result<(), EngineError> {
+    sinks.start()?;
     if let (Some(line), [outlet]) = (lines.pop(), outlets) {
         outlet.write_itself(Writer::new(1, sinks), line.pool);
     }
+    Ok(())
 }
 
 /// The lines between workers and writer, with as many chunks for each worker.

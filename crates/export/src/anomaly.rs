@@ -15,8 +15,8 @@ use crate::protocol;
 use crate::text::{push_address, push_padded, push_time, text};
 
 /// One thing that happened in one flow.
-#[derive(Clone, Copy, Debug)]
-pub struct Anomaly<'a> {
+#[derive(Clone, Debug)]
+pub struct Anomaly {
     /// What happened, as `anomaly.event` names it.
     pub event: &'static str,
     /// When.
@@ -32,11 +32,11 @@ pub struct Anomaly<'a> {
     /// IP protocol number: TCP or UDP.
     pub protocol: u8,
     /// The mirrored machine's role.
-    pub role: &'a str,
+    pub role: String,
 }
 
 /// Appends one record and a newline.
-pub fn write_anomaly(out: &mut Vec<u8>, anomaly: &Anomaly<'_>, options: &EveOptions) {
+pub fn write_anomaly(out: &mut Vec<u8>, anomaly: &Anomaly, options: &EveOptions) {
     let vni = u64::from(anomaly.source.vni.get());
     text(out, "{\"timestamp\":\"");
     push_time(out, anomaly.time);
@@ -66,12 +66,12 @@ pub fn write_anomaly(out: &mut Vec<u8>, anomaly: &Anomaly<'_>, options: &EveOpti
         push_address(out, anomaly.source.address);
         text(out, "\",\"role\":");
         // Writing to memory cannot fail, and any text is JSON once it is escaped.
-        let _ = serde_json::to_writer(&mut *out, anomaly.role);
+        let _ = serde_json::to_writer(&mut *out, &anomaly.role);
     }
     text(out, "}\n");
 }
 
-fn tuple(anomaly: &Anomaly<'_>) -> Tuple {
+fn tuple(anomaly: &Anomaly) -> Tuple {
     let addresses = match (anomaly.originator.0, anomaly.responder.0) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => Addresses::V4 {
             source: source.to_bits(),
@@ -154,13 +154,13 @@ mod tests {
         let odd = Anomaly {
             originator: ("2001:db8::1".parse().unwrap(), 1),
             responder: ("2001:db8::2".parse().unwrap(), 2),
-            role: "a\"b\\c\u{7}ü",
+            role: "a\"b\\c\u{7}ü".to_owned(),
             ..anomaly()
         };
         let json: Value = serde_json::from_str(&line(&odd, false)).unwrap();
         assert_eq!(
             (&json["role"], &json["ip_v"]),
-            (&odd.role.into(), &6.into())
+            (&odd.role.as_str().into(), &6.into())
         );
         assert_eq!(json["src_ip"], "2001:db8::1");
     }
@@ -177,13 +177,13 @@ mod tests {
         }
     }
 
-    fn line(anomaly: &Anomaly<'_>, strict: bool) -> String {
+    fn line(anomaly: &Anomaly, strict: bool) -> String {
         let mut out = Vec::new();
         write_anomaly(&mut out, anomaly, &EveOptions { strict });
         String::from_utf8(out).unwrap()
     }
 
-    fn anomaly() -> Anomaly<'static> {
+    fn anomaly() -> Anomaly {
         let record = tcp_flow();
         Anomaly {
             event: "never_hit",
@@ -193,7 +193,7 @@ mod tests {
             originator: (record.originator, record.originator_port),
             responder: (record.responder, record.responder_port),
             protocol: record.protocol,
-            role: "web-server",
+            role: "web-server".to_owned(),
         }
     }
 }

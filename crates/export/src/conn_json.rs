@@ -112,7 +112,7 @@ mod tests {
     use crate::lines::LineLog;
     use crate::records::Rotation;
     use crate::testing::{MARK, first_line, marked_record, plain_record, tcp_record};
-    use crate::way_out::WayOut;
+    use crate::way_out::{Entry, WayOut};
     use vxscope_flow::FlowRecord;
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
         let guard = tempfile::tempdir().unwrap();
         let dir = OutputDir::create(guard.path()).unwrap();
         let mut log = Box::new(LineLog::create(&dir, CONN_JSON, Rotation::NEVER).unwrap());
-        log.records(std::slice::from_ref(record));
+        log.records(&[Entry::Flow(record.clone())]);
         assert_eq!(log.count().written(), 1);
         let outcome = log.finish();
         assert_eq!(

@@ -14,9 +14,9 @@ use crate::file::OutputDir;
 use crate::grade;
 use crate::protocol;
 use crate::records::{Layout, Named, RecordFile, Rotation};
-use crate::sink::{Shed, SinkCount, SinkOutcome};
+use crate::sink::{SinkCount, SinkOutcome};
 use crate::text::{push_address, push_log_time, push_micros, push_u64, text};
-use crate::way_out::Offered;
+use crate::way_out::{Entry, Offered, WayOut};
 
 /// The sink's name in `--export` and in the summary.
 const NAME: &str = "conn-log";
@@ -149,9 +149,13 @@ pub fn push_uid(out: &mut Vec<u8>, flow_id: u64) {
     out.extend_from_slice(&digits);
 }
 
-/// The file `conn.log`, or a series of such files.
+/// The file `conn.log`, or a series of such files. `#open` is when its first record was made,
+/// `#close` when its last one was.
 #[derive(Debug)]
-pub struct ConnLog(RecordFile<Zeek>);
+pub struct ConnLog {
+    file: RecordFile<Zeek>,
+    last_closed: Timestamp,
+}
 
 /// Header and trailer of a log of Zeek's.
 #[derive(Debug)]
@@ -173,55 +177,47 @@ impl ConnLog {
     /// Its name as in `--export` and in the summary.
     pub const NAME: &str = NAME;
 
-    /// Starts the file.
+    /// Starts the file; if it is marked, with what of each flow's time was not mirrored.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(dir: &OutputDir, rotation: Rotation) -> Result<Self, ExportError> {
+    pub fn create(
+        dir: &OutputDir,
+        rotation: Rotation,
+        is_marked: bool,
+    ) -> Result<Self, ExportError> {
         let named = Named {
             name: NAME,
             offered: Offered::Records,
             file: "conn.log",
         };
-        let layout = Zeek { is_marked: false };
-        Ok(Self(RecordFile::create(dir, named, rotation, layout)?))
+        Ok(Self {
+            file: RecordFile::create(dir, named, rotation, Zeek { is_marked })?,
+            last_closed: Timestamp::ZERO,
+        })
+    }
+}
+
+impl WayOut for ConnLog {
+    fn records(&mut self, entries: &[Entry]) {
+        let is_marked = self.file.layout.is_marked;
+        for record in entries.iter().filter_map(Entry::flow) {
+            self.last_closed = self.last_closed.max(record.closed);
+            self.file
+                .push(1, record.closed, |out| write_record(out, record, is_marked));
+        }
     }
 
-    /// Adds what of each flow's time was not mirrored. To be asked for before the first record.
-    pub fn add_marks(&mut self) {
-        self.0.layout.is_marked = !self.0.is_begun();
+    fn tick(&mut self, now: Timestamp) {
+        self.file.tick(now);
     }
 
-    /// Writes one record. Records come in the order of [`FlowRecord::order`]; `#open` is when
-    /// the first one was made.
-    pub fn push(&mut self, record: &FlowRecord) {
-        let is_marked = self.0.layout.is_marked;
-        self.0
-            .push(1, record.closed, |out| write_record(out, record, is_marked));
+    fn count(&self) -> SinkCount {
+        *self.file.count()
     }
 
-    /// Counts records that never came this far.
-    pub fn shed(&mut self, reason: Shed, records: u64) {
-        self.0.shed(reason, records);
-    }
-
-    /// Writes out what is only in memory yet, so that a crash does not take it along, and finishes
-    /// a file that is old.
-    pub fn tick(&mut self, now: Timestamp) {
-        self.0.tick(now);
-    }
-
-    /// The ledger so far.
-    #[must_use]
-    pub fn count(&self) -> &SinkCount {
-        self.0.count()
-    }
-
-    /// Writes `#close` and gives the file its name. In replay, `closed` is the capture's last
-    /// time.
-    #[must_use]
-    pub fn finish(self, closed: Timestamp) -> SinkOutcome {
-        self.0.finish(closed)
+    fn finish(self: Box<Self>) -> SinkOutcome {
+        self.file.finish(self.last_closed)
     }
 }
 

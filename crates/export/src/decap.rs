@@ -3,15 +3,15 @@
 use std::ops::Range;
 
 use vxscope_pcap::{CAPTURED_BYTES_MAX, Precision, classic};
-use vxscope_units::LinkType;
+use vxscope_units::{LinkType, Timestamp};
 
 use crate::chunk::FrameChunk;
 use crate::error::ExportError;
 use crate::file::OutputDir;
-use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
+use crate::sink::{SinkCount, SinkFile, SinkOutcome};
 use crate::tagged::{Packer, Packing};
 use crate::vlan::Tags;
-use crate::way_out::Offered;
+use crate::way_out::{Offered, WayOut};
 
 /// The sink's name in `--export` and in the summary.
 const NAME: &str = "decap";
@@ -42,9 +42,11 @@ impl DecapWriter {
             packer: Packer::new(tags.into()),
         })
     }
+}
 
-    /// Writes the frames of `chunk` at `positions`. Without tags that is one write.
-    pub fn write(&mut self, chunk: &FrameChunk, positions: Range<usize>) {
+impl WayOut for DecapWriter {
+    /// Without tags that is one write.
+    fn frames(&mut self, chunk: &FrameChunk, positions: Range<usize>) {
         let sink = &mut self.sink;
         self.packer.pack(chunk, positions, |packing| match packing {
             Packing::Records(records, frames) => {
@@ -54,31 +56,15 @@ impl DecapWriter {
         });
     }
 
-    /// Counts frames that never came this far, such as those for which no chunk was free.
-    pub fn shed(&mut self, reason: Shed, frames: u64) {
-        self.sink.shed(reason, frames);
-    }
-
-    /// Writes out what is only in memory yet, so that a crash does not take it along.
-    pub fn flush(&mut self) {
+    fn tick(&mut self, _: Timestamp) {
         self.sink.flush();
     }
 
-    /// The ledger so far.
-    #[must_use]
-    pub fn count(&self) -> &SinkCount {
-        self.sink.count()
+    fn count(&self) -> SinkCount {
+        *self.sink.count()
     }
 
-    /// Why it writes no more, if so.
-    #[must_use]
-    pub fn error(&self) -> Option<&ExportError> {
-        self.sink.error()
-    }
-
-    /// Gives the file its name.
-    #[must_use]
-    pub fn finish(self) -> SinkOutcome {
+    fn finish(self: Box<Self>) -> SinkOutcome {
         self.sink.finish()
     }
 }
@@ -101,7 +87,7 @@ mod tests {
     use crate::tagged::Packer;
     use crate::testing::{read_pcap_file, source};
     use crate::vlan::VlanMode;
-    use crate::way_out::Offered;
+    use crate::way_out::{Offered, WayOut};
 
     const FRAME: &[u8] = b"\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\x00payload";
 
@@ -139,9 +125,9 @@ mod tests {
     fn a_frame_without_room_for_a_tag_is_shed() {
         let (_guard, dir) = folder();
         let mut writer = DecapWriter::create(&dir, VlanMode::Map).unwrap();
-        writer.write(&chunk(1, 1, &FRAME[..11]), 0..1);
-        writer.write(&chunk(1, 2, FRAME), 0..2);
-        let count = writer.finish().count;
+        writer.frames(&chunk(1, 1, &FRAME[..11]), 0..1);
+        writer.frames(&chunk(1, 2, FRAME), 0..2);
+        let count = Box::new(writer).finish().count;
         assert_eq!(
             (count.shed(Shed::TooShort), count.written(), count.offered()),
             (1, 2, 3)
@@ -157,8 +143,8 @@ mod tests {
             let pushed = chunk.push(u64::from(number), Timestamp::ZERO, source(number), FRAME, 0);
             assert!(pushed);
         }
-        writer.write(&chunk, 0..chunk.len());
-        let count = writer.finish().count;
+        writer.frames(&chunk, 0..chunk.len());
+        let count = Box::new(writer).finish().count;
         assert_eq!(
             (count.shed(Shed::VlanExhausted), count.written()),
             (6, 4_094)
@@ -178,10 +164,10 @@ mod tests {
             };
             let chunk = chunk(1, 2_000, &[0; 1_000]);
             for _ in 0..3 {
-                writer.write(&chunk, 0..chunk.len());
+                writer.frames(&chunk, 0..chunk.len());
             }
-            assert!(writer.error().is_some());
-            let outcome = writer.finish();
+            let outcome = Box::new(writer).finish();
+            assert!(outcome.error.is_some());
             assert_eq!(outcome.count.shed(Shed::WriteError), 3 * chunk.len() as u64);
             assert_eq!(outcome.count.written(), 0);
             assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -193,9 +179,9 @@ mod tests {
         let (_guard, dir) = folder();
         let mut writer = DecapWriter::create(&dir, vlan).unwrap();
         let chunk = chunk(sources, frames, FRAME);
-        writer.write(&chunk, 0..1);
-        writer.write(&chunk, 1..chunk.len());
-        let outcome = writer.finish();
+        writer.frames(&chunk, 0..1);
+        writer.frames(&chunk, 1..chunk.len());
+        let outcome = Box::new(writer).finish();
         assert!(outcome.error.is_none());
         assert_eq!(outcome.count.written(), u64::from(frames));
         let records = read_pcap_file(&dir.path().join("decap.pcap"));

@@ -9,17 +9,17 @@ use vxscope_flow::tcp::TcpPhase;
 use vxscope_flow::{CloseReason, FlowRecord, TcpRecord};
 use vxscope_units::{Identity, Timestamp};
 
-use crate::anomaly::{Anomaly, write_anomaly};
+use crate::anomaly::write_anomaly;
 use crate::error::ExportError;
 use crate::file::OutputDir;
-use crate::grade::{GradeChange, push_mark, write_grade_change};
+use crate::grade::{push_mark, write_grade_change};
 use crate::protocol;
 use crate::records::{Layout, Named, RecordFile, Rotation};
-use crate::sink::{Shed, SinkCount, SinkOutcome};
+use crate::sink::{SinkCount, SinkOutcome};
 use crate::text::{
     push_address, push_address_full, push_hex, push_padded, push_time, push_u64, text,
 };
-use crate::way_out::Offered;
+use crate::way_out::{Entry, Offered, WayOut};
 
 /// The sink's name in `--export` and in the summary.
 const NAME: &str = "eve";
@@ -83,7 +83,7 @@ pub fn write_record(out: &mut Vec<u8>, record: &FlowRecord, options: &EveOptions
     text(out, "}\n");
 }
 
-/// The file `eve.json`, or a series of such files.
+/// The file `eve.json`, or a series of such files. Strict ones leave out changes of grades.
 #[derive(Debug)]
 pub struct EveLog {
     file: RecordFile<Lines>,
@@ -118,51 +118,43 @@ impl EveLog {
         Ok(Self { file, options })
     }
 
-    /// Writes one record. Records come in the order of [`FlowRecord::order`].
-    pub fn push(&mut self, record: &FlowRecord) {
+    fn push(&mut self, entry: &Entry) {
         let options = self.options;
-        self.file.push(1, record.closed, |out| {
-            write_record(out, record, &options);
-        });
-    }
-
-    /// Writes that a mirror session has another grade. It is no flow's record, so it is not
-    /// counted; strict files do not have it.
-    pub fn push_grade_change(&mut self, change: &GradeChange) {
-        if !self.options.strict {
-            self.file
-                .push(0, change.at, |out| write_grade_change(out, change));
+        match entry {
+            Entry::Flow(record) => {
+                let at = record.closed;
+                self.file
+                    .push(1, at, |out| write_record(out, record, &options));
+            }
+            Entry::Anomaly(anomaly) => {
+                let at = anomaly.time;
+                self.file
+                    .push(1, at, |out| write_anomaly(out, anomaly, &options));
+            }
+            Entry::Grade(change) => {
+                if !options.strict {
+                    self.file
+                        .push(0, change.at, |out| write_grade_change(out, change));
+                }
+            }
         }
     }
+}
 
-    /// Writes what happened in a flow, among the records in the order of the input.
-    pub fn push_anomaly(&mut self, anomaly: &Anomaly<'_>) {
-        let options = self.options;
-        self.file.push(1, anomaly.time, |out| {
-            write_anomaly(out, anomaly, &options);
-        });
+impl WayOut for EveLog {
+    fn records(&mut self, entries: &[Entry]) {
+        entries.iter().for_each(|entry| self.push(entry));
     }
 
-    /// Counts records that never came this far.
-    pub fn shed(&mut self, reason: Shed, records: u64) {
-        self.file.shed(reason, records);
-    }
-
-    /// Writes out what is only in memory yet, so that a crash does not take it along, and finishes
-    /// a file that is old.
-    pub fn tick(&mut self, now: Timestamp) {
+    fn tick(&mut self, now: Timestamp) {
         self.file.tick(now);
     }
 
-    /// The ledger so far.
-    #[must_use]
-    pub fn count(&self) -> &SinkCount {
-        self.file.count()
+    fn count(&self) -> SinkCount {
+        *self.file.count()
     }
 
-    /// Gives the file its name.
-    #[must_use]
-    pub fn finish(self) -> SinkOutcome {
+    fn finish(self: Box<Self>) -> SinkOutcome {
         self.file.finish(Timestamp::ZERO)
     }
 }

@@ -17,7 +17,7 @@
 //! `offered = written + Σ shed`, and a file that is there is whole.
 //!
 //! ```
-//! use vxscope_export::{DecapWriter, FrameChunk, OutputDir, VlanMode};
+//! use vxscope_export::{DecapWriter, FrameChunk, OutputDir, VlanMode, WayOut};
 //! use vxscope_units::{MirrorSource, Timestamp, Vni};
 //!
 //! # let guard = tempfile::tempdir()?;
@@ -29,8 +29,8 @@
 //! assert!(chunk.push(0, Timestamp::new(1, 0), source, &[0; 60], 60));
 //!
 //! let mut decap = DecapWriter::create(&dir, VlanMode::None)?;
-//! decap.write(&chunk, 0..chunk.len());
-//! let outcome = decap.finish();
+//! decap.frames(&chunk, 0..chunk.len());
+//! let outcome = Box::new(decap).finish();
 //! assert_eq!((outcome.count.offered(), outcome.count.written()), (1, 1));
 //! assert_eq!(std::fs::metadata(path.join("decap.pcap"))?.len(), 24 + 16 + 60);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -113,4 +113,4 @@ pub use vlan::{Tags, VlanMode};
 pub use vlan_book::VlanBook;
 pub use vpc_flow_logs::VPC_FLOW_LOGS;
 pub use vxlan::Vxlan;
-pub use way_out::{Offered, WayOut};
+pub use way_out::{Entry, Offered, WayOut};

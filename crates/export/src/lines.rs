@@ -7,7 +7,7 @@ use crate::error::ExportError;
 use crate::file::OutputDir;
 use crate::records::{Layout, Named, RecordFile, Rotation};
 use crate::sink::{SinkCount, SinkOutcome};
-use crate::way_out::{Offered, WayOut};
+use crate::way_out::{Entry, Offered, WayOut};
 
 /// What the lines of a format look like.
 #[derive(Clone, Copy, Debug)]
@@ -52,9 +52,9 @@ impl LineLog {
 }
 
 impl WayOut for LineLog {
-    fn records(&mut self, records: &[FlowRecord]) {
+    fn records(&mut self, entries: &[Entry]) {
         let write = self.0.layout.write;
-        for record in records {
+        for record in entries.iter().filter_map(Entry::flow) {
             self.0.push(1, record.closed, |out| write(out, record));
         }
     }

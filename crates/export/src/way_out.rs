@@ -6,7 +6,9 @@ use std::ops::Range;
 use vxscope_flow::FlowRecord;
 use vxscope_units::Timestamp;
 
+use crate::anomaly::Anomaly;
 use crate::chunk::FrameChunk;
+use crate::grade::GradeChange;
 use crate::sink::{SinkCount, SinkOutcome};
 
 /// What a sink is offered; its ledger is held against the sensor's count of the same.
@@ -18,6 +20,38 @@ pub enum Offered {
     Records,
     /// Records of ended flows, and what happened in flows that an analyst wants to read.
     RecordsAndAnomalies,
+}
+
+/// What sinks of records are handed, in the order of the input.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A flow ended.
+    Flow(FlowRecord),
+    /// Something happened in a flow that an analyst wants to read.
+    Anomaly(Anomaly),
+    /// A mirror session has another grade. It is nobody's record, so no sink counts it.
+    Grade(GradeChange),
+}
+
+impl Entry {
+    /// The record of an ended flow, if it is one.
+    #[must_use]
+    pub const fn flow(&self) -> Option<&FlowRecord> {
+        match self {
+            Self::Flow(record) => Some(record),
+            Self::Anomaly(_) | Self::Grade(_) => None,
+        }
+    }
+
+    /// Whether it is among what a sink is offered.
+    #[must_use]
+    pub fn is_among(&self, offered: Offered) -> bool {
+        match self {
+            Self::Flow(_) => offered != Offered::Frames,
+            Self::Anomaly(_) => offered == Offered::RecordsAndAnomalies,
+            Self::Grade(_) => false,
+        }
+    }
 }
 
 /// A sink that the engine gives a thread and a bounded queue of its own, so that one that stalls
@@ -33,9 +67,9 @@ pub trait WayOut: Send + fmt::Debug {
         let _ = (chunk, positions);
     }
 
-    /// Takes records of ended flows.
-    fn records(&mut self, records: &[FlowRecord]) {
-        let _ = records;
+    /// Takes records of ended flows, and whatever else it writes among them.
+    fn records(&mut self, entries: &[Entry]) {
+        let _ = entries;
     }
 
     /// Comes several times a second, also when there is nothing to take: time to reconnect, to

@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 
-use vxscope_export::{DecapWriter, FrameChunk, OutputDir, VlanMode};
+use vxscope_export::{DecapWriter, FrameChunk, OutputDir, VlanMode, WayOut};
 use vxscope_units::{MirrorSource, Timestamp, Vni};
 
 /// UDP from 10.0.0.1:4000 to 10.0.0.2:53 with a payload of 4 bytes; checksums unset.
@@ -100,8 +100,8 @@ fn write(dir: &OutputDir, vlan: VlanMode) {
         ));
     }
     let mut decap = DecapWriter::create(dir, vlan).unwrap();
-    decap.write(&chunk, 0..chunk.len());
-    assert!(decap.finish().error.is_none());
+    decap.frames(&chunk, 0..chunk.len());
+    assert!(Box::new(decap).finish().error.is_none());
 }
 
 /// The standard output of a program; `None`, with a note, where it is not installed.

@@ -9,12 +9,11 @@ use crossbeam_channel::{Sender, bounded};
 use vxscope_export::{FrameChunk, Offered, Shed, SinkCount, SinkOutcome, WayOut};
 use vxscope_units::{MirrorSource, Timestamp, Vni};
 
-use super::{CHUNKS_PER_SINK, Exit, Handoff, QUEUE};
+use super::{CHUNKS_PER_SINK, Exit, Handoff, Hands, Owned, QUEUE};
 use crate::accounting::Board;
 use crate::clock::LiveClock;
 use crate::start;
 use crate::stop::{Deadline, Stop};
-use crate::writer::Owned;
 
 const FRAMES: u64 = 10;
 
@@ -22,7 +21,7 @@ const FRAMES: u64 = 10;
 fn a_sink_that_stalls_sheds_alone_and_holds_no_more_than_its_share_of_chunks() {
     let (stalled, free) = (Gate::new(true), Gate::new(false));
     let exits = vec![exit("stalled", &stalled), exit("free", &free)];
-    let mut handoff = Handoff::start(exits, Some(live()), &Board::default()).unwrap();
+    let mut handoff = started(exits, Hands::Live(live()));
     let (pool, home) = bounded(64);
     let mut sent = 0;
     for _ in 0..64 {
@@ -47,7 +46,7 @@ fn a_sink_that_stalls_sheds_alone_and_holds_no_more_than_its_share_of_chunks() {
 #[test]
 fn of_a_finite_input_nothing_is_shed() {
     let gate = Gate::new(true);
-    let mut handoff = Handoff::start(vec![exit("slow", &gate)], None, &Board::default()).unwrap();
+    let mut handoff = started(vec![exit("slow", &gate)], Hands::Finite);
     let opener = start::detach("opener", move || {
         std::thread::sleep(Duration::from_millis(50));
         gate.open();
@@ -65,20 +64,57 @@ fn of_a_finite_input_nothing_is_shed() {
 }
 
 #[test]
+fn copies_go_to_who_records_what_came_and_are_counted_at_the_others() {
+    for hands in [Hands::Finite, Hands::Own, Hands::Live(live())] {
+        let record = Exit {
+            takes_copies: true,
+            ..exit("record", &Gate::new(false))
+        };
+        let mut handoff = started(vec![record, exit("other", &Gate::new(false))], hands);
+        let (pool, home) = bounded(4);
+        let owned = chunk(&pool);
+        handoff.frames(&owned, 0..4);
+        handoff.copies(&owned, 4..6);
+        handoff.frames(&owned, 6..10);
+        drop(owned);
+        let outcomes = finish(handoff);
+        let counts = outcomes.iter().map(|it| it.count);
+        let counts: Vec<_> = counts
+            .map(|it| (it.written(), it.shed(Shed::Duplicate)))
+            .collect();
+        assert_eq!(counts, [(10, 0), (8, 2)]);
+        assert_eq!(home.len(), 1);
+    }
+}
+
+#[test]
 fn a_sink_of_records_holds_no_chunk() {
     let exit = Exit {
         offered: Offered::Records,
         ..exit("records", &Gate::new(true))
     };
-    let mut handoff = Handoff::start(vec![exit], Some(live()), &Board::default()).unwrap();
+    let mut handoff = started(vec![exit], Hands::Live(live()));
     let (pool, home) = bounded(4);
     send(&mut handoff, &pool);
     assert_eq!(home.len(), 1);
     assert_eq!(finish(handoff).len(), 1);
 }
 
+fn started(exits: Vec<Exit>, hands: Hands) -> Handoff {
+    let mut handoff = Handoff::new(exits, hands);
+    handoff.start(&Board::default()).unwrap();
+    handoff
+}
+
 /// Hands a chunk of [`FRAMES`] over.
 fn send(handoff: &mut Handoff, pool: &Sender<FrameChunk>) {
+    let owned = chunk(pool);
+    handoff.frames(&owned, 0..owned.chunk.len());
+    drop(owned);
+    handoff.pass_on();
+}
+
+fn chunk(pool: &Sender<FrameChunk>) -> Arc<Owned> {
     let source = MirrorSource {
         address: [192, 0, 2, 1].into(),
         vni: Vni::ZERO,
@@ -87,14 +123,11 @@ fn send(handoff: &mut Handoff, pool: &Sender<FrameChunk>) {
     for index in 0..FRAMES {
         assert!(chunk.push(index, Timestamp::ZERO, source, &[0; 60], 60));
     }
-    let owned = Arc::new(Owned {
+    Arc::new(Owned {
         worker: 0,
         chunk,
         pool: pool.clone(),
-    });
-    handoff.frames(&owned, 0..owned.chunk.len());
-    drop(owned);
-    handoff.pass_on();
+    })
 }
 
 fn finish(handoff: Handoff) -> Vec<SinkOutcome> {
@@ -116,6 +149,7 @@ fn exit(name: &str, gate: &Arc<Gate>) -> Exit {
     Exit {
         name: name.to_owned(),
         offered: Offered::Frames,
+        takes_copies: false,
         lanes: vec![Box::new(Gated {
             gate: gate.clone(),
             count: SinkCount::default(),

@@ -8,6 +8,7 @@ use super::{COLUMNS, ConnLog, LINE_BYTES, push_uid, write_record};
 use crate::file::OutputDir;
 use crate::records::Rotation;
 use crate::testing::{ipv6_record, marked_record, plain_record, tcp_record};
+use crate::way_out::{Entry, WayOut};
 
 #[test]
 fn a_tcp_flow() {
@@ -131,7 +132,7 @@ fn a_log_has_header_records_and_trailer() {
     for line in &lines[6..8] {
         assert_eq!(line.split('\t').count(), 1 + COLUMNS.len());
     }
-    assert_eq!(lines[10..], ["#close\t1970-01-01-00-33-20"]);
+    assert_eq!(lines[10..], ["#close\t1970-01-01-00-16-43"]);
     assert!(text.ends_with('\n'));
 }
 
@@ -139,11 +140,9 @@ fn a_log_has_header_records_and_trailer() {
 fn a_marked_log_says_what_was_not_mirrored() {
     let guard = tempfile::tempdir().unwrap();
     let dir = OutputDir::create(guard.path()).unwrap();
-    let mut log = ConnLog::create(&dir, Rotation::NEVER).unwrap();
-    log.add_marks();
-    log.push(&marked_record());
-    log.push(&tcp_record());
-    let _ = log.finish(Timestamp::new(2_000, 0));
+    let mut log = ConnLog::create(&dir, Rotation::NEVER, true).unwrap();
+    log.records(&[marked_record(), tcp_record()].map(Entry::Flow));
+    let _ = Box::new(log).finish();
     let text = std::fs::read_to_string(dir.path().join("conn.log")).unwrap();
     let ends: Vec<_> = text.lines().skip(6).take(4).collect();
     for (line, end) in ends.iter().zip([
@@ -160,20 +159,19 @@ fn a_marked_log_says_what_was_not_mirrored() {
 fn a_log_without_records_is_complete_too() {
     let text = log(&[]);
     assert!(
-        text.contains("#open\t1970-01-01-00-33-20\n#fields"),
+        text.contains("#open\t1970-01-01-00-00-00\n#fields"),
         "{text}"
     );
-    assert!(text.ends_with("#close\t1970-01-01-00-33-20\n"), "{text}");
+    assert!(text.ends_with("#close\t1970-01-01-00-00-00\n"), "{text}");
 }
 
 fn log(records: &[FlowRecord]) -> String {
     let guard = tempfile::tempdir().unwrap();
     let dir = OutputDir::create(guard.path()).unwrap();
-    let mut log = ConnLog::create(&dir, Rotation::NEVER).unwrap();
-    for record in records {
-        log.push(record);
-    }
-    let outcome = log.finish(Timestamp::new(2_000, 0));
+    let mut log = ConnLog::create(&dir, Rotation::NEVER, false).unwrap();
+    let entries: Vec<Entry> = records.iter().cloned().map(Entry::Flow).collect();
+    log.records(&entries);
+    let outcome = Box::new(log).finish();
     assert_eq!(outcome.count.written(), records.len() as u64);
     assert_eq!(outcome.count.offered(), records.len() as u64);
     std::fs::read_to_string(dir.path().join("conn.log")).unwrap()

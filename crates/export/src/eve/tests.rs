@@ -10,6 +10,7 @@ use crate::records::Rotation;
 use crate::testing::{
     first_line, ipv6_record, known_record, marked_record, plain_record, tcp_record,
 };
+use crate::way_out::{Entry, WayOut};
 
 #[test]
 fn a_tcp_flow_is_written_in_suricatas_order() {
@@ -190,9 +191,9 @@ fn the_log_holds_what_was_pushed_and_counts_it() {
     let dir = OutputDir::create(guard.path()).unwrap();
     let mut log = EveLog::create(&dir, EveOptions::default(), Rotation::NEVER).unwrap();
     for _ in 0..1_000 {
-        log.push(&tcp_record());
+        log.records(&[Entry::Flow(tcp_record())]);
     }
-    let outcome = log.finish();
+    let outcome = Box::new(log).finish();
     assert_eq!(
         (outcome.count.written(), outcome.count.offered()),
         (1_000, 1_000)

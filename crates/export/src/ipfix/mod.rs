@@ -10,13 +10,12 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-use vxscope_flow::FlowRecord;
 use vxscope_units::Timestamp;
 
 use crate::error::ExportError;
 use crate::patient::PatientUdp;
 use crate::sink::{Shed, SinkCount, SinkOutcome};
-use crate::way_out::{Offered, WayOut};
+use crate::way_out::{Entry, Offered, WayOut};
 use message::Messages;
 
 /// Messages after which UDP collectors get the templates again (RFC 7011 §8.4 wants it
@@ -121,8 +120,8 @@ impl Ipfix {
 }
 
 impl WayOut for Ipfix {
-    fn records(&mut self, records: &[FlowRecord]) {
-        for record in records {
+    fn records(&mut self, entries: &[Entry]) {
+        for record in entries.iter().filter_map(Entry::flow) {
             self.now = self.now.max(record.closed);
             if !self.messages.push(record) {
                 self.flush();
@@ -234,7 +233,7 @@ mod tests {
     use super::Ipfix;
     use crate::sink::Shed;
     use crate::testing::tcp_record;
-    use crate::way_out::WayOut;
+    use crate::way_out::{Entry, WayOut};
     use vxscope_units::Timestamp;
 
     /// Set ids of the messages, in order, and the records that their sequence numbers count.
@@ -250,21 +249,25 @@ mod tests {
         sets
     }
 
+    fn record() -> Entry {
+        Entry::Flow(tcp_record())
+    }
+
     #[test]
     fn a_tcp_collector_gets_templates_first_and_again_after_it_was_away() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut sink = Box::new(Ipfix::open(&format!("tcp:{address}"), 1).unwrap());
-        sink.records(&[tcp_record()]);
+        sink.records(&[record()]);
         let (first, _) = listener.accept().unwrap();
-        sink.records(&[tcp_record()]);
+        sink.records(&[record()]);
         drop(first);
         // Until the kernel says that nobody is there, messages count as sent.
         while sink.count().shed(Shed::ReaderGone) == 0 {
-            sink.records(&[tcp_record()]);
+            sink.records(&[record()]);
         }
         let before = sink.count();
-        sink.records(&[tcp_record(), tcp_record()]);
+        sink.records(&[record(), record()]);
         let (mut second, _) = listener.accept().unwrap();
         let outcome = sink.finish();
         assert_eq!(outcome.count.written(), before.written() + 2);
@@ -281,12 +284,12 @@ mod tests {
         let address = listener.local_addr().unwrap();
         drop(listener);
         let mut sink = Ipfix::open(&format!("tcp:{address}"), 1).unwrap();
-        sink.records(&[tcp_record()]);
+        sink.records(&[record()]);
         assert_eq!(sink.count().shed(Shed::NoReader), 1);
         let listener = TcpListener::bind(address).unwrap();
         while sink.count().written() == 0 {
             sink.tick(Timestamp::new(1, 0));
-            sink.records(&[tcp_record()]);
+            sink.records(&[record()]);
         }
         drop(listener);
     }
@@ -299,7 +302,7 @@ mod tests {
         let mut found = Vec::new();
         let mut message = [0; 2_000];
         for _ in 0..21 {
-            sink.records(&[tcp_record()]);
+            sink.records(&[record()]);
         }
         for _ in 0..23 {
             let length = collector.recv(&mut message).unwrap();

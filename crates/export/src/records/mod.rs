@@ -13,7 +13,7 @@ use vxscope_units::Timestamp;
 
 use crate::error::ExportError;
 use crate::file::OutputDir;
-use crate::sink::{Shed, SinkCount, SinkFile, SinkOutcome};
+use crate::sink::{SinkCount, SinkFile, SinkOutcome};
 use crate::stream::Haste;
 use crate::way_out::Offered;
 
@@ -111,22 +111,6 @@ impl<L: Layout> RecordFile<L> {
                 sink.offer(records, |file| file.append(write));
             }
             Place::Series(series) => series.push(&self.layout, records, at, write),
-        }
-    }
-
-    /// Whether anything was written to the file that is open.
-    pub(crate) fn is_begun(&self) -> bool {
-        match &self.place {
-            Place::One { is_headed, .. } => *is_headed,
-            Place::Series(series) => series.is_open(),
-        }
-    }
-
-    /// Counts records that never came this far.
-    pub(crate) fn shed(&mut self, reason: Shed, records: u64) {
-        match &mut self.place {
-            Place::One { sink, .. } => sink.shed(reason, records),
-            Place::Series(series) => series.shed(reason, records),
         }
     }
 

@@ -146,14 +146,6 @@ impl Series {
         }
     }
 
-    pub(super) fn shed(&mut self, reason: Shed, records: u64) {
-        self.count.add_shed(reason, records);
-    }
-
-    pub(super) const fn is_open(&self) -> bool {
-        self.part.is_some()
-    }
-
     pub(super) const fn count(&self) -> &SinkCount {
         &self.count
     }

@@ -11,7 +11,7 @@ use crate::file::{OutputDir, RECORD_NAMES};
 use crate::sink::{Shed, SinkOutcome};
 use crate::stream::Haste;
 use crate::testing::{plain_record, tcp_record};
-use crate::way_out::Offered;
+use crate::way_out::{Entry, Offered, WayOut};
 
 /// A line before and a line behind.
 struct Framed;
@@ -160,11 +160,9 @@ fn each_file_of_a_log_of_zeeks_is_whole() {
         bytes_max: Some(1),
         ..by_seconds(0, Haste::Finite)
     };
-    let mut log = ConnLog::create(&dir, rotation).unwrap();
-    log.add_marks();
-    log.push(&tcp_record());
-    log.push(&plain_record(17));
-    assert_eq!(log.finish(Timestamp::new(2_000, 0)).count.written(), 2);
+    let mut log = ConnLog::create(&dir, rotation, true).unwrap();
+    log.records(&[tcp_record(), plain_record(17)].map(Entry::Flow));
+    assert_eq!(Box::new(log).finish().count.written(), 2);
     let names = names(&dir);
     assert_eq!(names.len(), 2);
     for name in names {

@@ -1,0 +1,235 @@
+//! Ways out with a thread and a bounded queue of their own: one that stalls costs nobody else
+//! anything.
+//!
+//! ```text
+//!            ┌─ queue ─> thread: decap
+//! writer ────┼─ queue ─> thread: tap             chunks are shared, and go back to their worker
+//!            ├─ queue ─> thread: eve             when the last thread has let go of them
+//!            └─ queue ─> thread: ipfix
+//! ```
+//! Of a finite input the writer waits for room; of a live one it sheds and counts per sink.
+
+mod parcel;
+mod queue;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use vxscope_export::{Entry, Offered, Shed, SinkOutcome, WayOut};
+
+use crate::accounting::Board;
+use crate::error::EngineError;
+use crate::stop::Deadline;
+pub(crate) use parcel::Owned;
+use parcel::{Handed, Lane, Run};
+use queue::{QUEUE, Queue};
+
+/// Chunks of one worker that a bundle may hold on to.
+const CHUNKS_HELD: usize = 2;
+/// Chunks that a worker has for each sink of frames with a queue, so that one that stalls takes
+/// none from the others: those that wait, and those in the sink's hands.
+pub(crate) const CHUNKS_PER_SINK: usize = CHUNKS_HELD * (QUEUE + 1);
+/// Records that are handed over together, at most.
+const ENTRIES: usize = 256;
+
+/// A way out, its name in the summary, and what it is offered.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    pub(crate) name: String,
+    pub(crate) offered: Offered,
+    /// Whether it gets frames that came twice where other programs do not.
+    pub(crate) takes_copies: bool,
+    /// Its parts, each with a thread and a queue of its own: each takes the frames of some workers.
+    pub(crate) lanes: Vec<Box<dyn WayOut>>,
+}
+
+/// Whose input it is, and who does the sinks' work.
+#[derive(Clone, Debug)]
+pub(crate) enum Hands {
+    /// A live input's: each sink's own thread, until then.
+    Live(Arc<Deadline>),
+    /// A finite input's: each sink's own thread.
+    Finite,
+    /// A finite input's: whoever hands over.
+    Own,
+}
+
+impl Hands {
+    fn deadline(&self) -> Option<&Arc<Deadline>> {
+        match self {
+            Self::Live(deadline) => Some(deadline),
+            Self::Finite | Self::Own => None,
+        }
+    }
+}
+
+/// The writer's end of all queues.
+#[derive(Debug)]
+pub(crate) struct Handoff {
+    /// Ways out that have not begun.
+    exits: Vec<Exit>,
+    queues: Vec<Queue>,
+    bundle: Vec<Run>,
+    /// The chunks that the bundle holds on to, each once.
+    held: Vec<Arc<Owned>>,
+    entries: Vec<Entry>,
+    hands: Hands,
+}
+
+impl Handoff {
+    pub(crate) const fn new(exits: Vec<Exit>, hands: Hands) -> Self {
+        Self {
+            exits,
+            queues: Vec::new(),
+            bundle: Vec::new(),
+            held: Vec::new(),
+            entries: Vec::new(),
+            hands,
+        }
+    }
+
+    /// Starts a thread for each way out, which shows on the board what it counts. Until then a run
+    /// that cannot begin leaves no file behind.
+    pub(crate) fn start(&mut self, board: &Board) -> Result<(), EngineError> {
+        for exit in std::mem::take(&mut self.exits) {
+            let of = exit.lanes.len();
+            for (number, way) in exit.lanes.into_iter().enumerate() {
+                let lane = Lane {
+                    number,
+                    of,
+                    offered: exit.offered,
+                    takes_copies: exit.takes_copies,
+                };
+                let seats = [(); 2].map(|()| board.seat(&exit.name, exit.offered));
+                let named = (exit.name.clone(), lane);
+                self.queues.push(match &self.hands {
+                    Hands::Own => Queue::own(named, way, seats),
+                    hands => Queue::start(named, way, hands.deadline().cloned(), seats)?,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether some sink is offered frames, or anything else.
+    fn wants(&self, is_wanted: impl Fn(Lane) -> bool) -> bool {
+        self.queues.iter().any(|queue| is_wanted(queue.lane))
+    }
+
+    /// Takes a run of frames, in input order.
+    pub(crate) fn frames(&mut self, chunk: &Arc<Owned>, positions: Range<usize>) {
+        if self.wants(|lane| lane.offered == Offered::Frames) {
+            self.bundle(chunk, positions, false);
+        }
+    }
+
+    /// Takes a run of frames that came twice, and that other programs are not to have again.
+    pub(crate) fn copies(&mut self, chunk: &Arc<Owned>, positions: Range<usize>) {
+        let others = self.queues.iter_mut().filter(|queue| {
+            let lane = queue.lane;
+            lane.offered == Offered::Frames && lane.number == 0 && !lane.takes_copies
+        });
+        others.for_each(|queue| queue.shed(Shed::Duplicate, positions.len() as u64));
+        if self.wants(|lane| lane.offered == Offered::Frames && lane.takes_copies) {
+            self.bundle(chunk, positions, true);
+        }
+    }
+
+    fn bundle(&mut self, chunk: &Arc<Owned>, positions: Range<usize>, is_copy: bool) {
+        // A bundle holds few chunks, however many runs they are cut into.
+        let is_held = self.held.iter().any(|held| Arc::ptr_eq(held, chunk));
+        if !is_held {
+            let of_worker = self.held.iter().filter(|held| held.worker == chunk.worker);
+            if of_worker.count() >= CHUNKS_HELD {
+                self.send_frames();
+            }
+            self.held.push(chunk.clone());
+        }
+        self.bundle.push(Run {
+            owned: chunk.clone(),
+            positions,
+            is_copy,
+        });
+    }
+
+    /// Takes a record, or what goes among them, in the order of their positions.
+    pub(crate) fn entry(&mut self, entry: Entry) {
+        if self.wants(|lane| lane.offered != Offered::Frames) {
+            if self.entries.capacity() == 0 {
+                self.entries.reserve_exact(ENTRIES);
+            }
+            self.entries.push(entry);
+            if self.entries.len() >= ENTRIES {
+                self.send_entries();
+            }
+        }
+    }
+
+    /// Hands over what has come together.
+    pub(crate) fn pass_on(&mut self) {
+        self.send_frames();
+        self.send_entries();
+    }
+
+    fn send_frames(&mut self) {
+        self.held.clear();
+        if !self.bundle.is_empty() {
+            let bundle = Arc::new(std::mem::take(&mut self.bundle));
+            self.send(&Handed::Frames(bundle));
+        }
+    }
+
+    fn send_entries(&mut self) {
+        if !self.entries.is_empty() {
+            let entries = Arc::new(std::mem::take(&mut self.entries));
+            self.send(&Handed::Entries(entries));
+        }
+    }
+
+    fn send(&mut self, handed: &Handed) {
+        let is_live = self.hands.deadline().is_some();
+        for queue in &mut self.queues {
+            if let Some(part) = queue.lane.part(handed) {
+                queue.send(part, is_live);
+            }
+        }
+    }
+
+    /// Nothing more is to come: waits for every sink, but in a live run not for longer than a
+    /// stop may take. Tells `closed` of each that has ended.
+    pub(crate) fn finish(mut self, closed: &mut dyn FnMut(SinkOutcome)) {
+        self.pass_on();
+        self.queues.iter_mut().for_each(Queue::close);
+        let mut whole: Option<SinkOutcome> = None;
+        for queue in self.queues {
+            let lane = queue.lane;
+            let Some(outcome) = queue.wait(self.hands.deadline().map(|it| &**it)) else {
+                // Nothing is known of this part, so nothing can be said of the sink.
+                whole = None;
+                continue;
+            };
+            let outcome = match whole.take() {
+                Some(before) if before.name == outcome.name => joined(before, outcome),
+                None if lane.number > 0 => continue,
+                _ => outcome,
+            };
+            if lane.number + 1 == lane.of {
+                closed(outcome);
+            } else {
+                whole = Some(outcome);
+            }
+        }
+    }
+}
+
+/// Two parts of a sink in one.
+fn joined(mut sink: SinkOutcome, part: SinkOutcome) -> SinkOutcome {
+    sink.count.merge(&part.count);
+    sink.readers.extend(part.readers);
+    sink.details.extend(part.details);
+    sink.error = sink.error.or(part.error);
+    sink
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! One part of a sink: its queue and its thread, and what found no room in the queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use vxscope_export::{Offered, Shed, SinkCount, SinkOutcome, WayOut};
+
+use super::parcel::{Handed, Lane};
+use crate::accounting::Seat;
+use crate::clock::{self, LiveClock};
+use crate::error::EngineError;
+use crate::start;
+use crate::stop::Deadline;
+
+/// Bundles that wait for one sink.
+pub(super) const QUEUE: usize = 4;
+/// Time between two ticks of a sink.
+const TICK_EVERY: Duration = Duration::from_millis(100);
+
+/// What goes through a queue.
+#[derive(Debug)]
+struct Parcel {
+    handed: Handed,
+    /// What found no room between the parcel before and this one.
+    missed: u64,
+}
+
+/// The writer's end.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) name: String,
+    pub(super) lane: Lane,
+    way: Way,
+    /// What found no room.
+    lost: SinkCount,
+    /// The part of it that the sink has not been told of.
+    missed: u64,
+    seat: Seat,
+}
+
+/// How the sink is reached.
+#[derive(Debug)]
+enum Way {
+    /// It has a thread, which ends once the sender is gone.
+    Thread(Option<Sender<Parcel>>, Receiver<SinkOutcome>),
+    /// Whoever hands over does the sink's work.
+    Own(Box<dyn WayOut>, Seat),
+}
+
+impl Queue {
+    /// Starts the sink's thread.
+    pub(super) fn start(
+        (name, lane): (String, Lane),
+        way: Box<dyn WayOut>,
+        deadline: Option<Arc<Deadline>>,
+        [sinks, ours]: [Seat; 2],
+    ) -> Result<Self, EngineError> {
+        let (sender, parcels) = bounded(QUEUE);
+        let (outcome, ended) = bounded(1);
+        let offered = lane.offered;
+        start::detach("sink", move || {
+            let served = serve(way, offered, &parcels, deadline.as_deref(), &sinks);
+            let _ = outcome.try_send(served);
+        })?;
+        let way = Way::Thread(Some(sender), ended);
+        Ok(Self::reached((name, lane), way, ours))
+    }
+
+    /// Without a thread.
+    pub(super) fn own(
+        named: (String, Lane),
+        way: Box<dyn WayOut>,
+        [sinks, ours]: [Seat; 2],
+    ) -> Self {
+        Self::reached(named, Way::Own(way, sinks), ours)
+    }
+
+    fn reached((name, lane): (String, Lane), way: Way, seat: Seat) -> Self {
+        Self {
+            name,
+            lane,
+            way,
+            lost: SinkCount::default(),
+            missed: 0,
+            seat,
+        }
+    }
+
+    /// Counts what the sink is not to have.
+    pub(super) fn shed(&mut self, reason: Shed, count: u64) {
+        self.lost.add_shed(reason, count);
+        self.seat.show(&self.lost);
+    }
+
+    /// Of a live input what finds no room is shed; of a finite one there will be room.
+    pub(super) fn send(&mut self, handed: Handed, is_live: bool) {
+        let sender = match &mut self.way {
+            Way::Thread(sender, _) => sender,
+            Way::Own(way, seat) => {
+                handed.deliver(way.as_mut());
+                return seat.show(&way.count());
+            }
+        };
+        let Some(sender) = sender else { return };
+        let missed = std::mem::take(&mut self.missed);
+        let parcel = Parcel { handed, missed };
+        let refused = if is_live {
+            match sender.try_send(parcel) {
+                Ok(()) => return,
+                Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) => refused,
+            }
+        } else {
+            match sender.send(parcel) {
+                Ok(()) => return,
+                Err(refused) => refused.0,
+            }
+        };
+        let lost = refused.handed.len(self.lane.offered);
+        self.missed = missed + lost;
+        self.shed(Shed::QueueFull, lost);
+    }
+
+    /// Nothing more is to come.
+    pub(super) fn close(&mut self) {
+        if let Way::Thread(sender, _) = &mut self.way {
+            *sender = None;
+        }
+    }
+
+    /// How the sink ended, what never came to it included; `None` if it did not end in time.
+    pub(super) fn wait(self, deadline: Option<&Deadline>) -> Option<SinkOutcome> {
+        let mut outcome = match self.way {
+            Way::Own(way, _) => way.finish(),
+            Way::Thread(_, ended) => wait(&ended, deadline)?,
+        };
+        outcome.count.merge(&self.lost);
+        outcome.name = self.name;
+        Some(outcome)
+    }
+}
+
+fn wait(ended: &Receiver<SinkOutcome>, deadline: Option<&Deadline>) -> Option<SinkOutcome> {
+    loop {
+        match ended.recv_timeout(TICK_EVERY) {
+            Err(RecvTimeoutError::Timeout) if deadline.is_none_or(|it| !it.is_over()) => {}
+            ended => return ended.ok(),
+        }
+    }
+}
+
+/// One sink's thread: delivers until nothing more comes.
+fn serve(
+    mut way: Box<dyn WayOut>,
+    offered: Offered,
+    parcels: &Receiver<Parcel>,
+    deadline: Option<&Deadline>,
+    seat: &Seat,
+) -> SinkOutcome {
+    let mut late = SinkCount::default();
+    let clock = LiveClock::start();
+    let mut ticked = Duration::ZERO;
+    loop {
+        match parcels.recv_timeout((ticked + TICK_EVERY).saturating_sub(clock.elapsed())) {
+            Ok(Parcel { handed, .. }) if deadline.is_some_and(Deadline::is_cut) => {
+                late.add_shed(Shed::Deadline, handed.len(offered));
+            }
+            Ok(Parcel { handed, missed }) => {
+                if missed > 0 {
+                    way.missed(missed);
+                }
+                handed.deliver(way.as_mut());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        let mut count = way.count();
+        count.merge(&late);
+        seat.show(&count);
+        if clock.elapsed() >= ticked + TICK_EVERY {
+            ticked = clock.elapsed();
+            // Not that of the thread's start: the wall clock may have been set meanwhile.
+            way.tick(clock::wall());
+        }
+    }
+    let mut outcome = way.finish();
+    outcome.count.merge(&late);
+    outcome
+}
