@@ -11,6 +11,8 @@ mod records;
 mod streams;
 
 use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use nix::sched::{CloneFlags, unshare};
 use vxscope_benches::{Cpu, Ratio, Table, Work, interleave, median};
@@ -86,6 +88,11 @@ fn compare(
         ]);
     }
     Ok(())
+}
+
+/// Addresses need no look-up.
+fn nobody(_: &str) -> Receiver<io::Result<SocketAddr>> {
+    sync_channel(1).1
 }
 
 fn hand_over(way: &mut dyn WayOut, chunk: &FrameChunk) -> io::Result<()> {

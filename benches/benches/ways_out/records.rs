@@ -8,14 +8,14 @@ use std::path::Path;
 use vxscope_benches::{Cpu, Table};
 use vxscope_export::stream::Haste;
 use vxscope_export::{
-    CONN_JSON, ConnLog, EveLog, EveOptions, Ipfix, LineLog, NETFLOW_EVE, OCSF, OutputDir, Rotation,
-    VPC_FLOW_LOGS, WayOut,
+    CONN_JSON, ConnLog, Entry, EveLog, EveOptions, Ipfix, LineLog, NETFLOW_EVE, OCSF, OutputDir,
+    Rotation, VPC_FLOW_LOGS, WayOut,
 };
 use vxscope_flow::tcp::{ConnState, History, TcpPhase};
 use vxscope_flow::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
 use vxscope_units::{MirrorSource, Timestamp, Vni};
 
-use crate::{What, compare, other, repeat};
+use crate::{What, compare, nobody, other, repeat};
 
 /// Records that are handed over together.
 const RECORDS: usize = 1_024;
@@ -34,20 +34,12 @@ pub(crate) fn measure(table: &mut Table, folder: &Path) -> io::Result<()> {
     };
     let dir = OutputDir::create(folder).map_err(other)?;
     let mut eve = || {
-        let mut log = EveLog::create(&dir, EveOptions { strict: false }, WHOLE).map_err(other)?;
-        let took = repeat(|| {
-            records.iter().for_each(|record| log.push(record));
-            Ok(())
-        })?;
-        finished(took, || drop(log.finish()))
+        let log = EveLog::create(&dir, EveOptions { strict: false }, WHOLE).map_err(other)?;
+        through(log, &records)
     };
     let mut conn_log = || {
-        let mut log = ConnLog::create(&dir, WHOLE).map_err(other)?;
-        let took = repeat(|| {
-            records.iter().for_each(|record| log.push(record));
-            Ok(())
-        })?;
-        finished(took, || drop(log.finish(Timestamp::ZERO)))
+        let log = ConnLog::create(&dir, WHOLE, false).map_err(other)?;
+        through(log, &records)
     };
     let lines = |format| {
         let (dir, records) = (&dir, &records);
@@ -87,10 +79,10 @@ pub(crate) fn measure(table: &mut Table, folder: &Path) -> io::Result<()> {
 }
 
 /// The messages that are ready, and IPFIX; nobody reads them.
-fn ipfix(table: &mut Table, what: &What, records: &[FlowRecord]) -> io::Result<()> {
+fn ipfix(table: &mut Table, what: &What, records: &[Entry]) -> io::Result<()> {
     let collector = UdpSocket::bind("127.0.0.1:0")?;
     let target = collector.local_addr()?;
-    let open = || Ipfix::open(&target.to_string(), 1).map_err(other);
+    let open = || Ipfix::open(&target.to_string(), 1, nobody).map_err(other);
     open()?.records(records);
     collector.set_nonblocking(true)?;
     let (mut messages, mut bytes) = (Vec::new(), vec![0; 1 << 16]);
@@ -117,7 +109,7 @@ fn ipfix(table: &mut Table, what: &What, records: &[FlowRecord]) -> io::Result<(
     )
 }
 
-fn through(mut way: impl WayOut, records: &[FlowRecord]) -> io::Result<Cpu> {
+fn through(mut way: impl WayOut, records: &[Entry]) -> io::Result<Cpu> {
     let took = repeat(|| {
         way.records(records);
         Ok(())
@@ -133,7 +125,7 @@ fn finished(took: Cpu, close: impl FnOnce()) -> io::Result<Cpu> {
 }
 
 /// TCP conversations of four sources.
-fn records() -> Vec<FlowRecord> {
+fn records() -> Vec<Entry> {
     let mut history = History::default();
     b"ShADadFf".iter().for_each(|letter| history.push(*letter));
     let community_id = "1:wCb3OG7yAFWelaUydu0D+125CLM=".parse().ok();
@@ -185,6 +177,7 @@ fn records() -> Vec<FlowRecord> {
         originator_port: record.originator_port + u16::try_from(number).unwrap_or_default(),
         ..record.clone()
     })
+    .map(Entry::Flow)
     .collect()
 }
 

@@ -14,7 +14,7 @@ use vxscope_benches::{Cpu, Table};
 use vxscope_export::stream::{Haste, OverIpEnd, PcapOverIp, PcapStream};
 use vxscope_export::{FrameChunk, VlanMode, WayOut};
 
-use crate::{compare, frames, hand_over, other, repeat};
+use crate::{compare, frames, hand_over, nobody, other, repeat};
 
 /// What may wait for a reader: the default of `handoff.reader_buffer`.
 const ROOM: usize = 4 << 20;
@@ -47,7 +47,8 @@ pub(crate) fn measure(table: &mut Table, chunk: &FrameChunk, folder: &Path) -> i
     let mut tcp_way = || {
         let (address, reader) = accept_tcp()?;
         let end = OverIpEnd::Connect(address.to_string());
-        let way = PcapOverIp::open(&end, VlanMode::None, ROOM, Haste::Finite).map_err(other)?;
+        let way =
+            PcapOverIp::open(&end, VlanMode::None, ROOM, Haste::Finite, nobody).map_err(other)?;
         through(chunk, way, reader)
     };
     let what = frames(chunk);

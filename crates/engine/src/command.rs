@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 use thiserror::Error;
+use vxscope_capture::udp::Waker;
 use vxscope_config::UnknownSources;
 use vxscope_flow::Admission;
 use vxscope_units::BindTable;
@@ -16,8 +17,8 @@ use crate::follower::Desk;
 use crate::look_back::{Inquiry, Unanswered};
 use crate::stewarding::Orders;
 
-/// Commands that wait for one worker. A worker reads them every 20 ms at the latest; who is
-/// faster than that waits for it.
+/// Commands that wait for one worker. A worker reads them between two batches, and one that waits
+/// for packets is woken; who is faster than that waits for it.
 const COMMANDS_MAX: usize = 4;
 /// How long a worker may take until it has room for one more; then it hangs.
 const ROOM_MAX: Duration = Duration::from_secs(1);
@@ -56,7 +57,7 @@ pub(crate) struct Others {
 #[derive(Debug)]
 struct State {
     table: Arc<BindTable>,
-    workers: Vec<Sender<Command>>,
+    workers: Vec<(Sender<Command>, Waker)>,
 }
 
 /// The sensor has stopped, or is about to: nobody reads commands.
@@ -65,9 +66,9 @@ struct State {
 pub struct Stopped;
 
 impl Commands {
-    /// To so many workers, who know `table`; and what each of them reads.
+    /// To the workers that these wake, who know `table`; and what each of them reads.
     pub(crate) fn new(
-        workers: usize,
+        wakers: Vec<Waker>,
         table: Arc<BindTable>,
         unknown: UnknownSources,
         others: Others,
@@ -78,7 +79,11 @@ impl Commands {
             clock,
         } = others;
         desk.introduce(&table);
-        let (workers, readers) = (0..workers).map(|_| bounded(COMMANDS_MAX)).unzip();
+        let lines = wakers.into_iter().map(|waker| {
+            let (sender, reader) = bounded(COMMANDS_MAX);
+            ((sender, waker), reader)
+        });
+        let (workers, readers) = lines.unzip();
         let state = State { table, workers };
         let commands = Self {
             state: Arc::new(Mutex::new(state)),
@@ -97,7 +102,7 @@ impl Commands {
     /// A source that is unknown now keeps what was counted for it and gets no more; its flows,
     /// which get no more packets, end by their timeouts.
     ///
-    /// Blocks until every worker has room for one more command, 20 ms or less. Never call it from
+    /// Blocks until every worker has room for one more command. Never call it from
     /// the thread that a worker waits for.
     ///
     /// # Errors
@@ -106,10 +111,11 @@ impl Commands {
         let table = Arc::new(table);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown = self.unknown.with(&table);
-        for worker in &state.workers {
+        for (worker, waker) in &state.workers {
             let table = Arc::clone(&table);
             let command = Command::Admit(Admission { table, unknown });
             worker.send(command).map_err(|_| Stopped)?;
+            waker.wake();
         }
         self.desk.introduce(&table);
         state.table = table;
@@ -160,13 +166,14 @@ impl Commands {
     /// Waits for no worker longer than one that works may take.
     fn tell_all(&self, make: impl Fn() -> Command) -> Result<usize, Unanswered> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for worker in &state.workers {
+        for (worker, waker) in &state.workers {
             worker
                 .send_timeout(make(), ROOM_MAX)
                 .map_err(|error| match error {
                     SendTimeoutError::Timeout(_) => Unanswered::TooSlow,
                     SendTimeoutError::Disconnected(_) => Unanswered::Stopped,
                 })?;
+            waker.wake();
         }
         Ok(state.workers.len())
     }

@@ -14,6 +14,7 @@ use vxscope_export::{
 
 use crate::error::EngineError;
 use crate::handoff::Exit;
+use crate::look_up::look_up;
 use crate::plan;
 use crate::vlans;
 
@@ -99,11 +100,11 @@ impl Opening<'_> {
             ExportKind::NetflowEve => one(lines(NETFLOW_EVE)?),
             ExportKind::VpcFlowLogs => one(lines(VPC_FLOW_LOGS)?),
             ExportKind::Ocsf => one(lines(OCSF)?),
-            ExportKind::Ipfix => one(Ipfix::open(target, config.export.ipfix.domain)?),
+            ExportKind::Ipfix => one(Ipfix::open(target, config.export.ipfix.domain, look_up)?),
             ExportKind::PcapStream => one(PcapStream::open(target, tags, room, self.haste)?),
             ExportKind::PcapOverIp => {
                 let end = OverIpEnd::parse(target);
-                one(PcapOverIp::open(&end, tags, room, self.haste)?)
+                one(PcapOverIp::open(&end, tags, room, self.haste, look_up)?)
             }
             ExportKind::Pcap => one(self.files(target, FileFormat::Pcap)?),
             ExportKind::Pcapng => one(self.files(target, FileFormat::Pcapng)?),

@@ -21,6 +21,7 @@ mod journal;
 mod learned;
 mod live;
 mod look_back;
+mod look_up;
 mod neighbour;
 mod outlet;
 mod overseer;

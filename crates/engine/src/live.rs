@@ -280,7 +280,7 @@ pub fn run(
     let board = sinks.board.clone();
     let doubts = doubts(&admission, &plan);
     let (commands, readers) = Commands::new(
-        workers.len(),
+        opened.sources.iter().map(LiveSource::waker).collect(),
         admission.table,
         live.config.sources.unknown,
         Others {

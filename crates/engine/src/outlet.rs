@@ -19,7 +19,12 @@ use crate::stop::Deadline;
 use crate::writer::Writer;
 
 /// Records and facts sent together.
-const ITEMS: usize = 256;
+pub(crate) const ITEMS: usize = 256;
+/// Batches of records of a live input that may wait in one place, of all workers together. Flows
+/// that began together end together, or are due for an interim record: what 100,000 of them tell
+/// within a moment has to fit, and that many take some 50 MB while they wait. Beyond, records are
+/// shed and counted.
+pub(crate) const BATCHES_WAITING: usize = 512;
 /// How often a worker that waits at its end looks whether its time is up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

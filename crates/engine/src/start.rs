@@ -21,7 +21,7 @@ use crate::error::EngineError;
 use crate::exits;
 use crate::follower::{Desk, Follower};
 use crate::handoff::{CHUNKS_PER_SINK, Handoff, Hands};
-use crate::outlet::{Outlet, Pace, Wanted, Wishes};
+use crate::outlet::{BATCHES_WAITING, Outlet, Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
 use crate::reader::Rules;
 use crate::vlans::{self, Vlans};
@@ -30,7 +30,7 @@ use crate::writer::{Line, Sinks, Writer};
 
 /// Empty chunks that each worker owns. Two would do; more ride out a slow disk.
 const CHUNKS: usize = 8;
-/// Deliveries under way from one worker.
+/// Deliveries under way from one worker of a finite input, which waits where there is no room.
 const DELIVERIES: usize = 8;
 /// Input records after which a worker says how far it is, so that others need not wait for it.
 const REPORT_EVERY: u64 = 8192;
@@ -191,8 +191,14 @@ pub(crate) fn hand_over(
 
 /// The lines between workers and writer, with as many chunks for each worker.
 pub(crate) fn connect(wishes: &Wishes, plan: &Plan, chunks: usize) -> (Vec<Line>, Vec<Outlet>) {
+    let deliveries = match wishes.pace {
+        Pace::Wait => DELIVERIES,
+        Pace::Shed { .. } | Pace::Until(_) => {
+            DELIVERIES + BATCHES_WAITING / usize::from(plan.workers.get())
+        }
+    };
     let lines = (0..plan.workers.get()).map(|_| {
-        let (sender, deliveries) = bounded(DELIVERIES);
+        let (sender, deliveries) = bounded(deliveries);
         let (pool, empty) = bounded(chunks);
         for _ in 0..if wishes.frames { chunks } else { 0 } {
             // The queue is as long as there are chunks, so none is refused.

@@ -1,14 +1,22 @@
 //! What the tests of several modules need.
 
-use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::{fs, io};
 
 use serde_json::Value;
 use vxscope_flow::tcp::{ConnState, History, TcpPhase};
 use vxscope_flow::{CloseReason, Crossing, FlowRecord, TcpRecord, Traffic};
 use vxscope_pcap::{Precision, Reader, Step, classic};
 use vxscope_units::{Grade, GradeMark, Identity, LinkType, MirrorSource, Timestamp, Vni};
+
+/// A name server that does not answer.
+pub(crate) fn never_answers(_: &str) -> Receiver<io::Result<SocketAddr>> {
+    let (sender, receiver) = sync_channel(1);
+    std::mem::forget(sender);
+    receiver
+}
 
 /// A mirror source with this VNI, each at the same address.
 pub(crate) fn source(vni: u32) -> MirrorSource {

@@ -19,6 +19,7 @@ use vxscope_export::{Entry, Offered, Shed, SinkOutcome, WayOut};
 
 use crate::accounting::Board;
 use crate::error::EngineError;
+use crate::outlet::ITEMS;
 use crate::stop::Deadline;
 pub(crate) use parcel::Owned;
 use parcel::{Handed, Lane, Run};
@@ -29,8 +30,6 @@ const CHUNKS_HELD: usize = 2;
 /// Chunks that a worker has for each sink of frames with a queue, so that one that stalls takes
 /// none from the others: those that wait, and those in the sink's hands.
 pub(crate) const CHUNKS_PER_SINK: usize = CHUNKS_HELD * (QUEUE + 1);
-/// Records that are handed over together, at most.
-const ENTRIES: usize = 256;
 
 /// A way out, its name in the summary, and what it is offered.
 #[derive(Debug)]
@@ -156,10 +155,10 @@ impl Handoff {
     pub(crate) fn entry(&mut self, entry: Entry) {
         if self.wants(|lane| lane.offered != Offered::Frames) {
             if self.entries.capacity() == 0 {
-                self.entries.reserve_exact(ENTRIES);
+                self.entries.reserve_exact(ITEMS);
             }
             self.entries.push(entry);
-            if self.entries.len() >= ENTRIES {
+            if self.entries.len() >= ITEMS {
                 self.send_entries();
             }
         }

@@ -10,10 +10,11 @@ use super::parcel::{Handed, Lane};
 use crate::accounting::Seat;
 use crate::clock::{self, LiveClock};
 use crate::error::EngineError;
+use crate::outlet::BATCHES_WAITING;
 use crate::start;
 use crate::stop::Deadline;
 
-/// Bundles that wait for one sink.
+/// Bundles that wait for one sink of frames, or of a finite input, which waits itself.
 pub(super) const QUEUE: usize = 4;
 /// Time between two ticks of a sink.
 const TICK_EVERY: Duration = Duration::from_millis(100);
@@ -56,10 +57,12 @@ impl Queue {
         deadline: Option<Arc<Deadline>>,
         [sinks, ours]: [Seat; 2],
     ) -> Result<Self, EngineError> {
-        let (sender, parcels) = bounded(QUEUE);
+        let is_burst = deadline.is_some() && lane.offered != Offered::Frames;
+        let (sender, parcels) = bounded(if is_burst { BATCHES_WAITING } else { QUEUE });
         let (outcome, ended) = bounded(1);
         let offered = lane.offered;
-        start::detach("sink", move || {
+        // As far as the kernel keeps names, it is the sink's own.
+        start::detach(&name, move || {
             let served = serve(way, offered, &parcels, deadline.as_deref(), &sinks);
             let _ = outcome.try_send(served);
         })?;
@@ -85,6 +88,12 @@ impl Queue {
             missed: 0,
             seat,
         }
+    }
+
+    /// What the sink did not get.
+    #[cfg(test)]
+    pub(super) const fn lost(&self) -> SinkCount {
+        self.lost
     }
 
     /// Counts what the sink is not to have.

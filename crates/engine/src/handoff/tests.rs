@@ -1,21 +1,27 @@
 //! Sinks that stall, sinks that do not, and where the chunks are meanwhile.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
-use vxscope_export::{FrameChunk, Offered, Shed, SinkCount, SinkOutcome, WayOut};
+use vxscope_export::{Anomaly, Entry, FrameChunk, Offered, Shed, SinkCount, SinkOutcome, WayOut};
 use vxscope_units::{MirrorSource, Timestamp, Vni};
 
 use super::{CHUNKS_PER_SINK, Exit, Handoff, Hands, Owned, QUEUE};
 use crate::accounting::Board;
 use crate::clock::LiveClock;
+use crate::outlet::{BATCHES_WAITING, ITEMS};
 use crate::start;
 use crate::stop::{Deadline, Stop};
 
 const FRAMES: u64 = 10;
+const SOURCE: MirrorSource = MirrorSource {
+    address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    vni: Vni::ZERO,
+};
 
 #[test]
 fn a_sink_that_stalls_sheds_alone_and_holds_no_more_than_its_share_of_chunks() {
@@ -87,6 +93,29 @@ fn copies_go_to_who_records_what_came_and_are_counted_at_the_others() {
     }
 }
 
+/// As many as 100,000 flows tell when their interim records are due together.
+#[test]
+fn a_sink_of_records_that_stalls_has_room_for_a_burst_and_counts_what_is_beyond() {
+    const BATCHES: usize = 100_000_usize.div_ceil(ITEMS);
+    let gate = Gate::new(true);
+    let records = Exit {
+        offered: Offered::RecordsAndAnomalies,
+        ..exit("records", &gate)
+    };
+    let mut handoff = started(vec![records], Hands::Live(live()));
+    (0..BATCHES).for_each(|_| tell(&mut handoff));
+    assert_eq!(handoff.queues[0].lost(), SinkCount::default());
+    // One batch may be in the sink's hands.
+    let beyond = BATCHES_WAITING + 2 - BATCHES;
+    (0..beyond).for_each(|_| tell(&mut handoff));
+    gate.open();
+    let outcomes = finish(handoff);
+    let count = outcomes[0].count;
+    assert_eq!(count.offered(), ((BATCHES + beyond) * ITEMS) as u64);
+    let shed = count.shed(Shed::QueueFull);
+    assert!(shed > 0 && shed <= 2 * ITEMS as u64, "{count:?}");
+}
+
 #[test]
 fn a_sink_of_records_holds_no_chunk() {
     let exit = Exit {
@@ -106,6 +135,23 @@ fn started(exits: Vec<Exit>, hands: Hands) -> Handoff {
     handoff
 }
 
+/// Hands a batch of what goes among records over.
+fn tell(handoff: &mut Handoff) {
+    for _ in 0..ITEMS {
+        handoff.entry(Entry::Anomaly(Anomaly {
+            event: "never_hit",
+            time: Timestamp::ZERO,
+            flow_id: 1,
+            source: SOURCE,
+            originator: (SOURCE.address, 1),
+            responder: (SOURCE.address, 2),
+            protocol: 6,
+            role: String::new(),
+        }));
+    }
+    handoff.pass_on();
+}
+
 /// Hands a chunk of [`FRAMES`] over.
 fn send(handoff: &mut Handoff, pool: &Sender<FrameChunk>) {
     let owned = chunk(pool);
@@ -115,13 +161,9 @@ fn send(handoff: &mut Handoff, pool: &Sender<FrameChunk>) {
 }
 
 fn chunk(pool: &Sender<FrameChunk>) -> Arc<Owned> {
-    let source = MirrorSource {
-        address: [192, 0, 2, 1].into(),
-        vni: Vni::ZERO,
-    };
     let mut chunk = FrameChunk::with_capacity(0);
     for index in 0..FRAMES {
-        assert!(chunk.push(index, Timestamp::ZERO, source, &[0; 60], 60));
+        assert!(chunk.push(index, Timestamp::ZERO, SOURCE, &[0; 60], 60));
     }
     Arc::new(Owned {
         worker: 0,
@@ -197,6 +239,11 @@ impl WayOut for Gated {
         let frames = positions.len() as u64;
         self.gate.taken.fetch_add(frames, Ordering::Relaxed);
         self.count.add_written(positions.len() as u64);
+    }
+
+    fn records(&mut self, entries: &[Entry]) {
+        wait_until(|| !self.gate.shut.load(Ordering::Relaxed));
+        self.count.add_written(entries.len() as u64);
     }
 
     fn count(&self) -> SinkCount {

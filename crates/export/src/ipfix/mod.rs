@@ -13,6 +13,7 @@ use std::time::Duration;
 use vxscope_units::Timestamp;
 
 use crate::error::ExportError;
+use crate::look_up::{Host, LookUp, Sought};
 use crate::patient::PatientUdp;
 use crate::sink::{Shed, SinkCount, SinkOutcome};
 use crate::way_out::{Entry, Offered, WayOut};
@@ -43,7 +44,7 @@ pub struct Ipfix {
 enum Collector {
     Udp(PatientUdp),
     Tcp {
-        target: String,
+        host: Host,
         stream: Option<TcpStream>,
         wait: u32,
         pause: u32,
@@ -55,11 +56,11 @@ impl Ipfix {
     pub const NAME: &str = "ipfix";
 
     /// Prepares to send to `HOST:PORT` over UDP, or to `tcp:HOST:PORT`. `domain` is the
-    /// observation domain.
+    /// observation domain. Over TCP `look_up` finds the host, before each attempt to connect.
     ///
     /// # Errors
-    /// The host has no address, or no socket can be made.
-    pub fn open(target: &str, domain: u32) -> Result<Self, ExportError> {
+    /// Over UDP: the host has no address, or no socket can be made.
+    pub fn open(target: &str, domain: u32, look_up: LookUp) -> Result<Self, ExportError> {
         let wrong = |cause| ExportError::Address {
             action: "send flow records to",
             address: target.to_owned(),
@@ -67,7 +68,7 @@ impl Ipfix {
         };
         let collector = match target.strip_prefix("tcp:") {
             Some(target) => Collector::Tcp {
-                target: target.to_owned(),
+                host: Host::new(target, look_up),
                 stream: None,
                 wait: 0,
                 pause: PAUSES.start,
@@ -158,7 +159,7 @@ impl Collector {
     /// Connects if that is to be done and it is time; whether a connection is new.
     fn connect(&mut self) -> bool {
         let Self::Tcp {
-            target,
+            host,
             stream,
             wait,
             pause,
@@ -169,8 +170,14 @@ impl Collector {
         if stream.is_some() || *wait > 0 {
             return false;
         }
+        let address = match host.address() {
+            // No attempt yet, so no pause after it.
+            Sought::Asked => return false,
+            Sought::Unknown => None,
+            Sought::Known(address) => Some(address),
+        };
         (*wait, *pause) = (*pause, (*pause * 2).min(PAUSES.end));
-        *stream = tcp(target).ok();
+        *stream = address.and_then(|address| tcp(address).ok());
         if stream.is_some() {
             (*wait, *pause) = (0, PAUSES.start);
         }
@@ -214,8 +221,8 @@ fn udp(target: &str) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-fn tcp(target: &str) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address(target)?, PATIENCE)?;
+fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)
 }
@@ -232,7 +239,7 @@ mod tests {
 
     use super::Ipfix;
     use crate::sink::Shed;
-    use crate::testing::tcp_record;
+    use crate::testing::{never_answers, tcp_record};
     use crate::way_out::{Entry, WayOut};
     use vxscope_units::Timestamp;
 
@@ -257,7 +264,7 @@ mod tests {
     fn a_tcp_collector_gets_templates_first_and_again_after_it_was_away() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let mut sink = Box::new(Ipfix::open(&format!("tcp:{address}"), 1).unwrap());
+        let mut sink = Box::new(Ipfix::open(&format!("tcp:{address}"), 1, never_answers).unwrap());
         sink.records(&[record()]);
         let (first, _) = listener.accept().unwrap();
         sink.records(&[record()]);
@@ -283,7 +290,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let mut sink = Ipfix::open(&format!("tcp:{address}"), 1).unwrap();
+        let mut sink = Ipfix::open(&format!("tcp:{address}"), 1, never_answers).unwrap();
         sink.records(&[record()]);
         assert_eq!(sink.count().shed(Shed::NoReader), 1);
         let listener = TcpListener::bind(address).unwrap();
@@ -295,10 +302,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_server_that_does_not_answer_holds_nobody_up() {
+        let mut sink = Box::new(Ipfix::open("tcp:collector:4739", 1, never_answers).unwrap());
+        for second in 1..100 {
+            sink.tick(Timestamp::new(second, 0));
+            sink.records(&[record()]);
+        }
+        assert_eq!(sink.finish().count.shed(Shed::NoReader), 99);
+    }
+
+    #[test]
     fn udp_templates_come_again_after_twenty_messages() {
         let collector = UdpSocket::bind("127.0.0.1:0").unwrap();
         let target = collector.local_addr().unwrap().to_string();
-        let mut sink = Ipfix::open(&target, 1).unwrap();
+        let mut sink = Ipfix::open(&target, 1, never_answers).unwrap();
         let mut found = Vec::new();
         let mut message = [0; 2_000];
         for _ in 0..21 {

@@ -2,7 +2,7 @@
 //! `nc … | zeek -r -`, Arkime and NetworkMiner read it. Plain TCP: for this host, or through a
 //! tunnel.
 
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::reader::Reader;
 use super::{Haste, ReaderCount};
 use crate::chunk::FrameChunk;
 use crate::error::ExportError;
+use crate::look_up::{Host, LookUp, Sought};
 use crate::sink::{Shed, SinkCount, SinkOutcome};
 use crate::tagged::{Packer, Packing};
 use crate::vlan::Tags;
@@ -66,7 +67,7 @@ pub struct PcapOverIp {
 enum End {
     Listening(TcpListener),
     Connecting {
-        target: String,
+        host: Host,
         /// Ticks until the next attempt, and how long the pause after it is.
         wait: u32,
         pause: u32,
@@ -77,7 +78,8 @@ impl PcapOverIp {
     /// Its name as in `--export`.
     pub const NAME: &str = "pcap-over-ip";
 
-    /// Starts to listen, or to look for the reader. `room` bytes may wait for each reader.
+    /// Starts to listen, or to look for the reader, whose host `look_up` finds before each attempt.
+    /// `room` bytes may wait for each reader.
     ///
     /// # Errors
     /// Nobody can listen there.
@@ -86,6 +88,7 @@ impl PcapOverIp {
         tags: impl Into<Tags>,
         room: usize,
         haste: Haste,
+        look_up: LookUp,
     ) -> Result<Self, ExportError> {
         let end = match end {
             OverIpEnd::Listen(address) => {
@@ -101,7 +104,7 @@ impl PcapOverIp {
                 })?)
             }
             OverIpEnd::Connect(target) => End::Connecting {
-                target: target.clone(),
+                host: Host::new(target, look_up),
                 wait: 0,
                 pause: PAUSES.start,
             },
@@ -213,11 +216,7 @@ impl End {
     fn next(&mut self, readers: usize) -> Option<(TcpStream, SocketAddr)> {
         match self {
             Self::Listening(listener) => listener.accept().ok(),
-            Self::Connecting {
-                target,
-                wait,
-                pause,
-            } => {
+            Self::Connecting { host, wait, pause } => {
                 if readers > 0 {
                     *pause = PAUSES.start;
                     return None;
@@ -226,8 +225,14 @@ impl End {
                     *wait -= 1;
                     return None;
                 }
+                let address = match host.address() {
+                    // No attempt yet, so no pause after it.
+                    Sought::Asked => return None,
+                    Sought::Unknown => None,
+                    Sought::Known(address) => Some(address),
+                };
                 (*wait, *pause) = (*pause, (*pause * 2).min(PAUSES.end));
-                let address = target.to_socket_addrs().ok()?.next()?;
+                let address = address?;
                 let stream = TcpStream::connect_timeout(&address, CONNECT_MAX).ok()?;
                 Some((stream, address))
             }

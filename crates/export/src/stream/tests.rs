@@ -12,7 +12,7 @@ use vxscope_units::Timestamp;
 use super::{Haste, OverIpEnd, PcapOverIp, PcapStream};
 use crate::chunk::FrameChunk;
 use crate::sink::{Shed, SinkOutcome};
-use crate::testing::{read_pcap_bytes, source};
+use crate::testing::{never_answers, read_pcap_bytes, source};
 use crate::vlan::VlanMode;
 use crate::way_out::WayOut;
 
@@ -78,7 +78,8 @@ fn we_connect_where_we_are_told_to() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let target = format!("connect:{}", listener.local_addr().unwrap());
     let end = OverIpEnd::parse(&target);
-    let mut sink = PcapOverIp::open(&end, VlanMode::None, ROOM, Haste::Finite).unwrap();
+    let mut sink =
+        PcapOverIp::open(&end, VlanMode::None, ROOM, Haste::Finite, never_answers).unwrap();
     offer(&mut sink, 0..4);
     let (reader, _) = listener.accept().unwrap();
     let outcome = Box::new(sink).finish();
@@ -91,7 +92,8 @@ fn a_taken_port_is_an_error_that_names_it() {
     let taken = over_ip(Haste::Live);
     let address = taken.address().unwrap().to_string();
     let end = OverIpEnd::parse(&address);
-    let error = PcapOverIp::open(&end, VlanMode::None, ROOM, Haste::Live).unwrap_err();
+    let error =
+        PcapOverIp::open(&end, VlanMode::None, ROOM, Haste::Live, never_answers).unwrap_err();
     assert!(error.to_string().contains(&address), "{error}");
 }
 
@@ -162,7 +164,7 @@ fn what_is_neither_fifo_nor_socket_is_left_alone() {
 
 fn over_ip(haste: Haste) -> PcapOverIp {
     let end = OverIpEnd::parse("127.0.0.1:0");
-    PcapOverIp::open(&end, VlanMode::None, ROOM, haste).unwrap()
+    PcapOverIp::open(&end, VlanMode::None, ROOM, haste, never_answers).unwrap()
 }
 
 fn stream(path: &Path, haste: Haste) -> PcapStream {

@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
+use crate::frozen::Frozen;
 use crate::sensor::{
     Sensor, count_records, free_tcp_port, number, received_and_dropped, records, sent, until,
 };
@@ -30,6 +31,16 @@ const RECORDS: &[&str] = &[
     "64",
     "--flows",
     "2000",
+];
+
+/// What there is without a word.
+const WAYS: [&str; 3] = ["decap", "eve", "conn-log"];
+/// Records and reports come soon.
+const SOON: &[&str] = &[
+    "--set",
+    "report.interval_milliseconds=100",
+    "--set",
+    "flow.active_timeout_seconds=1",
 ];
 
 /// Bytes that the kernel keeps for a reader over TCP: it may double them.
@@ -186,6 +197,39 @@ fn a_disk_that_hangs() {
     });
 }
 
+/// The thread of each way out that a sensor has by default stands still, as on a disk that hangs.
+/// What it would write waits in its queue; of frames there are more than fit.
+#[test]
+fn a_thread_that_writes() {
+    for stalled in WAYS {
+        again(|dir| {
+            let sensor = Sensor::start(dir, SOON);
+            let Some(frozen) = Frozen::try_new(sensor.pid(), stalled) else {
+                return true;
+            };
+            let truth = sensor.load(FRAMES);
+            let mut client = client(dir);
+            until("the others", || {
+                let status = client.status().expect("an answer");
+                let packets = &status.packets;
+                let others = || WAYS.into_iter().filter(|name| *name != stalled);
+                let all = packets.received + packets.kernel_dropped == sent(&truth);
+                (all && others().all(|name| status.sinks[name].written > 0)).then_some(())
+            });
+            frozen.thaw();
+            let summary = sensor.stop().summary();
+            let (received, dropped) = received_and_dropped(&summary);
+            assert_eq!(received + dropped, sent(&truth));
+            let read = records(&dir.join("out/decap.pcap")).0;
+            assert_eq!(number(&summary["sinks"]["decap"]["written"]), read);
+            match stalled {
+                "decap" => lost_nothing_else(&summary, stalled),
+                _ => sheds(&summary).all(|(_, shed)| shed == 0),
+            }
+        });
+    }
+}
+
 /// On a busy machine the writer may be kept from the processor for so long that workers shed for
 /// all ways out. Whoever stands still has no part in that, so it does not happen every time.
 fn again(attempt: impl Fn(&Path) -> bool) {
@@ -201,29 +245,14 @@ fn check(
     load: &[&str],
     stall: impl FnOnce(&mut Sensor) -> Reader,
 ) -> bool {
-    let mut sensor = Sensor::start(
-        dir,
-        &[
-            "--export",
-            export,
-            "--export",
-            "decap",
-            "--export",
-            "eve",
-            "--export",
-            "conn-log",
-            "--set",
-            "handoff.reader_buffer=512KiB",
-            "--set",
-            "report.interval_milliseconds=100",
-            "--set",
-            "flow.active_timeout_seconds=1",
-        ],
-    );
+    let exports = [export].into_iter().chain(WAYS);
+    let exports: Vec<&str> = exports.flat_map(|way| ["--export", way]).collect();
+    let room = &["--set", "handoff.reader_buffer=512KiB"];
+    let mut sensor = Sensor::start(dir, &[&exports, &room[..], SOON].concat());
     let reader = stall(&mut sensor);
     let truth = sensor.load(load);
     // The sink has all of it or has shed it.
-    let mut client = vxscope_api::Client::connect(&dir.join("out/control.sock")).expect("it runs");
+    let mut client = client(dir);
     until("the end of the load", || {
         let status = client.status().expect("an answer");
         let (packets, sink) = (&status.packets, &status.sinks[export]);
@@ -254,17 +283,29 @@ fn check(
 /// Whether of all ways out only `stalled` lacks something; it does, and every ledger balances.
 fn lost_nothing_else(summary: &Value, stalled: &str) -> bool {
     let mut whole = true;
-    for (name, sink) in summary["sinks"].as_object().expect("sinks") {
-        let shed = sink["shed"].as_object().expect("reasons").values();
-        let shed: u64 = shed.map(number).sum();
-        let (offered, written) = (number(&sink["offered"]), number(&sink["written"]));
-        assert_eq!(offered, written + shed, "{name}: {sink}");
+    for (name, shed) in sheds(summary) {
         match name == stalled {
-            true => assert!(shed > 0, "{name}: {sink}"),
+            true => assert!(shed > 0, "{name}: {summary}"),
             false => whole &= shed == 0,
         }
     }
     whole
+}
+
+/// What each way out lacks; every ledger balances.
+fn sheds(summary: &Value) -> impl Iterator<Item = (&String, u64)> {
+    let sinks = summary["sinks"].as_object().expect("sinks");
+    sinks.iter().map(|(name, sink)| {
+        let shed = sink["shed"].as_object().expect("reasons").values();
+        let shed: u64 = shed.map(number).sum();
+        let (offered, written) = (number(&sink["offered"]), number(&sink["written"]));
+        assert_eq!(offered, written + shed, "{name}: {sink}");
+        (name, shed)
+    })
+}
+
+fn client(dir: &Path) -> vxscope_api::Client {
+    vxscope_api::Client::connect(&dir.join("out/control.sock")).expect("it runs")
 }
 
 /// Who stands still.
