@@ -210,7 +210,9 @@ pub fn run(
         },
         ..start::wishes(&live.config, Arc::new(Wanted::default()))
     };
-    let (lines, outlets) = start::connect(&wishes, &plan, start::chunks(&live.config, false));
+    let hands = Hands::Live(deadline.clone(), plan.batches_waiting());
+    let chunks = start::chunks(&live.config, &hands);
+    let (lines, outlets) = start::connect(&wishes, &plan, chunks);
     let mut workers = start::workers(
         &plan,
         start::Takes::All,
@@ -253,7 +255,7 @@ pub fn run(
         dir: dir.clone(),
         desk: &desk,
         extract: false,
-        hands: Hands::Live(deadline.clone()),
+        hands,
         ears: &ears,
         is_stewarded: live.steward.is_some(),
     })?;

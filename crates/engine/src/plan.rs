@@ -14,6 +14,7 @@ use vxscope_wire::{Options, Ports};
 
 use crate::error::EngineError;
 use crate::follower::Desk;
+use crate::outlet::batches_waiting;
 
 /// What every worker is made from; all workers get the same.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,11 @@ impl Plan {
             .rings
             .map_or(0, |r| r.head_log + r.tail_log + r.pool);
         per_worker as u64 * u64::from(self.workers.get())
+    }
+
+    /// Batches of records of a live input that may wait in one place.
+    pub(crate) fn batches_waiting(&self) -> usize {
+        batches_waiting(self.limits.flows_max * usize::from(self.workers.get()))
     }
 
     /// Bytes that the flow tables of all workers take once every place is used.

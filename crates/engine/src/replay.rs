@@ -137,22 +137,25 @@ pub fn replay(
     let opened = open(&replay.inputs);
     // After the inputs are open, because one may lie in the output folder; before the first
     // error is returned, so that no earlier run's outputs pass for this one's.
-    let itself = start::writes_itself(&replay.config);
+    let hands = match start::writes_itself(&replay.config) {
+        true => Hands::Own,
+        false => Hands::Finite,
+    };
     let sinks = start::sinks(start::Setting {
         config: &replay.config,
         dir: start::folder(&replay.out)?,
         desk: &desk,
         extract: !replay.extract.is_empty(),
-        hands: if itself { Hands::Own } else { Hands::Finite },
+        hands: hands.clone(),
         ears: &[],
         is_stewarded: false,
     })?;
     let inputs = opened?;
     let dir = sinks.dir.clone();
     let wishes = start::wishes(&replay.config, Arc::new(wanted(&replay.extract)));
-    let chunks = start::chunks(&replay.config, itself);
+    let chunks = start::chunks(&replay.config, &hands);
     let (mut lines, mut outlets) = start::connect(&wishes, &plan, chunks);
-    let sinks = if itself {
+    let sinks = if matches!(hands, Hands::Own) {
         start::hand_over(sinks, &mut lines, &mut outlets)?;
         None
     } else {

@@ -21,14 +21,14 @@ use crate::error::EngineError;
 use crate::exits;
 use crate::follower::{Desk, Follower};
 use crate::handoff::{CHUNKS_PER_SINK, Handoff, Hands};
-use crate::outlet::{BATCHES_WAITING, Outlet, Pace, Wanted, Wishes};
+use crate::outlet::{Outlet, Pace, Wanted, Wishes};
 use crate::plan::{self, Plan};
 use crate::reader::Rules;
 use crate::vlans::{self, Vlans};
 use crate::worker::{Role, Worker};
 use crate::writer::{Line, Sinks, Writer};
 
-/// Empty chunks that each worker owns. Two would do; more ride out a slow disk.
+/// Empty chunks that each worker owns. Two would do; more ride out what the others are late.
 const CHUNKS: usize = 8;
 /// Deliveries under way from one worker of a finite input, which waits where there is no room.
 const DELIVERIES: usize = 8;
@@ -77,7 +77,7 @@ pub(crate) fn sinks(setting: Setting<'_>) -> Result<Sinks, EngineError> {
         hands,
         ..
     } = setting;
-    let is_live = matches!(hands, Hands::Live(_));
+    let is_live = matches!(hands, Hands::Live(..));
     // What cannot be gone on with must not cost the files of the run before.
     let vlans = Vlans::open(config, &dir, is_live)?;
     if is_live {
@@ -155,12 +155,12 @@ pub(crate) fn writes_itself(config: &Config) -> bool {
 }
 
 /// Chunks that each worker has. One that writes itself has its one chunk back at once, still in its
-/// processor's cache.
-pub(crate) fn chunks(config: &Config, writes_itself: bool) -> usize {
-    if writes_itself {
-        1
-    } else {
-        CHUNKS + CHUNKS_PER_SINK * exits::frame_queues(config)
+/// processor's cache; one of a finite input waits for one to come back.
+pub(crate) fn chunks(config: &Config, hands: &Hands) -> usize {
+    match hands {
+        Hands::Own => 1,
+        Hands::Finite => CHUNKS,
+        Hands::Live(..) => CHUNKS + CHUNKS_PER_SINK * exits::frame_queues(config),
     }
 }
 
@@ -193,8 +193,9 @@ pub(crate) fn hand_over(
 pub(crate) fn connect(wishes: &Wishes, plan: &Plan, chunks: usize) -> (Vec<Line>, Vec<Outlet>) {
     let deliveries = match wishes.pace {
         Pace::Wait => DELIVERIES,
+        // A worker's share of the flows; frames are bounded by their chunks.
         Pace::Shed { .. } | Pace::Until(_) => {
-            DELIVERIES + BATCHES_WAITING / usize::from(plan.workers.get())
+            DELIVERIES + plan.batches_waiting() / usize::from(plan.workers.get())
         }
     };
     let lines = (0..plan.workers.get()).map(|_| {

@@ -25,11 +25,9 @@ pub(crate) use parcel::Owned;
 use parcel::{Handed, Lane, Run};
 use queue::{QUEUE, Queue};
 
-/// Chunks of one worker that a bundle may hold on to.
-const CHUNKS_HELD: usize = 2;
-/// Chunks that a worker has for each sink of frames with a queue, so that one that stalls takes
-/// none from the others: those that wait, and those in the sink's hands.
-pub(crate) const CHUNKS_PER_SINK: usize = CHUNKS_HELD * (QUEUE + 1);
+/// Chunks that a worker of a live input has for each sink of frames, so that one that stalls takes
+/// none from the others: those that wait, and the one in the sink's hands.
+pub(crate) const CHUNKS_PER_SINK: usize = QUEUE + 1;
 
 /// A way out, its name in the summary, and what it is offered.
 #[derive(Debug)]
@@ -45,8 +43,8 @@ pub(crate) struct Exit {
 /// Whose input it is, and who does the sinks' work.
 #[derive(Clone, Debug)]
 pub(crate) enum Hands {
-    /// A live input's: each sink's own thread, until then.
-    Live(Arc<Deadline>),
+    /// A live input's: each sink's own thread, until then, with room for so many batches of records.
+    Live(Arc<Deadline>, usize),
     /// A finite input's: each sink's own thread.
     Finite,
     /// A finite input's: whoever hands over.
@@ -56,7 +54,7 @@ pub(crate) enum Hands {
 impl Hands {
     fn deadline(&self) -> Option<&Arc<Deadline>> {
         match self {
-            Self::Live(deadline) => Some(deadline),
+            Self::Live(deadline, _) => Some(deadline),
             Self::Finite | Self::Own => None,
         }
     }
@@ -103,7 +101,7 @@ impl Handoff {
                 let named = (exit.name.clone(), lane);
                 self.queues.push(match &self.hands {
                     Hands::Own => Queue::own(named, way, seats),
-                    hands => Queue::start(named, way, hands.deadline().cloned(), seats)?,
+                    hands => Queue::start(named, way, hands, seats)?,
                 });
             }
         }
@@ -135,11 +133,10 @@ impl Handoff {
     }
 
     fn bundle(&mut self, chunk: &Arc<Owned>, positions: Range<usize>, is_copy: bool) {
-        // A bundle holds few chunks, however many runs they are cut into.
+        // A bundle holds one chunk of a worker, however many runs it is cut into.
         let is_held = self.held.iter().any(|held| Arc::ptr_eq(held, chunk));
         if !is_held {
-            let of_worker = self.held.iter().filter(|held| held.worker == chunk.worker);
-            if of_worker.count() >= CHUNKS_HELD {
+            if self.held.iter().any(|held| held.worker == chunk.worker) {
                 self.send_frames();
             }
             self.held.push(chunk.clone());

@@ -1,21 +1,21 @@
 //! One part of a sink: its queue and its thread, and what found no room in the queue.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use vxscope_export::{Offered, Shed, SinkCount, SinkOutcome, WayOut};
 
+use super::Hands;
 use super::parcel::{Handed, Lane};
 use crate::accounting::Seat;
 use crate::clock::{self, LiveClock};
 use crate::error::EngineError;
-use crate::outlet::BATCHES_WAITING;
 use crate::start;
 use crate::stop::Deadline;
 
-/// Bundles that wait for one sink of frames, or of a finite input, which waits itself.
-pub(super) const QUEUE: usize = 4;
+/// Bundles that wait for one sink of frames, each of a chunk of each worker at most; or of anything
+/// of a finite input, which waits where there is no room.
+pub(super) const QUEUE: usize = 15;
 /// Time between two ticks of a sink.
 const TICK_EVERY: Duration = Duration::from_millis(100);
 
@@ -54,11 +54,14 @@ impl Queue {
     pub(super) fn start(
         (name, lane): (String, Lane),
         way: Box<dyn WayOut>,
-        deadline: Option<Arc<Deadline>>,
+        hands: &Hands,
         [sinks, ours]: [Seat; 2],
     ) -> Result<Self, EngineError> {
-        let is_burst = deadline.is_some() && lane.offered != Offered::Frames;
-        let (sender, parcels) = bounded(if is_burst { BATCHES_WAITING } else { QUEUE });
+        let deadline = hands.deadline().cloned();
+        let (sender, parcels) = bounded(match hands {
+            Hands::Live(_, batches) if lane.offered != Offered::Frames => *batches,
+            _ => QUEUE,
+        });
         let (outcome, ended) = bounded(1);
         let offered = lane.offered;
         // As far as the kernel keeps names, it is the sink's own.

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
+use vxscope_config::Config;
 use vxscope_export::{Anomaly, Entry, FrameChunk, Offered, Shed, SinkCount, SinkOutcome, WayOut};
 use vxscope_units::{MirrorSource, Timestamp, Vni};
 
 use super::{CHUNKS_PER_SINK, Exit, Handoff, Hands, Owned, QUEUE};
 use crate::accounting::Board;
 use crate::clock::LiveClock;
-use crate::outlet::{BATCHES_WAITING, ITEMS};
+use crate::outlet::ITEMS;
+use crate::plan::Plan;
 use crate::start;
 use crate::stop::{Deadline, Stop};
 
@@ -27,7 +29,7 @@ const SOURCE: MirrorSource = MirrorSource {
 fn a_sink_that_stalls_sheds_alone_and_holds_no_more_than_its_share_of_chunks() {
     let (stalled, free) = (Gate::new(true), Gate::new(false));
     let exits = vec![exit("stalled", &stalled), exit("free", &free)];
-    let mut handoff = started(exits, Hands::Live(live()));
+    let mut handoff = started(exits, Hands::Live(live(), 8));
     let (pool, home) = bounded(64);
     let mut sent = 0;
     for _ in 0..64 {
@@ -71,7 +73,7 @@ fn of_a_finite_input_nothing_is_shed() {
 
 #[test]
 fn copies_go_to_who_records_what_came_and_are_counted_at_the_others() {
-    for hands in [Hands::Finite, Hands::Own, Hands::Live(live())] {
+    for hands in [Hands::Finite, Hands::Own, Hands::Live(live(), 8)] {
         let record = Exit {
             takes_copies: true,
             ..exit("record", &Gate::new(false))
@@ -97,16 +99,17 @@ fn copies_go_to_who_records_what_came_and_are_counted_at_the_others() {
 #[test]
 fn a_sink_of_records_that_stalls_has_room_for_a_burst_and_counts_what_is_beyond() {
     const BATCHES: usize = 100_000_usize.div_ceil(ITEMS);
+    let waiting = Plan::try_new(&Config::default()).unwrap().batches_waiting();
     let gate = Gate::new(true);
     let records = Exit {
         offered: Offered::RecordsAndAnomalies,
         ..exit("records", &gate)
     };
-    let mut handoff = started(vec![records], Hands::Live(live()));
+    let mut handoff = started(vec![records], Hands::Live(live(), waiting));
     (0..BATCHES).for_each(|_| tell(&mut handoff));
     assert_eq!(handoff.queues[0].lost(), SinkCount::default());
     // One batch may be in the sink's hands.
-    let beyond = BATCHES_WAITING + 2 - BATCHES;
+    let beyond = waiting + 2 - BATCHES;
     (0..beyond).for_each(|_| tell(&mut handoff));
     gate.open();
     let outcomes = finish(handoff);
@@ -122,7 +125,7 @@ fn a_sink_of_records_holds_no_chunk() {
         offered: Offered::Records,
         ..exit("records", &Gate::new(true))
     };
-    let mut handoff = started(vec![exit], Hands::Live(live()));
+    let mut handoff = started(vec![exit], Hands::Live(live(), 8));
     let (pool, home) = bounded(4);
     send(&mut handoff, &pool);
     assert_eq!(home.len(), 1);

@@ -28,20 +28,7 @@ fn the_time_between_a_crash_and_the_next_start_is_not_seen() {
     let sensor = Sensor::start(dir.path(), &[&fast[..], &["--api", "127.0.0.1:0"]].concat());
     check_over_http(&http(&sensor));
     sensor.stop();
-    let told = vxscope(
-        dir.path(),
-        &[
-            "coverage",
-            "127.0.0.2",
-            "--journal",
-            "out/coverage",
-            "--from",
-            "-5m",
-            "--json",
-        ],
-    );
-    let told: Value = serde_json::from_str(&told.ok()).unwrap();
-    let spans = told["spans"].as_array().unwrap();
+    let spans = spans(dir.path());
     let sights: Vec<&str> = spans.iter().filter_map(|it| it["sight"].as_str()).collect();
     assert!(
         sights.starts_with(&["unknown", "not_seen", "mirrored"]),
@@ -50,22 +37,10 @@ fn the_time_between_a_crash_and_the_next_start_is_not_seen() {
     for (one, next) in spans.iter().zip(spans.iter().skip(1)) {
         assert_eq!(one["to"], next["from"]);
     }
-    let rows = vxscope(
-        dir.path(),
-        &["coverage", "--journal", "out/coverage", "--from", "-5m"],
-    );
-    let rows = rows.ok();
+    let rows = told(dir.path(), &[]);
     assert_eq!(rows.lines().count(), 3, "{rows}");
     assert!(rows.starts_with("source,vni,interface,from,to,"), "{rows}");
-    let people = [
-        "coverage",
-        "127.0.0.3",
-        "--journal",
-        "out/coverage",
-        "--from",
-        "-5m",
-    ];
-    let people = vxscope(dir.path(), &people).ok();
+    let people = told(dir.path(), &["127.0.0.3"]);
     assert!(people.contains("NOT SEEN  (sensor_down)"), "{people}");
 }
 
@@ -216,26 +191,26 @@ fn sources(dir: &Path) -> Vec<SourceStatus> {
         .expect("as the test arranged it")
 }
 
+/// What the journal says of the last minutes.
+fn told(dir: &Path, what: &[&str]) -> String {
+    let ask = ["coverage", "--journal", "out/coverage", "--from", "-5m"];
+    vxscope(dir, &[&ask, what].concat()).ok()
+}
+
+/// The same of the first source, in times of one kind each.
+fn spans(dir: &Path) -> Vec<Value> {
+    let told = told(dir, &["127.0.0.2", "--json"]);
+    let mut told: Value = serde_json::from_str(&told).expect("as the test arranged it");
+    let spans = told["spans"].as_array_mut();
+    std::mem::take(spans.expect("as the test arranged it"))
+}
+
 /// Grade and cause of the latest time, once it is of that sight.
 fn latest(dir: &Path, sight: &str) -> (String, String) {
-    let ask = [
-        "coverage",
-        "127.0.0.2",
-        "--journal",
-        "out/coverage",
-        "--from",
-        "-5m",
-        "--json",
-    ];
     until(sight, || {
-        let told: Value =
-            serde_json::from_str(&vxscope(dir, &ask).ok()).expect("as the test arranged it");
-        let spans = told["spans"]
-            .as_array()
-            .expect("as the test arranged it")
-            .iter();
+        let spans = spans(dir);
         // What comes after the last word is not seen, by definition.
-        let last = spans.rev().find(|it| it["sight"] != "not_seen")?;
+        let last = spans.iter().rev().find(|it| it["sight"] != "not_seen")?;
         let word = |key: &str| last[key].as_str().unwrap_or_default().to_owned();
         (word("sight") == sight).then(|| (word("grade"), word("cause")))
     })

@@ -4,108 +4,36 @@
 //! A replay is a finite source: the worker waits when the writer is behind, and sheds nothing. A
 //! live source never waits: what finds no room is shed and counted, and capture goes on.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
+mod delivery;
+mod pace;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
-use vxscope_export::{ExtractedFlow, FrameChunk, Offered, Ordered, Packets, Shed, SinkCount};
-use vxscope_flow::{CommunityId, FlowRecord, Packet, StoredFrames};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use vxscope_export::{FrameChunk, Ordered, Shed};
+use vxscope_flow::{FlowRecord, Packet, StoredFrames};
 use vxscope_signals::{Book, Fact};
-use vxscope_units::Timestamp;
 
 use crate::clock::Drift;
-use crate::stop::Deadline;
 use crate::writer::Writer;
+pub(crate) use delivery::{Delivery, Extraction, Item, Wanted};
+pub(crate) use pace::{Lost, Pace};
+use pace::{receive_until, send_until};
 
 /// Records and facts sent together.
 pub(crate) const ITEMS: usize = 256;
-/// Batches of records of a live input that may wait in one place, of all workers together. Flows
-/// that began together end together, or are due for an interim record: what 100,000 of them tell
-/// within a moment has to fit, and that many take some 50 MB while they wait. Beyond, records are
-/// shed and counted.
-pub(crate) const BATCHES_WAITING: usize = 512;
-/// How often a worker that waits at its end looks whether its time is up.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Batches of records of a live input that may wait in one place, of all workers together, at most
+/// and at least. Flows that began together end together, or are due for an interim record: what
+/// 100,000 of them tell within a moment has to fit, and that many take some 40 MB while they wait.
+/// Beyond, records are shed and counted.
+const BATCHES: std::ops::RangeInclusive<usize> = 8..=512;
 
-/// What a worker sends to the writer.
-#[derive(Debug)]
-pub(crate) enum Delivery {
-    /// Frames, and no further one up to the chunk's `through`.
-    Frames(FrameChunk),
-    /// Flow records and facts, and no further one of this position or before.
-    Items(Vec<Item>, u64),
-    /// The packets of one flow, as asked for.
-    Extracted(Box<Extraction>),
-    /// Input records walked: nothing further is to come up to this one.
-    Reached(u64),
-    /// Nothing further is to come.
-    End,
-}
-
-/// What a worker tells in the order of the input.
-#[derive(Clone, Debug)]
-pub(crate) enum Item {
-    /// A flow ended.
-    Flow(FlowRecord),
-    /// A fact about a source's traffic, and when by the wall clock.
-    Fact(Fact, Timestamp),
-}
-
-impl Ordered for Item {
-    fn order(&self) -> (u64, u64) {
-        match self {
-            Self::Flow(record) => record.order(),
-            Self::Fact(fact, _) => fact.order(),
-        }
-    }
-}
-
-/// Flows whose packets are asked for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) flows: BTreeSet<u64>,
-    pub(crate) communities: Vec<CommunityId>,
-}
-
-impl Wanted {
-    fn is_wanted(&self, record: &FlowRecord) -> bool {
-        self.flows.contains(&record.flow_id) || self.communities.contains(&record.community_id)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.flows.is_empty() && self.communities.is_empty()
-    }
-}
-
-/// What the rings still held of a flow when it ended.
-#[derive(Debug)]
-pub(crate) struct Extraction {
-    pub(crate) flow: ExtractedFlow,
-    pub(crate) packets_seen: u64,
-    pub(crate) packets: Packets,
-}
-
-impl Extraction {
-    fn new(record: &FlowRecord, frames: &StoredFrames<'_>) -> Self {
-        let flow = ExtractedFlow {
-            flow_id: record.flow_id,
-            community_id: record.community_id,
-            source: record.source,
-            protocol: record.protocol,
-            originator: (record.originator, record.originator_port),
-            responder: (record.responder, record.responder_port),
-        };
-        let mut packets = Packets::default();
-        frames.visit(&mut |stored| {
-            packets.push(stored.timestamp, stored.frame, stored.original_len);
-        });
-        Self {
-            flow,
-            packets_seen: record.forward.packets + record.reverse.packets,
-            packets,
-        }
-    }
+/// Batches of records that may wait in one place: what all flows there may be tell at once, as far
+/// as [`BATCHES`] go.
+pub(crate) fn batches_waiting(flows_max: usize) -> usize {
+    flows_max
+        .div_ceil(ITEMS)
+        .clamp(*BATCHES.start(), *BATCHES.end())
 }
 
 /// What a worker sends on.
@@ -118,48 +46,6 @@ pub(crate) struct Wishes {
     pub(crate) report_every: u64,
     /// What to do when the writer is behind.
     pub(crate) pace: Pace,
-}
-
-/// What a worker does when the writer is behind.
-#[derive(Clone, Debug)]
-pub(crate) enum Pace {
-    /// Waits: the input is finite and can wait, too.
-    Wait,
-    /// Sheds and counts: the input is live.
-    Shed {
-        /// When to stop waiting at the end, where even a live worker waits.
-        deadline: Arc<Deadline>,
-    },
-    /// Waits until then, and then sheds: a live input ended.
-    Until(Arc<Deadline>),
-}
-
-/// What did not get to the writer.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Lost {
-    /// Of the sinks for frames.
-    pub(crate) frames: SinkCount,
-    /// Of each sink for flow records.
-    pub(crate) records: SinkCount,
-    /// Of the sinks for never hits.
-    pub(crate) never_hits: SinkCount,
-    /// Facts: events that nobody will know of.
-    pub(crate) facts: u64,
-}
-
-impl Lost {
-    /// What a sink did not get.
-    pub(crate) fn of(&self, offered: Offered) -> SinkCount {
-        match offered {
-            Offered::Frames => self.frames,
-            Offered::Records => self.records,
-            Offered::RecordsAndAnomalies => {
-                let mut both = self.records;
-                both.merge(&self.never_hits);
-                both
-            }
-        }
-    }
 }
 
 /// How deliveries get to the files.
@@ -423,34 +309,90 @@ fn push(chunk: &mut FrameChunk, packet: &Packet, frame: &[u8]) -> bool {
     )
 }
 
-/// Waits for room until the deadline; gives the delivery back if there was none.
-fn send_until(
-    sender: &Sender<Delivery>,
-    mut delivery: Delivery,
-    deadline: &Deadline,
-) -> Option<Delivery> {
-    loop {
-        match sender.send_timeout(delivery, LOOK_EVERY) {
-            Ok(()) => return None,
-            Err(SendTimeoutError::Timeout(refused)) if !deadline.is_cut() => delivery = refused,
-            Err(SendTimeoutError::Timeout(refused) | SendTimeoutError::Disconnected(refused)) => {
-                return Some(refused);
-            }
-        }
-    }
-}
-
-/// Waits for a chunk until the deadline.
-fn receive_until(pool: &Receiver<FrameChunk>, deadline: &Deadline) -> Option<FrameChunk> {
-    loop {
-        match pool.recv_timeout(LOOK_EVERY) {
-            Err(RecvTimeoutError::Timeout) if !deadline.is_cut() => {}
-            received => return received.ok(),
-        }
-    }
-}
-
 /// Positions count each input record twice: its tick, then the packet itself.
 pub(crate) fn position_after(index: u64) -> u64 {
     index.saturating_mul(2).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use vxscope_config::Config;
+    use vxscope_flow::Crossing;
+    use vxscope_signals::{Fact, FactKind};
+    use vxscope_units::{MirrorSource, Timestamp, Vni};
+
+    use super::{Delivery, ITEMS, Outlet, Pace, Wishes};
+    use crate::clock::LiveClock;
+    use crate::plan::Plan;
+    use crate::start;
+    use crate::stop::{Deadline, Stop};
+
+    #[test]
+    fn a_burst_has_room_on_its_way_to_a_writer_that_stands_still() {
+        let plan = Plan::try_new(&Config::default()).unwrap();
+        let (lines, mut outlets) = start::connect(&live(), &plan, 0);
+        let share = 100_000_usize.div_ceil(outlets.len());
+        for outlet in &mut outlets {
+            tell(outlet, share);
+            assert_eq!(outlet.facts_lost(), 0);
+        }
+        // What is beyond is lost, and counted to the last one.
+        let beyond = 100_000;
+        outlets.iter_mut().for_each(|outlet| tell(outlet, beyond));
+        for (line, outlet) in lines.iter().zip(&mut outlets) {
+            outlet.report();
+            let came: usize = line.deliveries.try_iter().map(|it| items(&it)).sum();
+            let lost = usize::try_from(outlet.facts_lost()).unwrap();
+            assert!(lost > 0);
+            assert_eq!(came + lost, share + beyond);
+        }
+    }
+
+    fn tell(outlet: &mut Outlet, facts: usize) {
+        (0..facts).for_each(|_| outlet.fact(FACT));
+    }
+
+    fn items(delivery: &Delivery) -> usize {
+        match delivery {
+            Delivery::Items(items, _) => {
+                assert!(items.len() <= ITEMS);
+                items.len()
+            }
+            _ => 0,
+        }
+    }
+
+    fn live() -> Wishes {
+        let stop = Arc::new(Stop::new());
+        let limit = Duration::from_secs(60);
+        let deadline = Arc::new(Deadline::new(stop, LiveClock::start(), limit));
+        Wishes {
+            frames: false,
+            records: true,
+            extract: Arc::default(),
+            report_every: u64::MAX,
+            pace: Pace::Shed { deadline },
+        }
+    }
+
+    const ADDRESS: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const FACT: Fact = Fact {
+        kind: FactKind::Failure,
+        mirror: MirrorSource {
+            address: ADDRESS,
+            vni: Vni::ZERO,
+        },
+        flow_id: 1,
+        originator: ADDRESS,
+        responder: ADDRESS,
+        originator_port: 1,
+        responder_port: 2,
+        protocol: 6,
+        crossing: Crossing::Ingress,
+        now: Timestamp::ZERO,
+        at: 1,
+    };
 }
