@@ -92,6 +92,38 @@ fn templates_are_taken_and_name_what_is_ours() {
     }
 }
 
+/// Who takes our template or module gets what the program would print for it.
+#[test]
+fn the_roles_of_template_and_module_are_those_that_are_printed() {
+    let mut site = site();
+    site.aim_at(
+        "network_load_balancer = \"arn:aws:elasticloadbalancing:eu-west-1:123456789012:\
+         loadbalancer/net/v/50dc6c495c0c9188\"",
+    );
+    let json = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    let controller = json(&site.ok(&["iam-policy"]));
+    let reaper = json(&site.ok(&["export", "reaper"]));
+    let reaper = &reaper["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"];
+    let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/../vxscope/packaging");
+    let read = |name: &str| std::fs::read_to_string(format!("{packaging}/{name}")).unwrap();
+    let template = read("cloudformation/sensor.yaml");
+    for (role, printed) in [("controller", &controller), ("reaper", reaper)] {
+        let module = json(&read(&format!("terraform/{role}-policy.json")));
+        assert_eq!(&module, printed, "terraform/{role}-policy.json");
+        let resource =
+            |what: &str| format!("  {}{}{what}:\n", role[..1].to_uppercase(), &role[1..]);
+        let (_, rest) = template.split_once(&resource("Role")).expect(role);
+        let (text, _) = rest.split_once(&resource("Profile")).expect(role);
+        // JSON is YAML, too: each statement is a line of it.
+        let statements = text.lines().filter_map(|line| {
+            let line = line.trim_start().strip_prefix("- ")?;
+            line.starts_with("{\"").then(|| json(line))
+        });
+        let statements: Vec<Value> = statements.collect();
+        assert_eq!(Value::from(statements), printed["Statement"], "{role}");
+    }
+}
+
 #[test]
 fn templates_are_what_their_checker_takes() {
     let site = site();

@@ -107,15 +107,15 @@ resource "aws_instance" "sensor" {
   }
 }
 
-# Brings back whoever is overdue, whatever becomes of sensor and controller. It takes the
-# configuration and the [reaper] key_file of the controller, which nobody but you has.
+# Brings back whoever is overdue, whatever becomes of sensor and controller, by a role of its own
+# that can delete nothing. It takes the configuration and the [reaper] key_file of the controller, which nobody but you has.
 resource "aws_instance" "reaper" {
   count                = var.reaper ? 1 : 0
   ami                  = var.ami_id
   instance_type        = "t3.nano"
   key_name             = var.key_name
   subnet_id            = var.management_subnet_id
-  iam_instance_profile = aws_iam_instance_profile.controller[0].name
+  iam_instance_profile = aws_iam_instance_profile.reaper[0].name
   tags                 = merge(var.tags, { Name = "${var.name}-reaper" })
   user_data            = templatefile("${path.module}/cloud-init.yaml.tftpl", { package_url = var.package_url, balanced = false, services = "vxscope-reap.timer" })
 
@@ -126,12 +126,6 @@ resource "aws_instance" "reaper" {
   }
   root_block_device {
     encrypted = true
-  }
-  lifecycle {
-    precondition {
-      condition     = var.controller_role
-      error_message = "The reaper uses the controller's role: set controller_role."
-    }
   }
 }
 
@@ -183,7 +177,8 @@ resource "aws_ec2_traffic_mirror_target" "sensor" {
   description               = "vxscope ${var.name}"
   network_interface_id      = var.load_balancer ? null : aws_network_interface.traffic.id
   network_load_balancer_arn = var.load_balancer ? aws_lb.sensor[0].arn : null
-  tags                      = var.tags
+  # By the first tag the controller may leave its signs of life.
+  tags = merge({ managed-by = "vxscope" }, var.tags)
 }
 
 # Everything, both ways, both families, and DNS to the resolver of the VPC.
@@ -211,7 +206,8 @@ resource "aws_ec2_traffic_mirror_filter_rule" "all" {
   destination_cidr_block   = each.value.cidr
 }
 
-# The controller's role: what `vxscope-controller iam-policy` prints is the authority.
+# The controller's role: what `vxscope-controller iam-policy` prints for a load balancer as the
+# target is in controller-policy.json; what it prints for your configuration can be given instead.
 data "aws_iam_policy_document" "assume" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -233,11 +229,32 @@ resource "aws_iam_role_policy" "controller" {
   count  = var.controller_role ? 1 : 0
   name   = "vxscope-controller"
   role   = aws_iam_role.controller[0].id
-  policy = var.controller_policy_json
+  policy = coalesce(var.controller_policy_json, file("${path.module}/controller-policy.json"))
 }
 
 resource "aws_iam_instance_profile" "controller" {
   count       = var.controller_role ? 1 : 0
   name_prefix = "vxscope-controller-"
   role        = aws_iam_role.controller[0].name
+}
+
+# The reaper's: that of `vxscope-controller export reaper`, which is the same as a function.
+resource "aws_iam_role" "reaper" {
+  count              = var.reaper ? 1 : 0
+  name_prefix        = "vxscope-reaper-"
+  assume_role_policy = data.aws_iam_policy_document.assume.json
+  tags               = var.tags
+}
+
+resource "aws_iam_role_policy" "reaper" {
+  count  = var.reaper ? 1 : 0
+  name   = "vxscope-reaper"
+  role   = aws_iam_role.reaper[0].id
+  policy = file("${path.module}/reaper-policy.json")
+}
+
+resource "aws_iam_instance_profile" "reaper" {
+  count       = var.reaper ? 1 : 0
+  name_prefix = "vxscope-reaper-"
+  role        = aws_iam_role.reaper[0].name
 }

@@ -62,13 +62,13 @@ variable "controller_role" {
 }
 
 variable "controller_policy_json" {
-  description = "The output of `vxscope-controller iam-policy`."
+  description = "The output of `vxscope-controller iam-policy`. Empty: what that says without queue, bucket and web ACLs."
   type        = string
   default     = ""
 }
 
 variable "reaper" {
-  description = "A small instance of its own that brings back overdue sources; takes controller_role."
+  description = "A small instance of its own that brings back overdue sources."
   type        = bool
   default     = false
 }
