@@ -1,8 +1,8 @@
 //! All flows of one worker: lookup, opening, counting, storing, closing.
 //!
-//! A packet is handled in three calls, so that a batch can overlap their cache misses:
+//! A packet is handled in four calls, so that a batch can overlap their cache misses:
 //! [`Flows::prepare`] (key and hash, fetches the bucket), [`Flows::prefetch`] (fetches the
-//! entries), [`Flows::observe`]. State changes only in `observe`, on the flow's own packet, and
+//! entries), [`Flows::prefetch_place`] (fetches where it will be stored), [`Flows::observe`]. State changes only in `observe`, on the flow's own packet, and
 //! in [`Flows::tick`], which all workers call at the same places of the input: that is why the
 //! number of workers shows in no output.
 
@@ -255,6 +255,19 @@ impl Flows {
             PreparedKey::None(_) => None,
         };
         prepared.slot = slot.unwrap_or(NOWHERE);
+    }
+
+    /// Starts fetching where a packet will be stored, once the entries of its flow are there.
+    #[inline]
+    pub fn prefetch_place(&self, prepared: &Prepared) {
+        let cold = match &prepared.key {
+            PreparedKey::V4(_) => self.v4.cold(prepared.slot),
+            PreparedKey::V6(_) => self.v6.cold(prepared.slot),
+            PreparedKey::None(_) => None,
+        };
+        if let (Some(cold), Some(rings)) = (cold, &self.state.rings) {
+            rings.prefetch(&cold.ring);
+        }
     }
 
     /// Counts and stores a packet with its captured bytes in its flow, which it may open, end or

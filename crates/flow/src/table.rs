@@ -51,6 +51,12 @@ impl<K: Key> Table<K> {
         Some(slot)
     }
 
+    /// What is touched of the flow that was guessed to be at `slot`.
+    #[inline]
+    pub(crate) fn cold(&self, slot: u32) -> Option<&Cold> {
+        self.cold.get(slot as usize)
+    }
+
     /// The slot of a flow, which may be at `slot`.
     #[inline(always)]
     pub(crate) fn find_near(&self, slot: u32, tag: u32, key: &K) -> Option<u32> {

@@ -13,8 +13,11 @@ use crate::follower::{Follower, is_dns};
 use crate::look_back::Watches;
 use crate::outlet::Outlet;
 
+/// Frames between the one that is touched and the one whose place in a ring is fetched.
+const SOON: usize = 4;
+
 impl Worker {
-    /// Second and third pass over the frames that were opened, and the ticks between them.
+    /// Second pass over the frames that were opened, and the ticks between them.
     pub(super) fn touch(&mut self, frames: &Frames<'_>, ticks: &ArrayVec<Tick, PASS>) {
         let Self {
             pass,
@@ -38,7 +41,14 @@ impl Worker {
             watches,
         };
         let mut ticks = ticks.as_slice();
+        let mut soon = pending.iter();
+        for one in soon.by_ref().take(SOON) {
+            flows.prefetch_place(&one.prepared);
+        }
         for (one, frame) in pending.iter().zip(frames) {
+            if let Some(later) = soon.next() {
+                flows.prefetch_place(&later.prepared);
+            }
             if !ticks.is_empty() {
                 tick_before(one.packet.index, &mut ticks, flows, &mut ends);
             }

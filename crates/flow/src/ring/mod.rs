@@ -209,6 +209,15 @@ impl Rings {
         Ok(())
     }
 
+    /// Starts fetching where the flow's next frame will be stored, if it has a ring of its own: the
+    /// logs are written in order, which the processor finds out by itself.
+    #[inline]
+    pub(crate) fn prefetch(&self, state: &RingState) {
+        if let Some(ring) = RingId::from_bits(state.private) {
+            self.pool.prefetch(ring);
+        }
+    }
+
     #[inline(never)]
     fn store_in_ring(&mut self, state: &mut RingState, new: &NewFrame<'_>) -> Result<(), Unstored> {
         if record::size_of_record(new.frame.len()) > self.pool.record_max() {

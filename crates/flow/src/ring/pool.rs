@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use vxscope_memory::Slab;
+use vxscope_memory::{LINE, Slab, prefetch_line};
 use vxscope_units::SourceId;
 
 use super::record::{self, ALIGN, HEADER, Header};
@@ -170,6 +170,20 @@ impl Pool {
             .get_mut(place..)
             .and_then(|place| record::write(place, header, frame))
             .is_some()
+    }
+
+    /// Starts fetching what the next [`Self::append`] touches: the header of the record that has to go,
+    /// which nobody has looked at for a whole turn of the ring, and the place of the new one.
+    #[inline(never)]
+    pub(super) fn prefetch(&self, id: RingId) {
+        let Some(ring) = self.rings.get(id.0 as usize) else {
+            return;
+        };
+        let (start, length) = (id.0 as usize * self.ring_len, self.ring_len as u64);
+        let place = start + index(ring.write % length);
+        for offset in [start + index(ring.oldest % length), place, place + LINE] {
+            prefetch_line(&self.slab, offset);
+        }
     }
 
     /// Positions of the oldest record and behind the newest, if the ring is still that of
