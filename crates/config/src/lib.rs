@@ -37,9 +37,9 @@ pub use place::{Place, Problem};
 pub use role::Role;
 pub use section::{
     Api, Backend, Canary, Capture, Config, Decap, Decapsulation, Detectors, Duplicates, Eve,
-    Export, Files, Flow, FlowScope, Forward, Handoff, Ipfix, LookBack, PairTimeouts, PayloadKept,
-    Policy, PolicyMode, RecordFiles, Report, Rings, Security, Signals, Sources, Split, Tap,
-    TcpTimeouts, Timeouts, TruncatedFrames, UnknownSources, VlanMode,
+    Export, Files, Flow, FlowScope, Forward, Handoff, Ipfix, Log, LogFormat, LookBack,
+    PairTimeouts, PayloadKept, Policy, PolicyMode, RecordFiles, Report, Rings, Security, Signals,
+    Sources, Split, Tap, TcpTimeouts, Timeouts, TruncatedFrames, UnknownSources, VlanMode,
 };
 pub use source::{Called, binding};
 pub use sta::{HandlingMode, StaConf};

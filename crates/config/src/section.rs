@@ -74,6 +74,7 @@ const SECTIONS: &[&[Key]] = &[
     Handoff::KEYS,
     Files::KEYS,
     Tap::KEYS,
+    Log::KEYS,
     Security::KEYS,
 ];
 
@@ -150,7 +151,7 @@ pub use export::{Decap, Eve, Export, Ipfix, RecordFiles, VlanMode};
 pub use flow::{Flow, FlowScope, PairTimeouts, Rings, TcpTimeouts, Timeouts};
 pub use handoff::{Duplicates, Files, Forward, Handoff, Split, Tap, TruncatedFrames};
 pub use look_back::{Detectors, LookBack};
-pub use serving::{Api, Canary, Policy, PolicyMode, Report, Security};
+pub use serving::{Api, Canary, Log, LogFormat, Policy, PolicyMode, Report, Security};
 pub use sources::{PayloadKept, Signals, Sources, UnknownSources};
 
 section! {
@@ -193,6 +194,8 @@ section! {
     detectors: Detectors,
     => /// Frames on their way to other programs.
     handoff: Handoff,
+    => /// What a live run says.
+    log: Log,
     => /// What a live run gives up.
     security: Security,
 }

@@ -30,24 +30,25 @@ mod template;
 #[cfg(test)]
 mod trial;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use vxscope_log::Format;
 
 use arguments::{Arguments, Command};
+use config::Config;
 use failure::Failure;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env("VXSCOPE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
     let config = &arguments.config;
+    // Only for those that a service manager starts is it worth reading the file once more.
+    let format = match &arguments.command {
+        Command::Run { .. } | Command::Reap { .. } => Config::read(config).map(|it| it.log),
+        _ => Ok(Format::Text),
+    };
+    vxscope_log::start(format.unwrap_or_default(), "warn");
     let result = match &arguments.command {
         Command::Run {
             once,

@@ -10,6 +10,8 @@ use vxscope_config::Problem;
 pub(crate) enum Failure {
     /// It was tried and did not work: exit code 1. One sentence that names the file or offset.
     Failed(String),
+    /// The same, and it is in the log already.
+    Logged,
     /// What was asked makes no sense: exit code 2.
     Usage(String),
     /// The configuration is wrong: exit code 2, and every problem of it.
@@ -24,7 +26,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Failed(_) => ExitCode::from(1),
+            Self::Failed(_) | Self::Logged => ExitCode::from(1),
             Self::Usage(_) | Self::Configuration { .. } => ExitCode::from(2),
         }
     }
@@ -35,6 +37,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(message) => writeln!(f, "vxscope: {message}"),
+            Self::Logged => Ok(()),
             Self::Usage(message) => writeln!(f, "vxscope: {message}\nTry `vxscope --help`."),
             Self::Configuration { file, problems } => {
                 for problem in problems {

@@ -29,18 +29,21 @@ mod table;
 mod token;
 mod top;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use vxscope_log::Format;
 
 use arguments::{Arguments, Command};
 use failure::Failure;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_logging();
+    // A run of a sensor says in its configuration how it logs.
+    if !matches!(arguments.command, Command::Run(_)) {
+        vxscope_log::start(Format::Text, run::LOGGED);
+    }
     let result = match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
@@ -68,16 +71,6 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
-}
-
-/// Logs go to standard error; `VXSCOPE_LOG` chooses the level, as in `VXSCOPE_LOG=debug`.
-fn start_logging() {
-    let filter = EnvFilter::try_from_env("VXSCOPE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
 }
 
 /// Prints a result. A reader that went away early, as `head` does, is no failure.

@@ -1,6 +1,8 @@
 //! `vxscope run`: mirrored traffic from the network, until interrupted.
 
+use vxscope_config::{Config, LogFormat};
 use vxscope_engine::{Live, Mirrors, Observer};
+use vxscope_log::Format;
 
 use crate::arguments::RunArguments;
 use crate::failure::Failure;
@@ -11,9 +13,27 @@ use crate::screen::Screen;
 use crate::service::Service;
 use crate::{configuration, confine, reload, signal};
 
+/// What is logged if nobody asks for more or less.
+pub(crate) const LOGGED: &str = "warn,vxscope::run=info";
+
 /// Receives until SIGINT or SIGTERM, then prints the result.
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let config = configuration::with_options(&arguments.options, arguments.api)?;
+    let format = match config.log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    vxscope_log::start(format, LOGGED);
+    match receive(arguments, config) {
+        Err(failure) if format == Format::Json => {
+            tracing::error!(target: "vxscope::run", "{}", failure.to_string().trim_end());
+            Err(Failure::Logged)
+        }
+        ended => ended,
+    }
+}
+
+fn receive(arguments: &RunArguments, config: Config) -> Result<(), Failure> {
     let certificates = configuration::certificates(&config)?;
     // Before there is a second thread: each is confined as the one that started it.
     let open = match config.security.confine {

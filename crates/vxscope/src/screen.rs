@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use console::Term;
 use indicatif::HumanCount;
+use vxscope_config::LogFormat;
 use vxscope_engine::{Backend, Commands, Inherited, Live, Observer, Started, Status};
 use vxscope_steward::{Decided, Notice};
 use vxscope_units::ByteSize;
@@ -66,6 +67,22 @@ impl Screen {
         self.service.tell("STOPPING=1");
     }
 
+    /// Whether lines are for programs: then nothing but the log is on standard error.
+    fn logs(&self) -> bool {
+        self.live.config.log.format == LogFormat::Json
+    }
+
+    /// Something to know.
+    fn say(&mut self, what: &str) {
+        match self.logs() {
+            true => tracing::info!(target: "vxscope::run", "{what}"),
+            false => {
+                self.clear();
+                show(&format!("{what}\n"));
+            }
+        }
+    }
+
     /// Takes the live table away.
     pub(crate) fn clear(&mut self) {
         if self.lines > 0 {
@@ -99,7 +116,7 @@ impl Observer for Screen {
     }
 
     fn release_held(&mut self) {
-        show("the sockets of the run before are not what is configured now; they are closed\n");
+        self.say("the sockets of the run before are not what is configured now; they are closed");
         self.service.release();
     }
 
@@ -109,23 +126,31 @@ impl Observer for Screen {
 
     fn handle_start(&mut self, started: &Started) {
         self.table = Table::new(started.commands.bind_table());
-        show(&banner(&self.live, started));
+        match self.logs() {
+            true => log_start(&self.live, started),
+            false => show(&banner(&self.live, started)),
+        }
         self.commands = Some(started.commands.clone());
         if self.reload.is_some() && self.live.config.security.seal {
             for open in service::seal() {
-                show(&warning(&open));
+                self.handle_warning(&open);
             }
         }
         self.service.tell("READY=1\nSTATUS=receiving");
     }
 
     fn handle_waiting(&mut self, why: &str) {
-        show(&format!("{why}\n"));
+        self.say(why);
     }
 
     fn handle_warning(&mut self, warning: &str) {
-        self.clear();
-        show(&self::warning(warning));
+        match self.logs() {
+            true => tracing::warn!(target: "vxscope::run", "{warning}"),
+            false => {
+                self.clear();
+                show(&self::warning(warning));
+            }
+        }
     }
 
     fn handle_look(&mut self, heartbeat_age: Duration) {
@@ -135,13 +160,12 @@ impl Observer for Screen {
             && hangup.swap(false, Ordering::Relaxed)
         {
             let said = reread.run(commands).unwrap_or_else(|refused| refused);
-            self.clear();
-            show(&format!("reload: {said}\n"));
+            self.say(&format!("reload: {said}"));
         }
     }
 
     fn handle_notice(&mut self, notice: &Notice) {
-        if io::stderr().is_terminal() {
+        if io::stderr().is_terminal() && !self.logs() {
             self.tell(notice);
         }
     }
@@ -149,10 +173,9 @@ impl Observer for Screen {
     fn handle_status(&mut self, status: &Status) {
         let said = self.mirroring.as_mut().map(Mirroring::look);
         for line in said.into_iter().flatten() {
-            self.clear();
-            show(&format!("{line}\n"));
+            self.say(&line);
         }
-        if io::stderr().is_terminal() {
+        if io::stderr().is_terminal() && !self.logs() {
             let text = self.table.render(status, room());
             // In one write, so that nobody sees the old table go before the new one comes.
             let back = match self.lines {
@@ -229,6 +252,29 @@ fn banner(live: &Live, started: &Started) -> String {
     }
     text.push_str("interrupt (Ctrl-C) to stop in order, twice to stop at once\n");
     text
+}
+
+/// What the banner says, for programs.
+fn log_start(live: &Live, started: &Started) {
+    let kinds = live.config.export.kinds.iter();
+    let kinds: Vec<String> = kinds.map(ToString::to_string).collect();
+    tracing::info!(
+        target: "vxscope::run",
+        version = env!("CARGO_PKG_VERSION"),
+        listening = started.listening.join(", "),
+        answering = started.answering.join(", "),
+        interface = live.interface.as_deref(),
+        workers = started.plan.workers.get(),
+        ring_bytes = started.plan.ring_bytes(),
+        writing = kinds.join(", "),
+        out = %live.out.display(),
+        took_over = started.inherited.as_ref().map(took_over),
+        no_packet_ring = started.declined,
+        "receiving"
+    );
+    for warning in &started.warnings {
+        tracing::warn!(target: "vxscope::run", "{warning}");
+    }
 }
 
 fn took_over(inherited: &Inherited) -> String {

@@ -18,6 +18,7 @@ const EDGES: &[(&str, &str)] = &[
     ("pcap", "units"),
     ("report", ""),
     ("coverage", "units"),
+    ("log", "units"),
     ("plot", ""),
     ("policy", "units report"),
     ("control", "units"),
@@ -42,14 +43,14 @@ const EDGES: &[(&str, &str)] = &[
     ("trial", "units report plot sim signals policy control"),
     (
         "vxscope",
-        "units wire linux pcap report coverage account export config api engine sim policy control steward trial",
+        "units log wire linux pcap report coverage account export config api engine sim policy control steward trial",
     ),
     ("benches", "units memory linux pcap config sim engine"),
     ("standin", "units"),
     ("ec2", "units control enrolment"),
     (
         "controller",
-        "units linux report policy control steward config api enrolment ec2",
+        "units log linux report policy control steward config api enrolment ec2",
     ),
     ("xtask", ""),
 ];

@@ -117,6 +117,27 @@ section! {
 }
 
 section! {
+    /// What a live run says on standard error.
+    pub struct Log at |config| config.log;
+
+    /// `text`: for people. `json`: one object a line, with timestamp, level, target, message and
+    /// fields, from the first packet's socket to the end. Either way each place in the program logs
+    /// at most 10 lines a minute; the next one says how many were left out. `VXSCOPE_LOG=debug`
+    /// tells more.
+    format: LogFormat = LogFormat::Text, ["log" "format"] ();
+}
+
+choice! {
+    /// What a line of the log looks like.
+    pub enum LogFormat {
+        /// For people.
+        Text = "text",
+        /// For programs.
+        Json = "json",
+    }
+}
+
+section! {
     /// What a live run gives up once it receives.
     pub struct Security at |config| config.security;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use vxscope_control::reconcile::Owner;
+use vxscope_log::Format;
 
 use super::Config;
 use super::limits::{RawLease, RawLimits, lease, limits};
@@ -25,6 +26,7 @@ pub(super) struct Raw {
     hint: RawHint,
     reaper: RawReaper,
     state: RawState,
+    log: RawLog,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -69,6 +71,20 @@ struct RawReaper {
     heartbeat_seconds: Option<u64>,
     key_file: Option<PathBuf>,
     never_off: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawLog {
+    format: RawFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawFormat {
+    #[default]
+    Text,
+    Json,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -132,6 +148,10 @@ impl Raw {
         let state = state.unwrap_or_else(|| PathBuf::from("/var/lib/vxscope-controller"));
         let seconds = |given: Option<u64>, otherwise| given.map_or(otherwise, Duration::from_secs);
         Ok(Config {
+            log: match self.log.format {
+                RawFormat::Text => Format::Text,
+                RawFormat::Json => Format::Json,
+            },
             aws: vxscope_ec2::Settings {
                 region: self.aws.region,
                 endpoint: self.aws.endpoint_url,

@@ -16,6 +16,7 @@ use vxscope_control::reconcile::Limits;
 use vxscope_enrolment::lead::LeaseTerms;
 use vxscope_enrolment::preflight::Host;
 use vxscope_enrolment::{Sensor, Settings};
+use vxscope_log::Format;
 use vxscope_policy::rules::Mode;
 
 use crate::host::here;
@@ -49,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) key_file: PathBuf,
     /// Where the journal is.
     pub(crate) folder: PathBuf,
+    /// What a line of the log looks like.
+    pub(crate) log: Format,
 }
 
 impl Config {

@@ -17,6 +17,7 @@ mod interface;
 mod learned;
 mod life;
 mod live;
+mod log;
 mod look_back;
 mod manager;
 mod memory;
