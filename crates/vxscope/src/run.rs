@@ -59,7 +59,8 @@ fn receive(arguments: &RunArguments, config: Config) -> Result<(), Failure> {
     };
     let mut screen = Screen::new(&live);
     screen.serve(Service::from_environment(), hangup);
-    open.iter().for_each(|open| screen.handle_warning(open));
+    let open = open.into_iter().chain(in_the_clear(&live.config));
+    open.for_each(|open| screen.handle_warning(&open));
     screen.watch(mirroring);
     let outcome =
         vxscope_engine::run(&live, &stop, &mut screen).map_err(|error| failure(&error))?;
@@ -67,4 +68,38 @@ fn receive(arguments: &RunArguments, config: Config) -> Result<(), Failure> {
     screen.clear();
     tell(&live.config, &report(&outcome, &live.out, false))?;
     conclude(outcome)
+}
+
+/// What is sent as it is where others may read it.
+fn in_the_clear(config: &Config) -> Option<String> {
+    let address = config.api.listen.filter(|it| !it.ip().is_loopback())?;
+    config.api.tls_certificate.is_empty().then(|| {
+        format!(
+            "{address} can be reached from other machines and speaks no TLS: tokens are sent as \
+             they are; name api.tls_certificate, or listen on loopback behind a proxy"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_that_others_can_read_on_their_way_are_warned_of() {
+        let exposed = "exposed = true\ntokens = 't'\n";
+        let encrypted = format!("{exposed}tls_certificate = 'a'\ntls_key = 'b'\n");
+        for (listen, more, warns) in [
+            ("10.0.0.1:1", exposed, true),
+            ("[::]:1", exposed, true),
+            ("10.0.0.1:1", &encrypted, false),
+            ("127.0.0.1:1", exposed, false),
+            ("[::1]:1", "", false),
+        ] {
+            let text = format!("[api]\nlisten = '{listen}'\n{more}");
+            let config = Config::parse(&text).unwrap();
+            assert_eq!(in_the_clear(&config).is_some(), warns, "{text}");
+        }
+        assert_eq!(in_the_clear(&Config::default()), None);
+    }
 }
