@@ -42,9 +42,6 @@ pub enum EngineError {
         #[source]
         cause: io::Error,
     },
-    /// Canaries cannot be sent.
-    #[error("there is no socket for canaries: {0}; see canary.every_seconds")]
-    Canary(#[source] io::Error),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),

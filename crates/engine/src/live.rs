@@ -220,7 +220,7 @@ pub fn run(
         &desk,
         outlets,
     )?;
-    let canaries = Canaries::open(&live.config.canary).map_err(EngineError::Canary)?;
+    let canaries = Canaries::new(&live.config.canary);
     for (worker, canaries) in workers.iter_mut().zip(canaries.iter().cycle()) {
         worker.know_canaries(canaries.canary().clone());
     }

@@ -13,13 +13,12 @@ use vxscope_report::CanaryReport;
 use vxscope_units::{MirrorSource, Timestamp};
 
 use super::shown::micros;
-use crate::canary::Canary;
+use crate::canary::{Canary, Way};
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Canaries {
     canary: Canary,
-    sockets: Sockets,
     schedule: Schedule,
 }
 
@@ -48,21 +47,14 @@ struct Probe {
 
 impl Canaries {
     /// `None` if none are to be sent.
-    ///
-    /// # Errors
-    /// There is no socket for them.
-    pub(crate) fn open(settings: &config::Canary) -> io::Result<Option<Self>> {
-        if settings.every_seconds == 0 {
-            return Ok(None);
-        }
-        Ok(Some(Self {
+    pub(crate) fn new(settings: &config::Canary) -> Option<Self> {
+        (settings.every_seconds > 0).then(|| Self {
             canary: Canary::new(settings.port),
-            sockets: Sockets::open()?,
             schedule: Schedule::new(
                 Duration::from_secs(settings.every_seconds.into()),
                 Duration::from_secs(settings.wait_seconds.into()),
             ),
-        }))
+        })
     }
 
     /// How workers know them.
@@ -77,11 +69,9 @@ impl Canaries {
         rows: &BTreeMap<MirrorSource, Row>,
         is_mirrored: impl Fn(MirrorSource) -> bool,
     ) -> Vec<MirrorSource> {
-        let (canary, sockets) = (&self.canary, &self.sockets);
-        let send = |source: MirrorSource, round| {
-            let payload = canary.payload(source.address, round);
-            sockets.send(source.address, canary.port(), &payload)
-        };
+        let canary = &self.canary;
+        // What cannot be sent now is sent in another round, and was not sent.
+        let send = |source: MirrorSource, round| send_one(canary, source.address, round).is_ok();
         self.schedule.tick(micros(now), rows, is_mirrored, send)
     }
 
@@ -180,41 +170,18 @@ fn spread(source: &MirrorSource) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(source)
 }
 
-/// One of each family that this machine has.
-#[derive(Debug)]
-struct Sockets {
-    v4: Option<UdpSocket>,
-    v6: Option<UdpSocket>,
-}
-
-impl Sockets {
-    fn open() -> io::Result<Self> {
-        let v4 = open(Ipv4Addr::UNSPECIFIED.into());
-        let v6 = open(Ipv6Addr::UNSPECIFIED.into());
-        match (v4, v6) {
-            (Err(error), Err(_)) => Err(error),
-            (v4, v6) => Ok(Self {
-                v4: v4.ok(),
-                v6: v6.ok(),
-            }),
-        }
-    }
-
-    /// False if it cannot be sent, or not now.
-    fn send(&self, address: IpAddr, port: u16, bytes: &[u8]) -> bool {
-        let socket = match address {
-            IpAddr::V4(_) => &self.v4,
-            IpAddr::V6(_) => &self.v6,
-        };
-        let sent = socket.as_ref().map(|it| it.send_to(bytes, (address, port)));
-        sent.is_some_and(|sent| sent.is_ok())
-    }
-}
-
-fn open(address: IpAddr) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((address, 0))?;
+/// Sends one from a socket of its own, which learns from which address that is.
+fn send_one(canary: &Canary, source: IpAddr, round: u64) -> io::Result<()> {
+    let any: IpAddr = match source {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
     socket.set_nonblocking(true)?;
-    Ok(socket)
+    socket.connect((source, canary.port()))?;
+    let sensor = socket.local_addr()?.ip();
+    let payload = canary.payload(Way { sensor, source }, round);
+    socket.send(&payload).map(drop)
 }
 
 #[cfg(test)]
