@@ -28,6 +28,9 @@ const CUT: &str = "-cut";
 const RETRY_TICKS: u32 = 10;
 /// How often a first sniffer is looked for, of a finite input.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a first sniffer has to get ready after its socket is there: libpcap throws away what
+/// comes before its filter.
+const READY: Duration = Duration::from_millis(500);
 /// How long the interface stays after the last frame of a finite input: a sniffer looks at its
 /// ring once a second, and throws away what it has not read when the interface goes.
 const LINGER: Duration = Duration::from_millis(1_500);
@@ -141,9 +144,7 @@ impl Tap {
         }
         while !self.was_sniffed {
             self.was_sniffed = sniffers(&self.whole.name) > 0;
-            if !self.was_sniffed {
-                std::thread::sleep(LOOK_EVERY);
-            }
+            std::thread::sleep(if self.was_sniffed { READY } else { LOOK_EVERY });
         }
     }
 }

@@ -194,7 +194,7 @@ fn an_unknown_key_is_met_with_a_suggestion() {
     );
     check(
         "[ring]\nhead = '1KiB'",
-        "line 1: ring: unknown key; known here: seed, workers, capture, decapsulation, sources, flow, rings, signals, export, policy, report, api, look_back, detectors, handoff, log, security, role, source",
+        "line 1: ring: unknown key; known here: seed, workers, capture, decapsulation, sources, flow, rings, signals, export, policy, report, canary, api, look_back, detectors, handoff, log, security, role, source",
     );
     check(
         "[export.decap]\ncolour = 1",

@@ -150,13 +150,14 @@ fn truncated_frames_are_dropped_passed_or_kept_apart() {
         for policy in drop pass own-tap; do
             sensor --export tap=cap0 --set handoff.truncated=$policy
             sniff cap0 $policy.pcap
-            whole=$sniffer
+            whole=$sniffer heard_whole=$heard
             [ $policy = own-tap ] && sniff cap0-cut cut.pcap
             load --packets 1000 --size 1400
             load --packets 500 --size 1400 --packet-length 128
             sleep 0.5
-            kill -INT $whole $sniffer 2>/dev/null || true
-            wait $whole $sniffer || true
+            [ $policy = own-tap ] && end
+            sniffer=$whole heard=$heard_whole
+            end
             stop
             mv out out-$policy
         done
