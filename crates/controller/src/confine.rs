@@ -43,7 +43,7 @@ fn complaints(config: &Config) -> Vec<String> {
 
 /// Where it writes: those that are there, and those that can be made.
 fn folders(config: &Config, home: Option<PathBuf>) -> Vec<PathBuf> {
-    let key = config.key_file.parent().unwrap_or(Path::new(""));
+    let key = config.key_file.parent().unwrap_or_else(|| Path::new(""));
     let ours = [&config.folder, key].map(|folder| match folder.as_os_str().is_empty() {
         true => PathBuf::from("."),
         false => folder.to_owned(),
