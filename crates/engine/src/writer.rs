@@ -87,6 +87,8 @@ pub(crate) struct Writer {
     sinks: Sinks,
     written: Written,
     identities: Identities,
+    /// What held a chunk and holds the next one, where no other thread reads them.
+    shell: Option<Arc<Owned>>,
 }
 
 impl Writer {
@@ -97,6 +99,7 @@ impl Writer {
             identities: Identities::new(sinks.desk.names.clone()),
             sinks,
             written: Written::default(),
+            shell: None,
         }
     }
 
@@ -109,17 +112,17 @@ impl Writer {
             sinks,
             written,
             identities,
+            shell,
         } = self;
         sinks.note_grades();
         match delivery {
             Delivery::Frames(chunk) => {
-                let pool = pool.clone();
                 let owned = Owned {
                     worker,
                     chunk,
-                    pool,
+                    pool: Some(pool.clone()),
                 };
-                frames.push(worker, Shared(Arc::new(owned)));
+                frames.push(worker, Shared(shared(shell.take(), owned)));
             }
             Delivery::Items(batch, through) => items.push(worker, batch, through),
             Delivery::Reached(index) => {
@@ -132,7 +135,12 @@ impl Writer {
                 items.close(worker);
             }
         }
-        frames.drain_ready(|chunk, positions| sinks.frames(chunk, positions), drop);
+        frames.drain_ready(
+            |chunk, positions| sinks.frames(chunk, positions),
+            |done| {
+                *shell = emptied(done);
+            },
+        );
         while let Some(item) = items.pop_ready() {
             match item {
                 Item::Flow(mut record) => {
@@ -161,6 +169,24 @@ impl Writer {
 /// A chunk that several threads read.
 #[derive(Debug)]
 struct Shared(Arc<Owned>);
+
+/// In the shell of one before, if it is still there.
+fn shared(shell: Option<Arc<Owned>>, owned: Owned) -> Arc<Owned> {
+    let Some(mut shell) = shell else {
+        return Arc::new(owned);
+    };
+    match Arc::get_mut(&mut shell) {
+        Some(place) => *place = owned,
+        None => return Arc::new(owned),
+    }
+    shell
+}
+
+/// What is left of a chunk that nobody reads any more; else it goes back by itself, later.
+fn emptied(Shared(mut owned): Shared) -> Option<Arc<Owned>> {
+    Arc::get_mut(&mut owned)?.give_back();
+    Some(owned)
+}
 
 impl AsRef<FrameChunk> for Shared {
     fn as_ref(&self) -> &FrameChunk {

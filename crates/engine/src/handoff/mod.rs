@@ -133,6 +133,15 @@ impl Handoff {
     }
 
     fn bundle(&mut self, chunk: &Arc<Owned>, positions: Range<usize>, is_copy: bool) {
+        let run = Run {
+            owned: chunk.clone(),
+            positions,
+            is_copy,
+        };
+        // Nobody else is to have it, so nothing has to be carried there.
+        if matches!(self.hands, Hands::Own) {
+            return self.queues.iter_mut().for_each(|queue| queue.write(&run));
+        }
         // A bundle holds one chunk of a worker, however many runs it is cut into.
         let is_held = self.held.iter().any(|held| Arc::ptr_eq(held, chunk));
         if !is_held {
@@ -141,11 +150,7 @@ impl Handoff {
             }
             self.held.push(chunk.clone());
         }
-        self.bundle.push(Run {
-            owned: chunk.clone(),
-            positions,
-            is_copy,
-        });
+        self.bundle.push(run);
     }
 
     /// Takes a record, or what goes among them, in the order of their positions.
@@ -170,7 +175,9 @@ impl Handoff {
     fn send_frames(&mut self) {
         self.held.clear();
         if !self.bundle.is_empty() {
-            let bundle = Arc::new(std::mem::take(&mut self.bundle));
+            // The next one will be about as long.
+            let next = Vec::with_capacity(self.bundle.len());
+            let bundle = Arc::new(std::mem::replace(&mut self.bundle, next));
             self.send(&Handed::Frames(bundle));
         }
     }

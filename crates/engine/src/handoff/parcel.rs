@@ -12,16 +12,26 @@ use vxscope_export::{Entry, FrameChunk, Offered, WayOut};
 pub(crate) struct Owned {
     pub(crate) worker: usize,
     pub(crate) chunk: FrameChunk,
-    pub(crate) pool: Sender<FrameChunk>,
+    /// `None` once it is there.
+    pub(crate) pool: Option<Sender<FrameChunk>>,
 }
 
-/// A chunk goes back to its worker once nobody reads it any more.
+impl Owned {
+    /// The chunk goes back to its worker.
+    pub(crate) fn give_back(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            let mut chunk = std::mem::replace(&mut self.chunk, FrameChunk::empty());
+            chunk.clear();
+            // There is room for every chunk, and a worker that is gone needs none.
+            let _ = pool.try_send(chunk);
+        }
+    }
+}
+
+/// Once nobody reads it any more.
 impl Drop for Owned {
     fn drop(&mut self) {
-        let mut chunk = std::mem::replace(&mut self.chunk, FrameChunk::empty());
-        chunk.clear();
-        // There is room for every chunk, and a worker that is gone needs none.
-        let _ = self.pool.try_send(chunk);
+        self.give_back();
     }
 }
 
@@ -102,7 +112,7 @@ impl Lane {
     }
 
     /// A flow belongs to one worker, so all its frames go one way.
-    fn takes(self, run: &Run) -> bool {
+    pub(super) fn takes(self, run: &Run) -> bool {
         run.owned.worker % self.of == self.number && (self.takes_copies || !run.is_copy)
     }
 }

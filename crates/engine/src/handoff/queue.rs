@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 use vxscope_export::{Offered, Shed, SinkCount, SinkOutcome, WayOut};
 
 use super::Hands;
-use super::parcel::{Handed, Lane};
+use super::parcel::{Handed, Lane, Run};
 use crate::accounting::Seat;
 use crate::clock::{self, LiveClock};
 use crate::error::EngineError;
@@ -103,6 +103,17 @@ impl Queue {
     pub(super) fn shed(&mut self, reason: Shed, count: u64) {
         self.lost.add_shed(reason, count);
         self.seat.show(&self.lost);
+    }
+
+    /// Writes a run of frames at once, where nobody else does the sink's work.
+    pub(super) fn write(&mut self, run: &Run) {
+        if self.lane.offered == Offered::Frames
+            && self.lane.takes(run)
+            && let Way::Own(way, seat) = &mut self.way
+        {
+            way.frames(&run.owned.chunk, run.positions.clone());
+            seat.show(&way.count());
+        }
     }
 
     /// Of a live input what finds no room is shed; of a finite one there will be room.

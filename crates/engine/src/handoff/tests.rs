@@ -171,7 +171,7 @@ fn chunk(pool: &Sender<FrameChunk>) -> Arc<Owned> {
     Arc::new(Owned {
         worker: 0,
         chunk,
-        pool: pool.clone(),
+        pool: Some(pool.clone()),
     })
 }
 
