@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use vxscope_benches::{
     Capture, Cpu, Exports, Frames, Measured, Peer, Ratio, Store, Table, Traffic, bundled,
-    configuration, copy_each, folder, interleave, median, replay_once,
+    configuration, copy_each, folder, interleave, median, replay_once, wait_for_lines,
 };
 use vxscope_engine::Outcome;
 use vxscope_linux::MappedFile;
@@ -26,6 +26,8 @@ const GOAL_FLOWS: u32 = 100_000;
 /// How many times as many packets per CPU second as nfpcapd, at 64 bytes: without and with flow
 /// records. Longer packets cost mostly their copy, which nfpcapd does not make.
 const PEER_GOALS: [f64; 2] = [8.0, 5.0];
+/// Lines that are waited for in each round, a tenth of a second or so.
+const LINES: u32 = 1_000_000;
 
 fn main() -> io::Result<()> {
     let request = Request::from_arguments(std::env::args().skip(1));
@@ -130,6 +132,7 @@ impl Report {
                 "stored",
                 "ns/packet",
                 "of it kernel",
+                "a line",
                 "ceiling",
                 "ratio (least–greatest)",
                 "goal",
@@ -167,6 +170,7 @@ impl Row<'_> {
             Ok(once.cpu)
         };
         let mut ceiling = Ceiling::try_new(self.capture)?;
+        let store = Store::try_new()?;
         let times = interleave(
             request.rounds,
             &mut [
@@ -174,10 +178,11 @@ impl Row<'_> {
                 &mut || replay(Exports::None, none),
                 &mut || replay(Exports::Eve, eve),
                 &mut || replay(Exports::Decap, decap),
+                &mut || waited(&store),
             ],
         )?;
-        drop(ceiling);
-        let [ceiling, works @ ..] = times.as_slice() else {
+        drop((ceiling, store));
+        let [ceiling, works @ .., lines] = times.as_slice() else {
             return Ok(());
         };
         for ((exports, work), outcome) in Exports::ALL.into_iter().zip(works).zip(&outcomes) {
@@ -189,6 +194,7 @@ impl Row<'_> {
                 outcome.as_ref().map_or_else(String::new, stored),
                 self.ns(work),
                 self.part_ns(work, |cpu| cpu.kernel),
+                ns_each(median(lines, Cpu::total), u64::from(LINES)),
                 self.ns(ceiling),
                 ratio.to_string(),
                 goal.map_or_else(String::new, |goal| at_most(goal, ratio.median)),
@@ -262,9 +268,19 @@ impl Row<'_> {
     }
 
     fn part_ns(&self, times: &[Cpu], part: fn(Cpu) -> Duration) -> String {
-        let seconds = median(times, part).as_secs_f64();
-        format!("{:.1}", seconds * 1e9 / self.capture.packets as f64)
+        ns_each(median(times, part), self.capture.packets)
     }
+}
+
+fn ns_each(time: Duration, pieces: u64) -> String {
+    format!("{:.1}", time.as_secs_f64() * 1e9 / pieces as f64)
+}
+
+/// What [`LINES`] of memory cost that nobody fetched.
+fn waited(store: &Store) -> io::Result<Cpu> {
+    let before = Cpu::of_process()?;
+    wait_for_lines(store, LINES);
+    Ok(Cpu::of_process()?.since(before))
 }
 
 /// The walk that copies each record once. Its files are mapped and its store is touched before:

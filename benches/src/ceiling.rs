@@ -1,7 +1,9 @@
 //! The ceilings: what any program must do that reads a capture, and any that keeps it.
 //!
 //! Both walk the record headers of a classic little-endian pcap and nothing else; the copying one
-//! puts each record, one behind the other, into a store that it starts over when it is full.
+//! puts each record, one behind the other, into a store that it starts over when it is full. They
+//! fetch ahead, so what they do not show is how long this machine's memory takes just now to bring
+//! a line nobody fetched: [`wait_for_lines`] does, and a flow table meets such lines.
 
 use std::hint::black_box;
 use std::io;
@@ -59,6 +61,21 @@ pub fn walk(file: &[u8]) -> u64 {
     });
     black_box(sum);
     records
+}
+
+/// Loads this many lines of the store, one after the other: where the next one lies is known only
+/// when the last one came.
+pub fn wait_for_lines(store: &Store, lines: u32) {
+    let mut at = 1_usize;
+    for _ in 0..lines {
+        let line = at >> 32;
+        let byte = store.0[line % (STORE_BYTES / LINE) * LINE];
+        // Knuth's MMIX generator; its upper half is the better one.
+        at = (at ^ usize::from(byte))
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+    }
+    black_box(at);
 }
 
 #[inline(always)]

@@ -11,7 +11,7 @@ mod table;
 mod traffic;
 mod usage;
 
-pub use ceiling::{STORE_BYTES, Store, copy_each, walk};
+pub use ceiling::{STORE_BYTES, Store, copy_each, wait_for_lines, walk};
 pub use peer::{Measured, Peer};
 pub use rounds::{Ratio, Work, interleave, median};
 pub use run::{Exports, Once, configuration, replay_once};
