@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use vxscope_benches::{
     Capture, Cpu, Exports, Frames, Measured, Peer, Ratio, Store, Table, Traffic, bundled,
-    configuration, copy_each, folder, interleave, median, replay_once, wait_for_lines,
+    configuration, copy_each, folder, interleave, median, replay_once, wait_for_lines, walk,
 };
 use vxscope_engine::Outcome;
 use vxscope_linux::MappedFile;
@@ -133,6 +133,7 @@ impl Report {
                 "ns/packet",
                 "of it kernel",
                 "a line",
+                "map, walk",
                 "ceiling",
                 "ratio (least–greatest)",
                 "goal",
@@ -178,11 +179,12 @@ impl Row<'_> {
                 &mut || replay(Exports::None, none),
                 &mut || replay(Exports::Eve, eve),
                 &mut || replay(Exports::Decap, decap),
+                &mut || mapped_anew(self.capture),
                 &mut || waited(&store),
             ],
         )?;
         drop((ceiling, store));
-        let [ceiling, works @ .., lines] = times.as_slice() else {
+        let [ceiling, works @ .., mapped, lines] = times.as_slice() else {
             return Ok(());
         };
         for ((exports, work), outcome) in Exports::ALL.into_iter().zip(works).zip(&outcomes) {
@@ -195,6 +197,7 @@ impl Row<'_> {
                 self.ns(work),
                 self.part_ns(work, |cpu| cpu.kernel),
                 ns_each(median(lines, Cpu::total), u64::from(LINES)),
+                self.ns(mapped),
                 self.ns(ceiling),
                 ratio.to_string(),
                 goal.map_or_else(String::new, |goal| at_most(goal, ratio.median)),
@@ -274,6 +277,16 @@ impl Row<'_> {
 
 fn ns_each(time: Duration, pieces: u64) -> String {
     format!("{:.1}", time.as_secs_f64() * 1e9 / pieces as f64)
+}
+
+/// Maps the files as a replay does, walks their records, and unmaps them: what the kernel takes for
+/// their pages, and the rest of what reading them costs a program that does nothing with them.
+fn mapped_anew(capture: &Capture) -> io::Result<Cpu> {
+    let before = Cpu::of_process()?;
+    for path in &capture.paths {
+        let _ = walk(&MappedFile::open(&File::open(path)?)?);
+    }
+    Ok(Cpu::of_process()?.since(before))
 }
 
 /// What [`LINES`] of memory cost that nobody fetched.
