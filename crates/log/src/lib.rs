@@ -2,7 +2,7 @@
 //!
 //! What packets do is counted, not logged. What is logged could still repeat: each place in the
 //! program writes at most [`LINES_MAX`] lines a minute, and the next line that it may write says
-//! how many were left out.
+//! how many were left out. What an operator has to be told ([`TOLD`]) is never left out.
 //!
 //! ```
 //! let format = vxscope_log::Format::Json;
@@ -24,12 +24,16 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, registry};
 use vxscope_units::Timestamp;
 
-pub use limit::{LINES_MAX, PERIOD};
-use limit::{Limit, Verdict};
+pub use limit::{LINES_MAX, Limit, PERIOD, Verdict};
 use line::Line;
 
 /// Chooses what is logged, as in `VXSCOPE_LOG=debug`.
 pub const VARIABLE: &str = "VXSCOPE_LOG";
+
+/// The target of what an operator has to be told: a start and what came of it, the answer to a
+/// reload, an end. Many matters share few places in the program there, so none is left out; whoever
+/// logs to it asks a [`Limit`] first where something could repeat itself.
+pub const TOLD: &str = "vxscope::run";
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +73,7 @@ impl<S: Subscriber> Layer<S> for Log {
         let verdict = match *metadata.level() {
             // Whoever asked for these wants all of them.
             Level::DEBUG | Level::TRACE => Verdict::Write { left_out: 0 },
+            _ if metadata.target() == TOLD => Verdict::Write { left_out: 0 },
             Level::ERROR | Level::WARN | Level::INFO => {
                 let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
                 limit.observe(metadata.callsite(), self.begun.elapsed())

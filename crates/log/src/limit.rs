@@ -14,16 +14,20 @@ pub const PERIOD: Duration = Duration::from_secs(60);
 
 /// What becomes of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// It is written, and says how many of its place were not since the last one.
-    Write { left_out: u64 },
+    Write {
+        /// How many.
+        left_out: u64,
+    },
     /// It is counted.
     LeaveOut,
 }
 
-/// What each place wrote lately. There are as many as the program has, so nothing grows on.
+/// What each place wrote lately. There are as many as the program has, so nothing grows on; whoever
+/// takes something else for a place, as a sentence, sees to it that there are few.
 #[derive(Debug)]
-pub(crate) struct Limit<P = Identifier> {
+pub struct Limit<P = Identifier> {
     places: HashMap<P, Place>,
 }
 
@@ -45,7 +49,7 @@ impl<P> Default for Limit<P> {
 
 impl<P: Eq + Hash> Limit<P> {
     /// One more of this place, so long after the start.
-    pub(crate) fn observe(&mut self, place: P, now: Duration) -> Verdict {
+    pub fn observe(&mut self, place: P, now: Duration) -> Verdict {
         let place = self.places.entry(place).or_insert(Place {
             since: now,
             written: 0,

@@ -29,6 +29,8 @@ pub(crate) struct Mirroring {
 struct Watched {
     path: Option<PathBuf>,
     text: Option<String>,
+    /// Why it could not be read when somebody looked last: told once, not each second.
+    unread: Option<String>,
 }
 
 impl Mirroring {
@@ -74,12 +76,15 @@ impl Mirroring {
     pub(crate) fn look(&mut self) -> Vec<String> {
         let mut said = std::mem::take(&mut self.said);
         said.extend(self.orders.take_answers());
-        let texts = [self.rules.read(), self.sta.read()];
-        let [rules, sta] = texts.map(|text| {
-            text.unwrap_or_else(|problem| {
-                said.push(format!("{problem}; what held before holds on"));
-                None
-            })
+        let [rules, sta] = [&mut self.rules, &mut self.sta].map(|file| {
+            let (text, problem) = match file.read() {
+                Ok(text) => (text, None),
+                Err(problem) => (None, Some(problem)),
+            };
+            let known = std::mem::replace(&mut file.unread, problem);
+            let new = file.unread.iter().filter(|_| file.unread != known);
+            said.extend(new.map(|it| format!("{it}; what held before holds on")));
+            text
         });
         // A file that cannot be read now is as it was; so is one that has not changed.
         let new = [rules, sta].map(|text| text.unwrap_or_default());
@@ -162,6 +167,7 @@ impl Watched {
         Self {
             path: (!path.is_empty()).then(|| PathBuf::from(path)),
             text: None,
+            unread: None,
         }
     }
 
@@ -246,5 +252,13 @@ mod tests {
             assert!(said.contains(part), "{said}");
         }
         assert!(mirroring.look().is_empty(), "it is said once");
+        for _ in 0..2 {
+            std::fs::remove_file(&rules).unwrap();
+            let said = mirroring.look();
+            assert!(said[0].contains("cannot be read"), "{said:?}");
+            assert!(mirroring.look().is_empty(), "it is said once");
+            std::fs::write(&rules, "[limits]\nrefusal = 7\nbulk_max = 9\n").unwrap();
+            assert!(mirroring.look().is_empty(), "it is as it was");
+        }
     }
 }

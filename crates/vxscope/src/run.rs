@@ -2,14 +2,14 @@
 
 use vxscope_config::{Config, LogFormat};
 use vxscope_engine::{Live, Mirrors, Observer};
-use vxscope_log::Format;
+use vxscope_log::{Format, TOLD};
 
 use crate::arguments::RunArguments;
 use crate::failure::Failure;
 use crate::mirroring::Mirroring;
 use crate::replay::{conclude, failure, tell};
 use crate::report::report;
-use crate::screen::Screen;
+use crate::screen::{Screen, log_end};
 use crate::service::Service;
 use crate::{configuration, confine, reload, signal};
 
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     vxscope_log::start(format, LOGGED);
     match receive(arguments, config) {
         Err(failure) if format == Format::Json => {
-            tracing::error!(target: "vxscope::run", "{}", failure.to_string().trim_end());
+            tracing::error!(target: TOLD, "{}", failure.to_string().trim_end());
             Err(Failure::Logged)
         }
         ended => ended,
@@ -66,7 +66,10 @@ fn receive(arguments: &RunArguments, config: Config) -> Result<(), Failure> {
         vxscope_engine::run(&live, &stop, &mut screen).map_err(|error| failure(&error))?;
     screen.stopping();
     screen.clear();
-    tell(&live.config, &report(&outcome, &live.out, false))?;
+    match live.config.log.format {
+        LogFormat::Json => log_end(&outcome, &live.out),
+        LogFormat::Text => tell(&live.config, &report(&outcome, &live.out, false))?,
+    }
     conclude(outcome)
 }
 

@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use console::Term;
 use indicatif::HumanCount;
 use vxscope_config::LogFormat;
-use vxscope_engine::{Backend, Commands, Inherited, Live, Observer, Started, Status};
+use vxscope_engine::{Backend, Commands, Inherited, Live, Observer, Outcome, Started, Status};
+use vxscope_log::{Limit, TOLD, Verdict};
 use vxscope_steward::{Decided, Notice};
 use vxscope_units::ByteSize;
 
@@ -36,9 +38,13 @@ pub(crate) struct Screen {
     /// Asked for by SIGHUP.
     reload: Option<Arc<AtomicBool>>,
     commands: Option<Commands>,
+    begun: Instant,
+    /// Of warnings, by their words: an interface that comes and goes says the same each second.
+    limit: Limit<String>,
 }
 
 impl Screen {
+    #[expect(clippy::disallowed_methods, reason = "the clock of the screen")]
     pub(crate) fn new(live: &Live) -> Self {
         Self {
             live: live.clone(),
@@ -48,6 +54,8 @@ impl Screen {
             service: Service::default(),
             reload: None,
             commands: None,
+            begun: Instant::now(),
+            limit: Limit::default(),
         }
     }
 
@@ -75,7 +83,7 @@ impl Screen {
     /// Something to know.
     fn say(&mut self, what: &str) {
         match self.logs() {
-            true => tracing::info!(target: "vxscope::run", "{what}"),
+            true => tracing::info!(target: TOLD, "{what}"),
             false => {
                 self.clear();
                 show(&format!("{what}\n"));
@@ -144,11 +152,17 @@ impl Observer for Screen {
     }
 
     fn handle_warning(&mut self, warning: &str) {
+        let place = warning.to_owned();
+        let warning = match self.limit.observe(place, self.begun.elapsed()) {
+            Verdict::LeaveOut => return,
+            Verdict::Write { left_out: 0 } => warning.to_owned(),
+            Verdict::Write { left_out } => format!("{warning} (said {left_out} times more)"),
+        };
         match self.logs() {
-            true => tracing::warn!(target: "vxscope::run", "{warning}"),
+            true => tracing::warn!(target: TOLD, "{warning}"),
             false => {
                 self.clear();
-                show(&self::warning(warning));
+                show(&self::warning(&warning));
             }
         }
     }
@@ -213,11 +227,11 @@ fn banner(live: &Live, started: &Started) -> String {
         1 => "1 worker".to_owned(),
         _ => format!("{workers} workers, a flow stays on one: steered by the kernel"),
     };
-    let (way, buffers) = match started.backend {
-        Backend::Udp => ("UDP sockets in batches", u64::from(workers) * ports as u64),
-        Backend::PacketRing => ("packet rings", u64::from(workers)),
+    let buffers = match started.backend {
+        Backend::Udp => u64::from(workers) * ports as u64,
+        Backend::PacketRing => u64::from(workers),
     };
-    line("receive", &format!("{way}, {steered}"));
+    line("receive", &format!("{}, {steered}", way(started.backend)));
     if let Some(declined) = &started.declined {
         line("", &format!("no packet ring: {declined}"));
     }
@@ -259,11 +273,12 @@ fn log_start(live: &Live, started: &Started) {
     let kinds = live.config.export.kinds.iter();
     let kinds: Vec<String> = kinds.map(ToString::to_string).collect();
     tracing::info!(
-        target: "vxscope::run",
+        target: TOLD,
         version = env!("CARGO_PKG_VERSION"),
         listening = started.listening.join(", "),
         answering = started.answering.join(", "),
         interface = live.interface.as_deref(),
+        receive = way(started.backend),
         workers = started.plan.workers.get(),
         ring_bytes = started.plan.ring_bytes(),
         writing = kinds.join(", "),
@@ -273,7 +288,33 @@ fn log_start(live: &Live, started: &Started) {
         "receiving"
     );
     for warning in &started.warnings {
-        tracing::warn!(target: "vxscope::run", "{warning}");
+        tracing::warn!(target: TOLD, "{warning}");
+    }
+}
+
+/// What datagrams come through.
+const fn way(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Udp => "UDP sockets in batches",
+        Backend::PacketRing => "packet rings",
+    }
+}
+
+/// The end of a run, for programs. `summary.json` has the rest.
+pub(crate) fn log_end(outcome: &Outcome, out: &Path) {
+    let summary = &outcome.summary;
+    tracing::info!(
+        target: TOLD,
+        received = summary.packets.received,
+        kernel_dropped = summary.packets.kernel_dropped,
+        decapsulated = summary.packets.decapsulated,
+        seconds = summary.elapsed_seconds,
+        is_balanced = outcome.unbalanced.is_empty(),
+        out = %out.display(),
+        "ended"
+    );
+    for warning in &summary.warnings {
+        tracing::warn!(target: TOLD, "{warning}");
     }
 }
 
