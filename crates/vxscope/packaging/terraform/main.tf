@@ -16,6 +16,10 @@ data "aws_subnet" "traffic" {
   id = var.traffic_subnet_id
 }
 
+locals {
+  management_subnet_id = coalesce(var.management_subnet_id, var.traffic_subnet_id)
+}
+
 resource "aws_security_group" "traffic" {
   name_prefix = "Sensor-TrafficSecurityGroup"
   description = "vxscope: mirrored traffic in, nothing else"
@@ -75,7 +79,7 @@ resource "aws_network_interface" "traffic" {
 }
 
 resource "aws_network_interface" "management" {
-  subnet_id       = coalesce(var.management_subnet_id, var.traffic_subnet_id)
+  subnet_id       = local.management_subnet_id
   security_groups = [aws_security_group.management.id]
   description     = "vxscope: management"
   tags            = merge(var.tags, { Name = "${var.name}-management" })
@@ -85,7 +89,7 @@ resource "aws_instance" "sensor" {
   ami                  = var.ami_id
   instance_type        = var.instance_type
   key_name             = var.key_name
-  iam_instance_profile = var.controller_role ? aws_iam_instance_profile.controller[0].name : null
+  iam_instance_profile = var.controller_role ? aws_iam_instance_profile.program["controller"].name : null
   tags                 = merge(var.tags, { Name = var.name })
   user_data            = templatefile("${path.module}/cloud-init.yaml.tftpl", { package_url = var.package_url, balanced = var.load_balancer, services = "vxscope-tune vxscope" })
 
@@ -114,8 +118,8 @@ resource "aws_instance" "reaper" {
   ami                  = var.ami_id
   instance_type        = "t3.nano"
   key_name             = var.key_name
-  subnet_id            = var.management_subnet_id
-  iam_instance_profile = aws_iam_instance_profile.reaper[0].name
+  subnet_id            = local.management_subnet_id
+  iam_instance_profile = aws_iam_instance_profile.program["reaper"].name
   tags                 = merge(var.tags, { Name = "${var.name}-reaper" })
   user_data            = templatefile("${path.module}/cloud-init.yaml.tftpl", { package_url = var.package_url, balanced = false, services = "vxscope-reap.timer" })
 
@@ -218,43 +222,30 @@ data "aws_iam_policy_document" "assume" {
   }
 }
 
-resource "aws_iam_role" "controller" {
-  count              = var.controller_role ? 1 : 0
-  name_prefix        = "vxscope-controller-"
+locals {
+  roles = merge(
+    var.controller_role ? { controller = coalesce(var.controller_policy_json, file("${path.module}/controller-policy.json")) } : {},
+    # That of `vxscope-controller export reaper`, which is the same as a function.
+    var.reaper ? { reaper = file("${path.module}/reaper-policy.json") } : {},
+  )
+}
+
+resource "aws_iam_role" "program" {
+  for_each           = local.roles
+  name_prefix        = "vxscope-${each.key}-"
   assume_role_policy = data.aws_iam_policy_document.assume.json
   tags               = var.tags
 }
 
-resource "aws_iam_role_policy" "controller" {
-  count  = var.controller_role ? 1 : 0
-  name   = "vxscope-controller"
-  role   = aws_iam_role.controller[0].id
-  policy = coalesce(var.controller_policy_json, file("${path.module}/controller-policy.json"))
+resource "aws_iam_role_policy" "program" {
+  for_each = local.roles
+  name     = "vxscope-${each.key}"
+  role     = aws_iam_role.program[each.key].id
+  policy   = each.value
 }
 
-resource "aws_iam_instance_profile" "controller" {
-  count       = var.controller_role ? 1 : 0
-  name_prefix = "vxscope-controller-"
-  role        = aws_iam_role.controller[0].name
-}
-
-# The reaper's: that of `vxscope-controller export reaper`, which is the same as a function.
-resource "aws_iam_role" "reaper" {
-  count              = var.reaper ? 1 : 0
-  name_prefix        = "vxscope-reaper-"
-  assume_role_policy = data.aws_iam_policy_document.assume.json
-  tags               = var.tags
-}
-
-resource "aws_iam_role_policy" "reaper" {
-  count  = var.reaper ? 1 : 0
-  name   = "vxscope-reaper"
-  role   = aws_iam_role.reaper[0].id
-  policy = file("${path.module}/reaper-policy.json")
-}
-
-resource "aws_iam_instance_profile" "reaper" {
-  count       = var.reaper ? 1 : 0
-  name_prefix = "vxscope-reaper-"
-  role        = aws_iam_role.reaper[0].name
+resource "aws_iam_instance_profile" "program" {
+  for_each    = local.roles
+  name_prefix = "vxscope-${each.key}-"
+  role        = aws_iam_role.program[each.key].name
 }
