@@ -16,7 +16,7 @@ use vxscope_capture::live::{self, Backend, LiveBatch};
 use vxscope_capture::udp::{Interface, UdpBatch, UdpGroup, UdpSettings};
 use vxscope_config::{Backend as Choice, Config, ExportKind, Way};
 use vxscope_engine::{Live, Observer, Started, Status, Stop};
-use vxscope_linux::tap_drop::{ExtendedInstruction, LoadedProgram};
+use vxscope_linux::{ExtendedInstruction, LoadedProgram, Purpose};
 use vxscope_wire::Tunnel;
 use vxscope_wire::bpf::{Selection, drop_selected};
 
@@ -248,7 +248,7 @@ fn drop_all() -> io::Result<Received> {
     });
     let program: Vec<_> = program.collect();
     let lo = Interface::find("lo").map_err(io::Error::other)?;
-    let dropping = LoadedProgram::load(&program)?.attach(lo.index())?;
+    let dropping = LoadedProgram::load(&program, Purpose::Ingress)?.attach(lo.index())?;
     let (ended, mark) = listen();
     say(&format!("{port}\n"))?;
     while !ended.load(Ordering::Relaxed) {

@@ -28,6 +28,7 @@ mod error;
 mod input;
 mod interface_drops;
 pub mod live;
+mod program;
 pub mod ring;
 mod stream;
 pub mod udp;

@@ -9,8 +9,8 @@ use vxscope_wire::{Reject, Tunnel};
 
 use crate::ring::{self, RingBatch, RingError, RingSource, RingWarning};
 use crate::udp::{
-    Inherited, Rebinder, UdpBatch, UdpDatagram, UdpError, UdpGroup, UdpOpened, UdpSettings,
-    UdpSource, UdpWarning,
+    Inherited, Rebinder, Steered, UdpBatch, UdpDatagram, UdpError, UdpGroup, UdpOpened,
+    UdpSettings, UdpSource, UdpWarning,
 };
 
 /// Which way traffic comes.
@@ -55,6 +55,8 @@ pub struct LiveOpened {
     pub backend: Backend,
     /// Why it is not the better one, if that was tried.
     pub declined: Option<String>,
+    /// How the kernel chooses among the sockets of a port, if there are several.
+    pub steered: Option<Steered>,
     /// What is less than was asked for.
     pub warnings: Vec<UdpWarning>,
     /// What costs more than it should.
@@ -119,6 +121,7 @@ fn through_sockets(opened: UdpOpened) -> LiveOpened {
         groups: opened.groups,
         backend: Backend::Udp,
         declined: None,
+        steered: opened.steered,
         warnings: opened.warnings,
         ring_warnings: Vec::new(),
         inherited: None,
@@ -159,6 +162,7 @@ fn through_ring(settings: &UdpSettings) -> Result<LiveOpened, RingError> {
         groups: opened.groups,
         backend: Backend::PacketRing,
         declined: None,
+        steered: None,
         warnings: opened.udp_warnings,
         ring_warnings: opened.warnings,
         inherited: None,

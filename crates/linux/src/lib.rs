@@ -3,6 +3,7 @@
 //!
 //! All `unsafe` of the input side is here, behind types that cannot be misused from safe code.
 
+mod extended;
 mod handed;
 mod mapped_file;
 mod option;
@@ -16,6 +17,7 @@ mod wait;
 mod waker;
 mod writing;
 
+pub use extended::{ExtendedInstruction, LoadedProgram, Purpose};
 pub use handed::{Handed, send_with, take_handed};
 pub use mapped_file::MappedFile;
 pub use program::Instruction;

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 
 use libc::{c_int, ifreq};
 
-use crate::tap_drop::{ExtendedInstruction, LoadedProgram, TapDrop};
+use crate::tap_drop::TapDrop;
+use crate::{ExtendedInstruction, LoadedProgram, Purpose};
 
 /// Longest name of an interface, without the end mark.
 pub const NAME_BYTES_MAX: usize = libc::IFNAMSIZ - 1;
@@ -263,7 +264,7 @@ fn discard(name: &str) -> io::Result<TapDrop> {
     };
     let program = [instruction(0xb7, 2), instruction(0x95, 0)];
     let index = u32::try_from(index).map_err(|_| ErrorKind::InvalidData)?;
-    LoadedProgram::load(&program)?.attach(index)
+    LoadedProgram::load(&program, Purpose::Ingress)?.attach(index)
 }
 
 /// Whether the interface of a queue stays when we go.

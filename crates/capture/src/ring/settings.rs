@@ -4,14 +4,16 @@ use std::io;
 use std::sync::Arc;
 
 use vxscope_linux::ring::{PacketRing, RingSize};
-use vxscope_linux::tap_drop::{ExtendedInstruction, LoadedProgram, TapDrop};
+use vxscope_linux::tap_drop::TapDrop;
 use vxscope_linux::udp::UdpSocket;
+use vxscope_linux::{LoadedProgram, Purpose};
 use vxscope_wire::bpf::{Program, Selection, drop_selected};
 use vxscope_wire::{Options, Ports, Tunnel};
 
 use super::error::{RingError, RingWarning, option};
 use super::source::RingSource;
-use crate::udp::{Interface, UdpGroup, UdpSettings, UdpWarning, instructions};
+use crate::program::{extended_instructions, instructions};
+use crate::udp::{Interface, UdpGroup, UdpSettings, UdpWarning};
 
 /// Bytes of a ring's block: many packets, and still the longest that there are.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -135,14 +137,8 @@ fn keep_from_stack(
     link_header: u8,
 ) -> io::Result<TapDrop> {
     let program = drop_selected(selection, link_header);
-    let program = program.iter().map(|it| ExtendedInstruction {
-        code: it.code,
-        registers: it.registers,
-        offset: it.offset,
-        constant: it.constant,
-    });
-    let program: Vec<_> = program.collect();
-    LoadedProgram::load(&program)?.attach(interface.index())
+    let program = extended_instructions(&program);
+    LoadedProgram::load(&program, Purpose::Ingress)?.attach(interface.index())
 }
 
 fn stack_pays(interface: &Interface, error: &io::Error) -> RingWarning {

@@ -54,7 +54,7 @@ impl UdpSettings {
     }
 
     /// Goes on receiving with sockets of an earlier run. Flows stay with their workers: the
-    /// kernel steers by the same program as before.
+    /// kernel steers by the same function as before, in the best program that it takes now.
     ///
     /// # Errors
     /// The first [`UdpError`].
@@ -63,7 +63,10 @@ impl UdpSettings {
         let address = self.usable_address(&mut warnings)?;
         let mut inherited = Inherited::default();
         let mut ports: Vec<Vec<Port>> = (0..self.workers.get()).map(|_| Vec::new()).collect();
+        let mut steered = None;
         for (group, sockets) in self.groups.iter().zip(inheritance.groups) {
+            // In place of one that chooses the same, so nothing is split meanwhile.
+            steered = self.steer(&sockets, group.tunnel)?;
             let address = SocketAddr::new(address, group.port);
             for (ports, socket) in ports.iter_mut().zip(sockets) {
                 self.size(&socket, &mut warnings)?;
@@ -75,6 +78,7 @@ impl UdpSettings {
         let opened = UdpOpened {
             sources: sources.collect::<Result<_, _>>()?,
             groups: self.groups.clone(),
+            steered,
             warnings,
         };
         Ok((opened, inherited))

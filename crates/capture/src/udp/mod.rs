@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The sockets of a port are a `SO_REUSEPORT` group and
-//! [`bpf::Program`](vxscope_wire::bpf::Program) chooses among them, so both directions of an
+//! a program chooses among them ([`SocketChoice`]), so both directions of an
 //! inner flow reach one worker, whatever outer port and whichever tunnel they come by. A
 //! [`UdpSource`] is one worker's sockets.
 //!
@@ -29,8 +29,8 @@
 //! **Sockets may outlive the process.** Whoever holds them as well, as a service manager does, hands
 //! them to the next run ([`UdpSettings::inherit`]): what came meanwhile waits in them.
 //!
-//! No capability is needed, but for ports below 1024 and for receive buffers beyond
-//! `net.core.rmem_max`.
+//! No capability is needed, but for ports below 1024, for receive buffers beyond
+//! `net.core.rmem_max`, and for the cheaper of two programs.
 
 mod batch;
 mod container;
@@ -41,6 +41,7 @@ mod interface;
 mod rebind;
 mod settings;
 mod source;
+mod steering;
 
 pub use batch::{UdpBatch, UdpDatagram};
 pub use container::Container;
@@ -49,7 +50,7 @@ pub use holder::Holder;
 pub use inherit::{Inheritance, Inherited};
 pub use interface::Interface;
 pub use rebind::Rebinder;
-pub(crate) use settings::instructions;
 pub use settings::{GROUPS_MAX, UdpGroup, UdpOpened, UdpSettings};
 pub use source::{POLL_LIMIT, UdpSource};
+pub use steering::{SocketChoice, Steered};
 pub use vxscope_linux::Waker;

@@ -4,16 +4,16 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 
+use vxscope_linux::WAIT_SOCKETS_MAX;
 use vxscope_linux::udp::UdpSocket;
-use vxscope_linux::{Instruction, WAIT_SOCKETS_MAX};
 use vxscope_units::ByteSize;
 use vxscope_wire::Tunnel;
-use vxscope_wire::bpf::Program;
 
 use super::error::{UdpError, UdpWarning};
 use super::holder::Holder;
 use super::interface::Interface;
 use super::source::{Port, UdpSource};
+use super::steering::{SocketChoice, Steered};
 
 /// How many ports can be listened on: each is one more socket for every worker to look at.
 pub const GROUPS_MAX: usize = WAIT_SOCKETS_MAX;
@@ -53,6 +53,8 @@ pub struct UdpOpened {
     pub sources: Vec<UdpSource>,
     /// The ports as they are bound, in the order of the settings.
     pub groups: Vec<UdpGroup>,
+    /// How the kernel chooses among the sockets of a port, if there are several.
+    pub steered: Option<Steered>,
     /// What is less than was asked for.
     pub warnings: Vec<UdpWarning>,
 }
@@ -83,9 +85,10 @@ impl UdpSettings {
         }
         let workers = usize::from(self.workers.get());
         let mut ports: Vec<Vec<Port>> = (0..workers).map(|_| Vec::new()).collect();
-        let mut groups = Vec::new();
+        let (mut groups, mut steered) = (Vec::new(), None);
         for group in &self.groups {
-            let (bound, sockets) = self.open_group(address, *group, &mut warnings)?;
+            let (bound, sockets, of_group) = self.open_group(address, *group, &mut warnings)?;
+            steered = of_group;
             groups.push(bound);
             for (ports, socket) in ports.iter_mut().zip(sockets) {
                 ports.push(Port::new(
@@ -101,6 +104,7 @@ impl UdpSettings {
         Ok(UdpOpened {
             sources,
             groups,
+            steered,
             warnings,
         })
     }
@@ -128,7 +132,7 @@ impl UdpSettings {
         let address = alone.usable_address(&mut warnings)?;
         let (mut groups, mut sockets) = (Vec::new(), Vec::new());
         for group in &alone.groups {
-            let (bound, held) = alone.open_group(address, *group, &mut warnings)?;
+            let (bound, held, _) = alone.open_group(address, *group, &mut warnings)?;
             groups.push(bound);
             sockets.extend(held);
         }
@@ -163,7 +167,7 @@ impl UdpSettings {
         address: IpAddr,
         group: UdpGroup,
         warnings: &mut Vec<UdpWarning>,
-    ) -> Result<(UdpGroup, Vec<UdpSocket>), UdpError> {
+    ) -> Result<(UdpGroup, Vec<UdpSocket>, Option<Steered>), UdpError> {
         let first = self.prepare(address, warnings)?;
         let wanted = SocketAddr::new(address, group.port);
         bind(&first, wanted)?;
@@ -185,10 +189,8 @@ impl UdpSettings {
             bind(&socket, bound)?;
             sockets.push(socket);
         }
-        if let [first, _, ..] = sockets.as_slice() {
-            self.steer(first, group.tunnel)?;
-        }
-        Ok((group, sockets))
+        let steered = self.steer(&sockets, group.tunnel)?;
+        Ok((group, sockets, steered))
     }
 
     /// A socket with everything set that must be before it is bound.
@@ -226,23 +228,22 @@ impl UdpSettings {
         Ok(())
     }
 
-    fn steer(&self, socket: &UdpSocket, tunnel: Tunnel) -> Result<(), UdpError> {
-        let program = Program::steering(self.seed, self.workers, tunnel);
-        let steered = socket.steer(&instructions(&program));
-        steered.map_err(|source| UdpError::Steering { source })
+    /// Lets the kernel choose among the sockets of a port, if there is a choice.
+    pub(super) fn steer(
+        &self,
+        sockets: &[UdpSocket],
+        tunnel: Tunnel,
+    ) -> Result<Option<Steered>, UdpError> {
+        let [first, _, ..] = sockets else {
+            return Ok(None);
+        };
+        let choice = SocketChoice {
+            seed: self.seed,
+            workers: self.workers,
+            tunnel,
+        };
+        choice.attach(first).map(Some)
     }
-}
-
-/// A program as the kernel takes it.
-pub(crate) fn instructions(program: &Program) -> Vec<Instruction> {
-    let instructions = program.instructions().iter();
-    let kernels = instructions.map(|it| Instruction {
-        code: it.code,
-        jt: it.jt,
-        jf: it.jf,
-        k: it.k,
-    });
-    kernels.collect()
 }
 
 fn share(socket: &UdpSocket) -> Result<(), UdpError> {

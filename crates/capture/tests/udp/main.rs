@@ -9,6 +9,7 @@
 
 mod conservation;
 mod error;
+mod extended;
 mod inherit;
 mod mirror;
 mod namespace;

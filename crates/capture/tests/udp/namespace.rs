@@ -21,6 +21,8 @@ use crate::receiver::settings;
 const BUFFER: ByteSize = ByteSize::kib(64);
 /// Set in the namespace; without it, the tests that are for there do nothing.
 pub(crate) const INSIDE: &str = "VXSCOPE_TEST_NAMESPACE";
+/// Before a program: it has no capability.
+pub(crate) const WITHOUT: [&str; 3] = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
 
 #[test]
 fn an_interface_that_appears_later_is_waited_for() {
@@ -29,8 +31,7 @@ fn an_interface_that_appears_later_is_waited_for() {
 
 #[test]
 fn no_capability_is_needed() {
-    let without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
-    in_namespace("namespace::inside_without_capabilities", &without);
+    in_namespace("namespace::inside_without_capabilities", &WITHOUT);
 }
 
 #[test]

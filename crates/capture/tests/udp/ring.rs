@@ -9,14 +9,15 @@ use std::time::Duration;
 use vxscope_capture::live::{self, Backend, LiveError, LiveOpened};
 use vxscope_capture::ring::RingError;
 use vxscope_capture::udp::{Interface, UdpGroup, UdpSettings};
-use vxscope_linux::tap_drop::{ExtendedInstruction, LoadedProgram, programs_at_ingress};
+use vxscope_linux::tap_drop::programs_at_ingress;
+use vxscope_linux::{ExtendedInstruction, LoadedProgram, Purpose};
 use vxscope_units::ByteSize;
 use vxscope_wire::bpf::{Ancillary, DROP, OTHER_HOST, PASS_ON, Program, Selection, drop_selected};
 use vxscope_wire::{Reject, Tunnel};
 
 use crate::conservation;
 use crate::mirror::{ENCODINGS, Flow, Random, vxlan};
-use crate::namespace::{INSIDE, in_namespace, run};
+use crate::namespace::{INSIDE, WITHOUT, in_namespace, run};
 use crate::receiver::{drain, each, open, settings};
 use crate::steering;
 
@@ -39,7 +40,6 @@ macro_rules! in_a_network_of_its_own {
     )*};
 }
 
-const WITHOUT: [&str; 3] = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
 /// Enough for a ring, not for a program at the ingress.
 const RAW_ALONE: [&str; 3] = [
     "setpriv",
@@ -170,7 +170,7 @@ fn selects() {
             offset: it.offset,
             constant: it.constant,
         });
-        let loaded = LoadedProgram::load(&program.collect::<Vec<_>>()).unwrap();
+        let loaded = LoadedProgram::load(&program.collect::<Vec<_>>(), Purpose::Ingress).unwrap();
         let mut selected = 0;
         for _ in 0..20_000 {
             let (ether_type, mut packet) = any_packet(&mut random);

@@ -51,6 +51,10 @@ pub(crate) fn check_no_flow_is_split(backend: Backend) {
 
 #[test]
 fn the_kernel_runs_the_program_as_we_do() {
+    check_the_kernel_runs_the_program_as_we_do();
+}
+
+pub(crate) fn check_the_kernel_runs_the_program_as_we_do() {
     // Frames that are cut, damaged or nothing at all: whatever the index, it is the program's.
     let opened = open(&settings(WORKERS, BUFFER), Backend::Udp);
     let ports = [opened.groups[0].port, opened.groups[1].port];

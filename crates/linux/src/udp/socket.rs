@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use libc::c_int;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::batch::DatagramBatch;
+use crate::extended::LoadedProgram;
 use crate::option;
 use crate::program::{Instruction, REFUSE_ALL};
 
@@ -142,6 +143,16 @@ impl UdpSocket {
     /// for one that exceeds `net.core.optmem_max` when translated.
     pub fn steer(&self, program: &[Instruction]) -> io::Result<()> {
         self.attach(libc::SO_ATTACH_REUSEPORT_CBPF, program)
+    }
+
+    /// As [`UdpSocket::steer`], by a program that was loaded for
+    /// [`Purpose::Steering`](crate::Purpose::Steering). The group keeps it.
+    ///
+    /// # Errors
+    /// `EINVAL` for a program for something else or a socket without group.
+    pub fn steer_extended(&self, program: &LoadedProgram) -> io::Result<()> {
+        let descriptor = program.as_fd().as_raw_fd();
+        option::set(self.as_fd(), libc::SO_ATTACH_REUSEPORT_EBPF, descriptor)
     }
 
     /// Drops what arrives from now on, and counts it as dropped; what is queued stays. A delivery

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use super::extended::*;
 use super::selection::{OTHER_HOST, Selection};
 use super::steering::OUTER_EXTENSIONS_MAX;
 use super::steering::{FRAGMENT, FRAGMENT_OFFSET, FRAGMENT_OFFSET_V6, OUTER_EXTENSIONS};
@@ -17,49 +18,9 @@ pub const PASS_ON: i32 = -1;
 /// The verdict on what is selected (`TCX_DROP`).
 pub const DROP: i32 = 2;
 
-/// An instruction of extended BPF, laid out as the kernel's `struct bpf_insn`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct ExtendedInstruction {
-    /// Operation, operand size and addressing mode.
-    pub code: u8,
-    /// Destination register in the low half, source register in the high one; on big-endian
-    /// machines the other way round.
-    pub registers: u8,
-    /// Offset of a load, or instructions to skip.
-    pub offset: i16,
-    /// Constant.
-    pub constant: i32,
-}
-
-const COPY: u8 = 0xbf;
-const SET: u8 = 0xb7;
-const ADD: u8 = 0x07;
-const ADD_REGISTER: u8 = 0x0f;
-const AND: u8 = 0x57;
-const SHIFT_LEFT: u8 = 0x67;
-const LOAD_WORD: u8 = 0x61;
-const LOAD_HALF: u8 = 0x69;
-const LOAD_BYTE: u8 = 0x71;
-const JUMP: u8 = 0x05;
-/// On the lower 32 bits.
-const JUMP_EQUAL: u8 = 0x16;
-const JUMP_NOT_EQUAL: u8 = 0x56;
-const JUMP_ANY_BIT: u8 = 0x46;
-const CALL: u8 = 0x85;
-const EXIT: u8 = 0x95;
-
-/// `bpf_skb_load_bytes`: packet, offset, where to, how many; 0 if they are there.
-const HELPER_LOAD_BYTES: i32 = 26;
-
-/// What a call returns, and the verdict.
-const RESULT: u8 = 0;
-const ARGUMENTS: [u8; 4] = [1, 2, 3, 4];
-/// Kept over calls: the packet, where the header that is looked at starts, its protocol.
-const PACKET: u8 = 6;
+/// Kept over calls: where the header that is looked at starts, and its protocol.
 const HEADER: u8 = 7;
 const NEXT: u8 = 8;
-const FRAME: u8 = 10;
 /// Fields of `struct __sk_buff`.
 const FIELD_ADDRESSEE: i16 = 4;
 const FIELD_PROTOCOL: i16 = 16;
@@ -178,68 +139,16 @@ fn extensions(code: &mut Code, pass_on: Label) {
     code.branch(JUMP_NOT_EQUAL, NEXT, protocol::UDP.into(), pass_on);
 }
 
-/// A number in network order as a load in the machine's order sees it.
-fn half(number: u16) -> i32 {
-    u16::from_ne_bytes(number.to_be_bytes()).into()
-}
-
 fn low_half(mask: u32) -> u16 {
     u16::try_from(mask & 0xffff).unwrap_or(u16::MAX)
 }
 
-#[derive(Clone, Copy)]
-struct Label(usize);
-
-/// A program in the making.
-#[derive(Default)]
-struct Code {
-    instructions: Vec<ExtendedInstruction>,
-    jumps: Vec<(usize, Label)>,
-    places: Vec<Option<usize>>,
-}
-
 impl Code {
-    fn put(&mut self, code: u8, to: u8, from: u8, offset: i16, constant: i32) {
-        let (low, high) = if cfg!(target_endian = "little") {
-            (to, from)
-        } else {
-            (from, to)
-        };
-        self.instructions.push(ExtendedInstruction {
-            code,
-            registers: low | (high << 4),
-            offset,
-            constant,
-        });
-    }
-
-    fn label(&mut self) -> Label {
-        self.places.push(None);
-        Label(self.places.len() - 1)
-    }
-
-    fn place(&mut self, Label(label): Label) {
-        if let Some(place) = self.places.get_mut(label) {
-            *place = Some(self.instructions.len());
-        }
-    }
-
-    /// A jump that compares a register with a constant.
-    fn branch(&mut self, code: u8, register: u8, constant: i32, label: Label) {
-        self.jumps.push((self.instructions.len(), label));
-        self.put(code, register, 0, 0, constant);
-    }
-
     /// Copies bytes at `HEADER` into the buffer, or goes away if there are fewer.
     fn load(&mut self, bytes: i32, away: Label) {
-        let [packet, offset, to, length] = ARGUMENTS;
-        self.put(COPY, packet, PACKET, 0, 0);
+        let [_, offset, ..] = ARGUMENTS;
         self.put(COPY, offset, HEADER, 0, 0);
-        self.put(COPY, to, FRAME, 0, 0);
-        self.put(ADD, to, 0, 0, BUFFER.into());
-        self.put(SET, length, 0, 0, bytes);
-        self.put(CALL, 0, 0, 0, HELPER_LOAD_BYTES);
-        self.branch(JUMP_NOT_EQUAL, RESULT, 0, away);
+        self.load_bytes(bytes, BUFFER, away);
     }
 
     /// A byte of the buffer.
@@ -262,18 +171,5 @@ impl Code {
             self.branch(JUMP_NOT_EQUAL, RESULT, word, away);
             offset += 4;
         }
-    }
-
-    /// The program, its jumps resolved. All are forward and far shorter than 32,768.
-    fn finish(mut self) -> Vec<ExtendedInstruction> {
-        for (at, Label(label)) in self.jumps {
-            let place = self.places.get(label).copied().flatten();
-            let skipped = place.and_then(|place| place.checked_sub(at + 1));
-            let skipped = skipped.and_then(|skipped| i16::try_from(skipped).ok());
-            if let Some(instruction) = self.instructions.get_mut(at) {
-                instruction.offset = skipped.expect("labels are placed behind their jumps");
-            }
-        }
-        self.instructions
     }
 }

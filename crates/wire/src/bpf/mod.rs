@@ -6,7 +6,8 @@
 //! the first byte behind the UDP header on (measured, Linux 6.18). `PACKET_FANOUT_CBPF` hands one
 //! to a group of packet rings; that one reads from the outer IP header on. [`Program::run`] executes one
 //! as the kernel would, so that the two implementations of [`steer`](crate::steer) are held
-//! against each other by tests.
+//! against each other by tests. [`steering_extended`] is the same in extended BPF, for where the
+//! kernel takes that.
 //!
 //! ```
 //! use std::num::NonZeroU16;
@@ -20,6 +21,7 @@
 
 mod assembler;
 mod drop;
+mod extended;
 mod header;
 mod opcode;
 mod packet;
@@ -28,15 +30,19 @@ mod packet_tests;
 mod run;
 mod selection;
 mod steering;
+mod swift;
 #[cfg(test)]
 mod tests;
+mod translate;
 
 use std::num::NonZeroU16;
 
 use crate::decapsulate::{Options, Tunnel};
 
-pub use drop::{DROP, ExtendedInstruction, PASS_ON, drop_selected};
+pub use drop::{DROP, PASS_ON, drop_selected};
+pub use extended::ExtendedInstruction;
 pub use selection::{Ancillary, OTHER_HOST, Selection};
+pub use swift::steering_extended;
 
 /// What the kernel accepts at most (`BPF_MAXINSNS`).
 pub const INSTRUCTIONS_MAX: usize = 4_096;
