@@ -11,9 +11,9 @@ use std::process::Command;
 const TRIAL: &str = include_str!("clean_root/trial.sh");
 const SUITE: &str = "bookworm";
 /// What the trial itself uses; the package has to say what it needs.
-const PACKAGES: &str = "adduser,systemd,man-db,bash-completion,fish,zsh";
+const PACKAGES: &str = "adduser,systemd,man-db,bash-completion,fish,zsh,curl,openssl";
 /// As long as this a root that was fetched is used again.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// Tries the package of this program; says why not where it cannot be tried.
 pub(crate) fn check(workspace: &Workspace, program: &Path) -> Result<Outcome> {

@@ -38,6 +38,43 @@ has "$(cat /tmp/said)" "ledger: balanced"
 [ -s /var/lib/vxscope/out/summary.json ] || fail "no summary"
 [ "$(stat -c %a /var/lib/vxscope/out/summary.json)" = 640 ] || fail "mode of the summary"
 
+echo "-- the API over TLS"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=sensor \
+    -addext subjectAltName=DNS:sensor -keyout /etc/vxscope/key.pem -out /etc/vxscope/chain.pem 2>/dev/null
+install -m 0600 -o vxscope /dev/null /etc/vxscope/tokens
+chown root:vxscope /etc/vxscope/key.pem && chmod 0640 /etc/vxscope/key.pem
+token=$(vxscope token reader --scopes metadata 2>/dev/null | tee /etc/vxscope/tokens | cut -d" " -f3)
+[ -n "$token" ] || fail "no token"
+settings=(--set 'api.listen="0.0.0.0:9477"' --set api.exposed=true
+    --set 'api.tokens="/etc/vxscope/tokens"' --set 'api.tls_certificate="/etc/vxscope/chain.pem"'
+    --set 'api.tls_key="/etc/vxscope/key.pem"')
+exposed() {
+    exec timeout --preserve-status -s TERM 60 setpriv --reuid="$user" --regid=vxscope --init-groups \
+        --inh-caps=-all --bounding-set=-all $command "${settings[@]}"
+}
+said=$(vxscope check-config "${settings[@]}" 2>&1) || has "$said" "--features tls"
+if [ "$said" != ok ]; then
+    said=$(exposed 2>&1) && fail "it ran without TLS: $said"
+    has "$said" "--features tls"
+    echo "this program was built without it, and says so"
+else
+    exposed >/tmp/said 2>&1 &
+    sensor=$!
+    ask() {
+        curl -sS --retry 50 --retry-delay 1 --retry-connrefused --max-time 30 -o /tmp/answer \
+            -w '%{http_code}, verified: %{ssl_verify_result}' --cacert /etc/vxscope/chain.pem \
+            --resolve sensor:9477:127.0.0.1 "$@" 2>&1
+    }
+    has "$(ask -H "authorization: Bearer $token" https://sensor:9477/api/v1/status)" "200, verified: 0"
+    has "$(cat /tmp/answer)" '"workers"'
+    has "$(ask https://sensor:9477/api/v1/status)" "401, verified: 0"
+    ! curl -s --max-time 5 http://127.0.0.1:9477/healthz >/dev/null || fail "it speaks without TLS"
+    ! grep -qF "$token" /tmp/said || fail "a token in the log"
+    kill "$sensor"
+    wait "$sensor" || fail "$(cat /tmp/said)"
+    echo "curl was answered, verified the certificate, and nothing went in the clear"
+fi
+
 echo "-- demo, as nobody, from any folder"
 said=$(cd /tmp && setpriv --reuid=nobody --regid=nogroup --clear-groups \
     env HOME=/tmp vxscope demo --seconds 3 2>&1) || fail "$said"
