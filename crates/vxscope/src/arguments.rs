@@ -13,6 +13,7 @@ use vxscope_policy::strategy::Strategy;
 use vxscope_sim::traffic::{Faults, FaultsError, Scenario, Size, Spec};
 
 use crate::doctor::Consumer;
+use crate::place;
 
 /// A userspace VXLAN sensor for AWS VPC Traffic Mirroring.
 #[derive(Debug, Parser)]
@@ -107,7 +108,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "NAME")]
     pub(crate) interface: Option<String>,
     /// Folder for the outputs; made if it is not there.
-    #[arg(long, value_name = "DIR", default_value = "vxscope-out")]
+    #[arg(long, value_name = "DIR", default_value = place::HERE)]
     pub(crate) out: PathBuf,
     /// Address and port for HTTP: the page, /metrics, /healthz, /api/; loopback, unless
     /// api.exposed is set.
@@ -268,11 +269,14 @@ pub(crate) struct SimulateArguments {
 #[derive(Debug, Args)]
 pub(crate) struct AskArguments {
     /// The sensor's control socket: control.sock in its --out folder, if not configured otherwise.
+    /// Without this it is vxscope-out/control.sock, or, where that is not,
+    /// /var/lib/vxscope/out/control.sock.
     #[arg(
         long,
         global = true,
         value_name = "PATH",
-        default_value = "vxscope-out/control.sock"
+        default_value_os_t = place::of("control.sock"),
+        hide_default_value = true
     )]
     pub(crate) socket: PathBuf,
     /// Print the sensor's own words, for programs.
@@ -394,7 +398,9 @@ pub(crate) struct PlanArguments {
 #[derive(Debug, Args)]
 pub(crate) struct TopArguments {
     /// The sensor's control socket: control.sock in its --out folder, if not configured otherwise.
-    #[arg(long, value_name = "PATH", default_value = "vxscope-out/control.sock")]
+    /// Without this it is vxscope-out/control.sock, or, where that is not,
+    /// /var/lib/vxscope/out/control.sock.
+    #[arg(long, value_name = "PATH", default_value_os_t = place::of("control.sock"), hide_default_value = true)]
     pub(crate) socket: PathBuf,
     /// What to sort by.
     #[arg(long, value_name = "ORDER", value_enum, default_value_t = Order::Rate)]
@@ -412,8 +418,9 @@ pub(crate) struct CoverageArguments {
     /// An address, ADDRESS,VNI or an interface; without it one row of CSV for every source.
     #[arg(value_name = "SOURCE")]
     pub(crate) source: Option<String>,
-    /// The folder of the journal: coverage in the sensor's --out folder.
-    #[arg(long, value_name = "DIR", default_value = "vxscope-out/coverage")]
+    /// The folder of the journal: coverage in the sensor's --out folder. Without this it is
+    /// vxscope-out/coverage, or, where that is not, /var/lib/vxscope/out/coverage.
+    #[arg(long, value_name = "DIR", default_value_os_t = place::of("coverage"), hide_default_value = true)]
     pub(crate) journal: PathBuf,
     /// Begin: 2026-11-01, 2026-11-01T08:30, or -24h [default: -24h]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]

@@ -15,6 +15,7 @@ mod failure;
 mod generate;
 mod mirroring;
 mod mirrors;
+mod place;
 mod plan;
 mod progress;
 mod reload;
