@@ -109,6 +109,9 @@ impl Notice {
                 peer,
                 reason,
             } => alert_sentence(*mirror, *severe, *peer, reason),
+            Decided::Effective("enrolled") => {
+                format!("{mirror} was enrolled: it is mirrored, and its grade is {grade}")
+            }
             Decided::Effective(_) => format!("{mirror} went from {from} to {grade}"),
         }
     }

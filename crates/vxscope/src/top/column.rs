@@ -66,7 +66,7 @@ pub(super) const COLUMNS: [Column; 10] = [
 
 /// What a screen that is too narrow gives up, one after the other: a column, and how wide it is
 /// then; 0 leaves it out. What is hidden, and of whom, stays as long as it can.
-const NARROWING: [(&str, usize); 10] = [
+const NARROWING: [(&str, usize); 13] = [
     ("events", 0),
     ("traffic", 10),
     ("flows", 0),
@@ -77,11 +77,16 @@ const NARROWING: [(&str, usize); 10] = [
     ("address", 15),
     ("source", 14),
     ("address", 0),
+    ("hidden", 20),
+    ("source", 10),
+    ("hidden", 8),
 ];
 /// The widest that traffic is drawn: one reading a column, as many as are kept.
 const TRAFFIC_MAX: usize = 120;
 /// The widest that a name gets while there is room.
 const NAME_MAX: usize = 40;
+/// The narrowest: some letters of its beginning and its end.
+const NAME_MIN: usize = 5;
 /// The bars of traffic, from little to much.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -94,6 +99,10 @@ pub(super) fn widths(screen: usize) -> [usize; COLUMNS.len()] {
         }
         set(&mut widths, narrowed, |_| width);
     }
+    let excess = needed(&widths).saturating_sub(screen);
+    set(&mut widths, "source", |width| {
+        width.saturating_sub(excess).max(NAME_MIN)
+    });
     let spare = screen.saturating_sub(needed(&widths));
     if spare > 0 && shown(&widths) == COLUMNS.len() {
         let for_names = (spare / 4).min(NAME_MAX - 24);
@@ -163,6 +172,7 @@ mod tests {
             (150, 10, "", "traffic"),
             (110, 7, "flows", "packets/s"),
             (80, 5, "vni", "address"),
+            (40, 4, "address", "bytes/s"),
             (20, 4, "address", "bytes/s"),
         ] {
             let widths = widths(screen);
@@ -177,7 +187,7 @@ mod tests {
                 assert!(heads.contains(&head), "{screen}: {heads:?}");
             }
             assert!(!heads.contains(&left_out), "{screen}: {heads:?}");
-            if screen > 60 {
+            if screen > 20 {
                 assert!(needed(&widths) <= screen, "{screen}: {widths:?}");
             }
         }

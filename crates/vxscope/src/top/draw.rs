@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row as TableRow, Table, TableState, Wrap};
 
 use super::column::{COLUMNS, Column, widths};
-use super::model::Model;
+use super::model::{Model, Order};
 use super::row::{Row, share};
 use super::text::{Head, span_text};
 
@@ -188,7 +188,7 @@ fn draw_table(
         .block(block);
     frame.render_stateful_widget(table, area, state);
     let (first, last) = (state.offset() + 1, state.offset() + visible(area));
-    if first > 1 || last < rows.len() {
+    if first <= last && (first > 1 || last < rows.len()) {
         let place = format!(" {first} to {} of {} ", last.min(rows.len()), rows.len());
         let place = Line::from(place).alignment(Alignment::Right);
         frame.render_widget(place, Rect { height: 1, ..area });
@@ -200,16 +200,20 @@ fn visible(area: Rect) -> usize {
     usize::from(area.height).saturating_sub(2)
 }
 
-/// Text that is cut says so; of a picture the end is what is new.
+/// Text that is cut says so. Of a picture the end is what is new, and of a name both ends: what
+/// interfaces, instances and scaling groups are called begins alike.
 fn cell(column: &Column, text: String, width: usize) -> Cell<'static> {
     let count = text.chars().count();
-    let text = match (count > width, column.is_drawn) {
-        (false, _) => text,
-        (true, true) => text.chars().skip(count - width).collect(),
-        (true, false) => {
-            let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-            kept + "…"
-        }
+    let ends = |tail: usize| {
+        let head = width.saturating_sub(1 + tail);
+        let kept = text.chars().take(head).chain(['…']);
+        kept.chain(text.chars().skip(count - tail)).collect()
+    };
+    let text = match (count > width, column.is_drawn, column.order) {
+        (false, _, _) => text,
+        (true, true, _) => text.chars().skip(count - width).collect(),
+        (true, false, Some(Order::Name)) => ends(width.saturating_sub(1) / 2),
+        (true, false, _) => ends(0),
     };
     let side = match column.is_number || column.is_drawn && width < usize::MAX {
         true => Alignment::Right,
@@ -217,6 +221,10 @@ fn cell(column: &Column, text: String, width: usize) -> Cell<'static> {
     };
     Cell::from(Text::from(text).alignment(side))
 }
+
+/// What somebody sees of a whole fleet on its first day.
+const PINNED: &str = "pinned, so it stays full: it is new, had an alert, or \
+                      somebody pinned it; `vxscope mirrors` says until when";
 
 fn draw_why(frame: &mut Frame<'_>, area: Rect, row: &Row, look: Look) {
     let title = Line::from(vec![
@@ -230,6 +238,9 @@ fn draw_why(frame: &mut Frame<'_>, area: Rect, row: &Row, look: Look) {
         why => why,
     };
     let mut lines = vec![Line::from(why.to_owned())];
+    if row.pinned {
+        lines.push(Line::from(PINNED));
+    }
     lines.extend(row.hidden.iter().map(|window| {
         let bar = bar(share(window));
         let (seconds, bound) = (span_text(window.seconds), span_text(window.bound_seconds));

@@ -211,7 +211,7 @@ async function openSource(source) {
     ["flows", `${count(source.signals.flows)}, ${count(source.signals.failed)} failed`], ["last heard", `${clock(source.last_seen)} UTC`]];
   if (mirror) {
     pairs.push(["grade", mirror.since ? `${grade} since ${clock(mirror.since)} UTC` : grade]);
-    pairs.push(["pinned", mirror.pinned ? "yes: it stays full" : "no"]);
+    pairs.push(["pinned", mirror.pinned ? "yes, it stays full: it is new, had an alert, or somebody pinned it" : "no"]);
     if (grade !== "full") pairs.push(["back at the latest", mirror.until ? `${clock(mirror.until)} UTC` : "a token with metadata shows it"]);
   }
   const why = mirror ? mirror.sentence || "Nothing has been decided about it yet." : "Nobody looks after this mirror: it is whatever its session says.";
@@ -263,7 +263,7 @@ async function loadDecisions(older) {
 function showDecisions() {
   const { decisions } = view;
   const told = decisions.filter((one) => one.outcome !== "effective");
-  $("timeline").replaceChildren(told.length ? timeline(told, openByDecision) : el("p", { class: "dim" }, "Nothing has been decided."));
+  $("timeline").replaceChildren(told.length ? timeline(told, openByDecision) : el("p", { class: "dim" }, "Nobody was lowered or raised so far."));
   renew($("decision-list"), decisions.slice(0, 200), (one) => one.seq, (one) => decisionItem(one, true));
   $("decisions-older").disabled = view.next === null;
 }
@@ -286,7 +286,9 @@ async function showFlows(older) {
     view.flowsOlder = older;
     if (older) body.append(...page.flows.map(flowRow));
     else renew(body, page.flows, (flow) => flow.seq, flowRow, true);
-    $("flows-count").textContent = `${count(page.remembered)} remembered${page.forgotten ? `, ${count(page.forgotten)} older ones in eve.json` : ""}`;
+    const few = search ? `none of ${count(page.remembered)} remembered fits` : "none yet: a flow is told of when it has ended";
+    const many = `${count(page.remembered)} remembered${page.forgotten ? `, ${count(page.forgotten)} older ones in eve.json` : ""}`;
+    $("flows-count").textContent = page.flows.length || older ? many : few;
     $("flows-older").disabled = view.flowsNext === null;
   } catch (error) {
     $("flows-error").textContent = error.message;
