@@ -176,7 +176,7 @@ fn calls_of<'a>(name: &'a str, groups: &BTreeMap<&'a str, Vec<&'a str>>) -> Vec<
 }
 
 /// Terraform is in no package that may be installed: where it is not, braces and names are all
-/// that is looked at, and it is said.
+/// that is looked at, and it is said. `tests/terraform/plan.py` has it judge the module.
 #[test]
 fn templates_are_what_their_checkers_take() {
     let sensor = Path::new(PACKAGING).join("cloudformation/sensor.yaml");
