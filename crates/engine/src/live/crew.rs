@@ -1,0 +1,70 @@
+//! The threads of a run.
+
+use std::sync::Arc;
+use std::thread::{Scope, ScopedJoinHandle};
+
+use vxscope_export::MirrorSummary;
+
+use super::ground::Ground;
+use crate::accounting::{Account, Stage};
+use crate::error::EngineError;
+use crate::start;
+use crate::station::{Served, Station};
+use crate::stewarding;
+use crate::stop::Stop;
+
+/// Those who work until the run ends; none of them has started.
+pub(super) struct Crew<'a> {
+    pub(super) stations: Vec<Station>,
+    pub(super) accounting: Stage<'a>,
+    pub(super) stewarding: Option<stewarding::Stage>,
+}
+
+/// What they left.
+pub(super) struct Worked {
+    pub(super) served: Vec<Served>,
+    pub(super) account: Account,
+    /// What became of the mirrors, and why it is not all written down.
+    pub(super) minutes: Option<(MirrorSummary, Option<String>)>,
+}
+
+impl Crew<'_> {
+    /// Starts all, watches while they work, and waits for them.
+    pub(super) fn work(
+        self,
+        ground: &Ground,
+        stop: &Arc<Stop>,
+        watch: impl FnOnce(),
+    ) -> Result<Worked, EngineError> {
+        std::thread::scope(|scope| {
+            let accounting = spawn(scope, "accounting", || self.accounting.run())?;
+            let stewarding = self
+                .stewarding
+                .map(|stage| spawn(scope, "steward", || stage.run()))
+                .transpose()?;
+            let mut workers = Vec::new();
+            for (number, station) in self.stations.into_iter().enumerate() {
+                let serve = || station.serve(stop, &ground.deadline, ground.clock);
+                workers.push(spawn(scope, &format!("worker-{number}"), serve)?);
+            }
+            watch();
+            Ok(Worked {
+                served: workers.into_iter().map(start::join).collect(),
+                account: start::join(accounting),
+                minutes: stewarding.map(start::join),
+            })
+        })
+    }
+}
+
+/// A thread without the rights that only opening sockets takes.
+fn spawn<'scope, 'env, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, 'env>,
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, EngineError> {
+    start::spawn(scope, name, || {
+        start::give_up();
+        body()
+    })
+}
