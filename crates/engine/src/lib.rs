@@ -52,4 +52,4 @@ pub use reread::Reread;
 pub use stewarding::{Mirrors, Order, Orders, Stewardship};
 pub use stop::Stop;
 pub use vxscope_capture::live::Backend;
-pub use vxscope_capture::udp::Inherited;
+pub use vxscope_capture::udp::{Inherited, Steered};

@@ -120,6 +120,13 @@ pub struct CaptureStatus {
     /// Why it is not the packet ring, if that was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declined: Option<String>,
+    /// `ebpf` or `cbpf`: the program by which the kernel chooses among the sockets of a port;
+    /// `None` for one worker or a packet ring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steered: Option<String>,
+    /// Why it is `cbpf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steering_declined: Option<String>,
     /// Packets of any kind that the interface dropped before they reached a socket or a ring;
     /// `None` without a named interface.
     #[serde(default, skip_serializing_if = "Option::is_none")]

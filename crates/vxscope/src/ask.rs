@@ -124,6 +124,12 @@ fn receive(capture: &CaptureStatus) -> String {
     if let Some(declined) = &capture.declined {
         let _ = write!(text, "; no packet ring: {declined}");
     }
+    if let Some(steered) = &capture.steered {
+        let _ = write!(text, "; steered by {steered}");
+    }
+    if let Some(declined) = &capture.steering_declined {
+        let _ = write!(text, ", no ebpf: {declined}");
+    }
     if let Some(dropped) = capture.interface_dropped {
         let _ = write!(text, "; {} dropped by the interface", HumanCount(dropped));
     }

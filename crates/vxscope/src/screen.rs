@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use console::Term;
 use indicatif::HumanCount;
 use vxscope_config::LogFormat;
-use vxscope_engine::{Backend, Commands, Inherited, Live, Observer, Outcome, Started, Status};
+use vxscope_engine::{
+    Backend, Commands, Inherited, Live, Observer, Outcome, Started, Status, Steered,
+};
 use vxscope_log::{Limit, TOLD, Verdict};
 use vxscope_steward::{Decided, Notice};
 use vxscope_units::ByteSize;
@@ -225,7 +227,10 @@ fn banner(live: &Live, started: &Started) -> String {
     let (workers, ports) = (plan.workers.get(), started.listening.len());
     let steered = match workers {
         1 => "1 worker".to_owned(),
-        _ => format!("{workers} workers, a flow stays on one: steered by the kernel"),
+        _ => format!(
+            "{workers} workers, a flow stays on one: {}",
+            steered(started)
+        ),
     };
     let buffers = match started.backend {
         Backend::Udp => u64::from(workers) * ports as u64,
@@ -285,6 +290,8 @@ fn log_start(live: &Live, started: &Started) {
         out = %live.out.display(),
         took_over = started.inherited.as_ref().map(took_over),
         no_packet_ring = started.declined,
+        steered = started.steered.as_ref().map(Steered::name),
+        no_ebpf = started.steered.as_ref().and_then(Steered::declined),
         "receiving"
     );
     for warning in &started.warnings {
@@ -315,6 +322,17 @@ pub(crate) fn log_end(outcome: &Outcome, out: &Path) {
     );
     for warning in &summary.warnings {
         tracing::warn!(target: TOLD, "{warning}");
+    }
+}
+
+fn steered(started: &Started) -> String {
+    let by = "steered by the kernel";
+    match &started.steered {
+        None => by.to_owned(),
+        Some(steered) => match steered.declined() {
+            None => format!("{by}, {}", steered.name()),
+            Some(declined) => format!("{by}, {}; no ebpf: {declined}", steered.name()),
+        },
     }
 }
 

@@ -191,6 +191,7 @@ fn started(
         plan: ground.plan,
         backend: opened.backend,
         declined: opened.declined.clone(),
+        steered: opened.steered.clone(),
         vxlan_port: opened.groups.first().map(|group| group.port),
         listening: opened.groups.iter().map(line).collect(),
         answering: serving.answering(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use vxscope_account::Statement;
 use vxscope_capture::live::Backend;
-use vxscope_capture::udp::Inherited;
+use vxscope_capture::udp::{Inherited, Steered};
 use vxscope_steward::Notice;
 
 use super::LOOK_EVERY;
@@ -27,6 +27,8 @@ pub struct Started {
     pub backend: Backend,
     /// Why it is not the packet ring, if that was tried.
     pub declined: Option<String>,
+    /// How the kernel chooses among the sockets of a port, if there are several.
+    pub steered: Option<Steered>,
     /// The first port for VXLAN.
     pub vxlan_port: Option<u16>,
     /// Where it listens: address, port, what comes there.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use vxscope_capture::live::{self as input, Backend, LiveError, LiveOpened, LiveSource};
-use vxscope_capture::udp::{Interface, UdpGroup, UdpSettings};
+use vxscope_capture::udp::{Interface, Steered, UdpGroup, UdpSettings};
 use vxscope_config::{Backend as Choice, Config};
 use vxscope_report::CaptureStatus;
 use vxscope_wire::Tunnel;
@@ -64,9 +64,13 @@ impl Receiving {
         let is_held = hold(&opened, &settings, observer);
         let rebinder = opened.rebinder()?;
         connect(&mut workers, plan, &opened.sources);
+        let steered = opened.steered.as_ref();
+        let steering_declined = steered.and_then(Steered::declined);
         account.receive_by(CaptureStatus {
             backend: opened.backend.name().to_owned(),
             declined: opened.declined.clone(),
+            steered: steered.map(|it| it.name().to_owned()),
+            steering_declined: steering_declined.map(str::to_owned),
             interface_dropped: None,
         });
         Ok(Self {
