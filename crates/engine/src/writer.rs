@@ -20,7 +20,7 @@ use crate::accounting::Board;
 use crate::error::EngineError;
 use crate::flow_book::FlowBook;
 use crate::follower::Desk;
-use crate::handoff::{Handoff, Owned};
+use crate::handoff::{Handoff, Owned, release};
 use crate::outlet::{Delivery, Extraction, Item, position_after};
 use crate::vlans::Vlans;
 
@@ -87,8 +87,8 @@ pub(crate) struct Writer {
     sinks: Sinks,
     written: Written,
     identities: Identities,
-    /// What held a chunk and holds the next one, where no other thread reads them.
-    shell: Option<Arc<Owned>>,
+    /// Where what held a chunk goes.
+    shells: Sender<Arc<Owned>>,
 }
 
 impl Writer {
@@ -97,9 +97,9 @@ impl Writer {
             frames: FrameMerge::new(workers),
             items: Merge::new(workers),
             identities: Identities::new(sinks.desk.names.clone()),
+            shells: sinks.handoff.shells(),
             sinks,
             written: Written::default(),
-            shell: None,
         }
     }
 
@@ -112,7 +112,7 @@ impl Writer {
             sinks,
             written,
             identities,
-            shell,
+            shells,
         } = self;
         sinks.note_grades();
         match delivery {
@@ -122,7 +122,7 @@ impl Writer {
                     chunk,
                     pool: Some(pool.clone()),
                 };
-                frames.push(worker, Shared(shared(shell.take(), owned)));
+                frames.push(worker, Shared(shared(sinks.handoff.shell(), owned)));
             }
             Delivery::Items(batch, through) => items.push(worker, batch, through),
             Delivery::Reached(index) => {
@@ -137,9 +137,7 @@ impl Writer {
         }
         frames.drain_ready(
             |chunk, positions| sinks.frames(chunk, positions),
-            |done| {
-                *shell = emptied(done);
-            },
+            |Shared(done)| release(done, shells),
         );
         while let Some(item) = items.pop_ready() {
             match item {
@@ -180,12 +178,6 @@ fn shared(shell: Option<Arc<Owned>>, owned: Owned) -> Arc<Owned> {
         None => return Arc::new(owned),
     }
     shell
-}
-
-/// What is left of a chunk that nobody reads any more; else it goes back by itself, later.
-fn emptied(Shared(mut owned): Shared) -> Option<Arc<Owned>> {
-    Arc::get_mut(&mut owned)?.give_back();
-    Some(owned)
 }
 
 impl AsRef<FrameChunk> for Shared {

@@ -15,19 +15,23 @@ mod queue;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use vxscope_export::{Entry, Offered, Shed, SinkOutcome, WayOut};
 
 use crate::accounting::Board;
 use crate::error::EngineError;
 use crate::outlet::ITEMS;
 use crate::stop::Deadline;
-pub(crate) use parcel::Owned;
-use parcel::{Handed, Lane, Run};
+use parcel::{Bundle, Handed, Lane};
+pub(crate) use parcel::{Owned, release};
 use queue::{QUEUE, Queue};
 
 /// Chunks that a worker of a live input has for each sink of frames, so that one that stalls takes
 /// none from the others: those that wait, and the one in the sink's hands.
 pub(crate) const CHUNKS_PER_SINK: usize = QUEUE + 1;
+/// Shells of chunks that are kept for the next ones: what a bundle of a sink or two lets go of at
+/// once. Others are made anew.
+const SHELLS: usize = 64;
 
 /// A way out, its name in the summary, and what it is offered.
 #[derive(Debug)]
@@ -66,20 +70,20 @@ pub(crate) struct Handoff {
     /// Ways out that have not begun.
     exits: Vec<Exit>,
     queues: Vec<Queue>,
-    bundle: Vec<Run>,
-    /// The chunks that the bundle holds on to, each once.
-    held: Vec<Arc<Owned>>,
+    bundle: Bundle,
+    /// Where whoever is the last to read a chunk leaves what held it, and where it is found.
+    shells: (Sender<Arc<Owned>>, Receiver<Arc<Owned>>),
     entries: Vec<Entry>,
     hands: Hands,
 }
 
 impl Handoff {
-    pub(crate) const fn new(exits: Vec<Exit>, hands: Hands) -> Self {
+    pub(crate) fn new(exits: Vec<Exit>, hands: Hands) -> Self {
         Self {
             exits,
             queues: Vec::new(),
-            bundle: Vec::new(),
-            held: Vec::new(),
+            bundle: Bundle::default(),
+            shells: bounded(SHELLS),
             entries: Vec::new(),
             hands,
         }
@@ -99,9 +103,10 @@ impl Handoff {
                 };
                 let seats = [(); 2].map(|()| board.seat(&exit.name, exit.offered));
                 let named = (exit.name.clone(), lane);
+                let shells = self.shells.0.clone();
                 self.queues.push(match &self.hands {
-                    Hands::Own => Queue::own(named, way, seats),
-                    hands => Queue::start(named, way, hands, seats)?,
+                    Hands::Own => Queue::own(named, way, shells, seats),
+                    hands => Queue::start(named, way, hands, shells, seats)?,
                 });
             }
         }
@@ -133,24 +138,25 @@ impl Handoff {
     }
 
     fn bundle(&mut self, chunk: &Arc<Owned>, positions: Range<usize>, is_copy: bool) {
-        let run = Run {
-            owned: chunk.clone(),
-            positions,
-            is_copy,
-        };
         // Nobody else is to have it, so nothing has to be carried there.
         if matches!(self.hands, Hands::Own) {
-            return self.queues.iter_mut().for_each(|queue| queue.write(&run));
+            let queues = self.queues.iter_mut();
+            return queues.for_each(|queue| queue.write(chunk, positions.clone(), is_copy));
         }
-        // A bundle holds one chunk of a worker, however many runs it is cut into.
-        let is_held = self.held.iter().any(|held| Arc::ptr_eq(held, chunk));
-        if !is_held {
-            if self.held.iter().any(|held| held.worker == chunk.worker) {
-                self.send_frames();
-            }
-            self.held.push(chunk.clone());
+        if !self.bundle.push(chunk, positions.clone(), is_copy) {
+            self.send_frames();
+            self.bundle.push(chunk, positions, is_copy);
         }
-        self.bundle.push(run);
+    }
+
+    /// What held a chunk that is back with its worker.
+    pub(crate) fn shell(&self) -> Option<Arc<Owned>> {
+        self.shells.1.try_recv().ok()
+    }
+
+    /// Where it comes from.
+    pub(crate) fn shells(&self) -> Sender<Arc<Owned>> {
+        self.shells.0.clone()
     }
 
     /// Takes a record, or what goes among them, in the order of their positions.
@@ -173,28 +179,31 @@ impl Handoff {
     }
 
     fn send_frames(&mut self) {
-        self.held.clear();
-        if !self.bundle.is_empty() {
-            // The next one will be about as long.
-            let next = Vec::with_capacity(self.bundle.len());
-            let bundle = Arc::new(std::mem::replace(&mut self.bundle, next));
-            self.send(&Handed::Frames(bundle));
+        if self.bundle.is_empty() {
+            return;
+        }
+        let is_live = self.hands.deadline().is_some();
+        let mut takers = self
+            .queues
+            .iter_mut()
+            .filter(|it| it.lane.offered == Offered::Frames);
+        let last = takers.next_back();
+        for queue in takers {
+            queue.send_part(&self.bundle, is_live);
+        }
+        if let Some(queue) = last {
+            queue.send_rest(&mut self.bundle, is_live);
         }
     }
 
     fn send_entries(&mut self) {
-        if !self.entries.is_empty() {
-            let entries = Arc::new(std::mem::take(&mut self.entries));
-            self.send(&Handed::Entries(entries));
+        if self.entries.is_empty() {
+            return;
         }
-    }
-
-    fn send(&mut self, handed: &Handed) {
+        let entries = Arc::new(std::mem::take(&mut self.entries));
         let is_live = self.hands.deadline().is_some();
-        for queue in &mut self.queues {
-            if let Some(part) = queue.lane.part(handed) {
-                queue.send(part, is_live);
-            }
+        for queue in self.queues.iter_mut().filter(|it| it.lane.takes_records()) {
+            queue.send(Handed::Entries(entries.clone()), is_live);
         }
     }
 

@@ -35,19 +35,106 @@ impl Drop for Owned {
     }
 }
 
+/// The shell of a chunk that nobody else reads goes where the next chunk finds it; else whoever is
+/// the last to read it gives the chunk back.
+pub(crate) fn release(mut owned: Arc<Owned>, shells: &Sender<Arc<Owned>>) {
+    if let Some(last) = Arc::get_mut(&mut owned) {
+        last.give_back();
+        // Beyond what is kept, they are made anew.
+        let _ = shells.try_send(owned);
+    }
+}
+
 /// Frames of a chunk that somebody else may use, too.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
-    pub(super) owned: Arc<Owned>,
-    pub(super) positions: Range<usize>,
+    /// Which of the bundle's chunks.
+    chunk: usize,
+    worker: usize,
+    positions: Range<usize>,
     /// They came twice, and other programs are not to have them again.
-    pub(super) is_copy: bool,
+    is_copy: bool,
+}
+
+/// Runs of frames in the order of the input, and the chunks they are in: one of a worker, however
+/// many runs it is cut into.
+#[derive(Debug, Default)]
+pub(super) struct Bundle {
+    chunks: Vec<Arc<Owned>>,
+    runs: Vec<Run>,
+}
+
+impl Bundle {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Adds a run, if there is not yet another chunk of its worker.
+    pub(super) fn push(
+        &mut self,
+        owned: &Arc<Owned>,
+        positions: Range<usize>,
+        is_copy: bool,
+    ) -> bool {
+        let held = self.chunks.iter().position(|it| it.worker == owned.worker);
+        let chunk = match held {
+            Some(at) if self.chunks.get(at).is_some_and(|it| Arc::ptr_eq(it, owned)) => at,
+            Some(_) => return false,
+            None => {
+                self.chunks.push(owned.clone());
+                self.chunks.len() - 1
+            }
+        };
+        self.runs.push(Run {
+            chunk,
+            worker: owned.worker,
+            positions,
+            is_copy,
+        });
+        true
+    }
+
+    /// Whether one part of a sink is to have all of it.
+    pub(super) fn is_for(&self, lane: Lane) -> bool {
+        let mut runs = self.runs.iter();
+        runs.all(|run| lane.takes(run.worker, run.is_copy))
+    }
+
+    /// Becomes what one part of a sink is to have of another bundle.
+    pub(super) fn copy(&mut self, from: &Self, lane: Lane) {
+        self.chunks.extend(from.chunks.iter().cloned());
+        let taken = from
+            .runs
+            .iter()
+            .filter(|run| lane.takes(run.worker, run.is_copy));
+        self.runs.extend(taken.cloned());
+    }
+
+    /// Nobody here reads its chunks any more.
+    pub(super) fn clear(&mut self, shells: &Sender<Arc<Owned>>) {
+        self.runs.clear();
+        self.chunks
+            .drain(..)
+            .for_each(|owned| release(owned, shells));
+    }
+
+    fn len(&self) -> u64 {
+        self.runs.iter().map(|run| run.positions.len() as u64).sum()
+    }
+
+    fn deliver(&self, way: &mut dyn WayOut) {
+        for run in &self.runs {
+            if let Some(owned) = self.chunks.get(run.chunk) {
+                way.frames(&owned.chunk, run.positions.clone());
+            }
+        }
+    }
 }
 
 /// What is handed over at once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Handed {
-    Frames(Arc<Vec<Run>>),
+    Frames(Bundle),
     Entries(Arc<Vec<Entry>>),
 }
 
@@ -55,7 +142,7 @@ impl Handed {
     /// What of it is among what a sink is offered.
     pub(super) fn len(&self, offered: Offered) -> u64 {
         match self {
-            Self::Frames(runs) => runs.iter().map(|run| run.positions.len() as u64).sum(),
+            Self::Frames(bundle) => bundle.len(),
             Self::Entries(entries) => {
                 let among = entries.iter().filter(|entry| entry.is_among(offered));
                 among.count() as u64
@@ -65,11 +152,7 @@ impl Handed {
 
     pub(super) fn deliver(&self, way: &mut dyn WayOut) {
         match self {
-            Self::Frames(runs) => {
-                for run in runs.iter() {
-                    way.frames(&run.owned.chunk, run.positions.clone());
-                }
-            }
+            Self::Frames(bundle) => bundle.deliver(way),
             Self::Entries(entries) => way.records(entries),
         }
     }
@@ -87,32 +170,15 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Whether this kind of thing goes this way.
-    pub(super) fn is_for(self, handed: &Handed) -> bool {
-        match handed {
-            Handed::Frames(_) => self.offered == Offered::Frames,
-            // A flow belongs to one worker, but its record is for the whole sink.
-            Handed::Entries(_) => self.offered != Offered::Frames && self.number == 0,
-        }
-    }
-
-    /// What of it is to go this way, if anything.
-    pub(super) fn part(self, handed: &Handed) -> Option<Handed> {
-        if !self.is_for(handed) {
-            return None;
-        }
-        match handed {
-            Handed::Frames(runs) if !runs.iter().all(|run| self.takes(run)) => {
-                let taken = runs.iter().filter(|run| self.takes(run));
-                let taken: Vec<Run> = taken.cloned().collect();
-                (!taken.is_empty()).then(|| Handed::Frames(Arc::new(taken)))
-            }
-            handed => Some(handed.clone()),
-        }
+    /// A flow belongs to one worker, but its record is for the whole sink.
+    pub(super) fn takes_records(self) -> bool {
+        self.offered != Offered::Frames && self.number == 0
     }
 
     /// A flow belongs to one worker, so all its frames go one way.
-    pub(super) fn takes(self, run: &Run) -> bool {
-        run.owned.worker % self.of == self.number && (self.takes_copies || !run.is_copy)
+    pub(super) fn takes(self, worker: usize, is_copy: bool) -> bool {
+        self.offered == Offered::Frames
+            && worker % self.of == self.number
+            && (self.takes_copies || !is_copy)
     }
 }

@@ -1,12 +1,14 @@
 //! One part of a sink: its queue and its thread, and what found no room in the queue.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use vxscope_export::{Offered, Shed, SinkCount, SinkOutcome, WayOut};
 
 use super::Hands;
-use super::parcel::{Handed, Lane, Run};
+use super::parcel::{Bundle, Handed, Lane, Owned};
 use crate::accounting::Seat;
 use crate::clock::{self, LiveClock};
 use crate::error::EngineError;
@@ -18,6 +20,27 @@ use crate::stop::Deadline;
 pub(super) const QUEUE: usize = 15;
 /// Time between two ticks of a sink.
 const TICK_EVERY: Duration = Duration::from_millis(100);
+/// Bundles of a sink that are empty: as many as there can be, those that wait, the one in the
+/// sink's hands and the one that is filled.
+const EMPTY: usize = QUEUE + 2;
+
+/// Where a sink's bundles and the shells of their chunks go when they have been delivered.
+#[derive(Clone, Debug)]
+struct Home {
+    bundles: Sender<Bundle>,
+    shells: Sender<Arc<Owned>>,
+}
+
+impl Home {
+    /// Takes back what carried frames.
+    fn take(&self, handed: Handed) {
+        if let Handed::Frames(mut bundle) = handed {
+            bundle.clear(&self.shells);
+            // There is room for all.
+            let _ = self.bundles.try_send(bundle);
+        }
+    }
+}
 
 /// What goes through a queue.
 #[derive(Debug)]
@@ -33,6 +56,8 @@ pub(super) struct Queue {
     pub(super) name: String,
     pub(super) lane: Lane,
     way: Way,
+    home: Home,
+    empty: Receiver<Bundle>,
     /// What found no room.
     lost: SinkCount,
     /// The part of it that the sink has not been told of.
@@ -55,6 +80,7 @@ impl Queue {
         (name, lane): (String, Lane),
         way: Box<dyn WayOut>,
         hands: &Hands,
+        shells: Sender<Arc<Owned>>,
         [sinks, ours]: [Seat; 2],
     ) -> Result<Self, EngineError> {
         let deadline = hands.deadline().cloned();
@@ -63,30 +89,42 @@ impl Queue {
             _ => QUEUE,
         });
         let (outcome, ended) = bounded(1);
-        let offered = lane.offered;
+        let (bundles, empty) = bounded(EMPTY);
+        let home = Home { bundles, shells };
+        let (offered, back) = (lane.offered, home.clone());
         // As far as the kernel keeps names, it is the sink's own.
         start::detach(&name, move || {
-            let served = serve(way, offered, &parcels, deadline.as_deref(), &sinks);
+            let served = serve(way, offered, (&parcels, &back), deadline.as_deref(), &sinks);
             let _ = outcome.try_send(served);
         })?;
         let way = Way::Thread(Some(sender), ended);
-        Ok(Self::reached((name, lane), way, ours))
+        Ok(Self::reached((name, lane), way, (home, empty), ours))
     }
 
     /// Without a thread.
     pub(super) fn own(
         named: (String, Lane),
         way: Box<dyn WayOut>,
+        shells: Sender<Arc<Owned>>,
         [sinks, ours]: [Seat; 2],
     ) -> Self {
-        Self::reached(named, Way::Own(way, sinks), ours)
+        let (bundles, empty) = bounded(EMPTY);
+        let home = Home { bundles, shells };
+        Self::reached(named, Way::Own(way, sinks), (home, empty), ours)
     }
 
-    fn reached((name, lane): (String, Lane), way: Way, seat: Seat) -> Self {
+    fn reached(
+        (name, lane): (String, Lane),
+        way: Way,
+        (home, empty): (Home, Receiver<Bundle>),
+        seat: Seat,
+    ) -> Self {
         Self {
             name,
             lane,
             way,
+            home,
+            empty,
             lost: SinkCount::default(),
             missed: 0,
             seat,
@@ -106,14 +144,34 @@ impl Queue {
     }
 
     /// Writes a run of frames at once, where nobody else does the sink's work.
-    pub(super) fn write(&mut self, run: &Run) {
-        if self.lane.offered == Offered::Frames
-            && self.lane.takes(run)
+    pub(super) fn write(&mut self, owned: &Owned, positions: Range<usize>, is_copy: bool) {
+        if self.lane.takes(owned.worker, is_copy)
             && let Way::Own(way, seat) = &mut self.way
         {
-            way.frames(&run.owned.chunk, run.positions.clone());
+            way.frames(&owned.chunk, positions);
             seat.show(&way.count());
         }
+    }
+
+    /// Sends what of a bundle is to go this way, if anything.
+    pub(super) fn send_part(&mut self, bundle: &Bundle, is_live: bool) {
+        let mut part = self.empty.try_recv().unwrap_or_default();
+        part.copy(bundle, self.lane);
+        if part.is_empty() {
+            return self.home.take(Handed::Frames(part));
+        }
+        self.send(Handed::Frames(part), is_live);
+    }
+
+    /// The same, and leaves an empty bundle: nobody else is to have this one.
+    pub(super) fn send_rest(&mut self, bundle: &mut Bundle, is_live: bool) {
+        if bundle.is_for(self.lane) {
+            let next = self.empty.try_recv().unwrap_or_default();
+            let whole = std::mem::replace(bundle, next);
+            return self.send(Handed::Frames(whole), is_live);
+        }
+        self.send_part(bundle, is_live);
+        bundle.clear(&self.home.shells);
     }
 
     /// Of a live input what finds no room is shed; of a finite one there will be room.
@@ -122,6 +180,7 @@ impl Queue {
             Way::Thread(sender, _) => sender,
             Way::Own(way, seat) => {
                 handed.deliver(way.as_mut());
+                self.home.take(handed);
                 return seat.show(&way.count());
             }
         };
@@ -140,6 +199,7 @@ impl Queue {
             }
         };
         let lost = refused.handed.len(self.lane.offered);
+        self.home.take(refused.handed);
         self.missed = missed + lost;
         self.shed(Shed::QueueFull, lost);
     }
@@ -176,7 +236,7 @@ fn wait(ended: &Receiver<SinkOutcome>, deadline: Option<&Deadline>) -> Option<Si
 fn serve(
     mut way: Box<dyn WayOut>,
     offered: Offered,
-    parcels: &Receiver<Parcel>,
+    (parcels, home): (&Receiver<Parcel>, &Home),
     deadline: Option<&Deadline>,
     seat: &Seat,
 ) -> SinkOutcome {
@@ -187,12 +247,14 @@ fn serve(
         match parcels.recv_timeout((ticked + TICK_EVERY).saturating_sub(clock.elapsed())) {
             Ok(Parcel { handed, .. }) if deadline.is_some_and(Deadline::is_cut) => {
                 late.add_shed(Shed::Deadline, handed.len(offered));
+                home.take(handed);
             }
             Ok(Parcel { handed, missed }) => {
                 if missed > 0 {
                     way.missed(missed);
                 }
                 handed.deliver(way.as_mut());
+                home.take(handed);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,

@@ -72,6 +72,18 @@ fn of_a_finite_input_nothing_is_shed() {
 }
 
 #[test]
+fn what_held_a_chunk_is_there_for_the_next_once_its_sink_has_read_it() {
+    let gate = Gate::new(true);
+    let mut handoff = started(vec![exit("only", &gate)], Hands::Finite);
+    let (pool, home) = bounded(4);
+    send(&mut handoff, &pool);
+    assert!(handoff.shell().is_none() && home.is_empty());
+    gate.open();
+    wait_until(|| handoff.shell().is_some());
+    assert_eq!(home.len(), 1);
+}
+
+#[test]
 fn copies_go_to_who_records_what_came_and_are_counted_at_the_others() {
     for hands in [Hands::Finite, Hands::Own, Hands::Live(live(), 8)] {
         let record = Exit {
