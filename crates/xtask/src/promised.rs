@@ -1,5 +1,5 @@
-//! Tests that the documentation names one by one must exist: `crate path::to::test` in a table of
-//! `docs/FAULTS.md`.
+//! Tests that the documentation names one by one must exist: `crate path::to::test` in tables of
+//! the threat model and of `docs/FAULTS.md`.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::Result;
 use crate::workspace::Workspace;
 
 /// The pages whose tables name tests.
-const PAGES: [&str; 1] = ["docs/FAULTS.md"];
+const PAGES: [&str; 2] = ["docs/ARCHITECTURE.md", "docs/FAULTS.md"];
 
 /// One line for each test that is named and not there.
 pub(crate) fn missing(workspace: &Workspace, files: &[impl AsRef<Path>]) -> Result<Vec<String>> {

@@ -16,6 +16,7 @@ mod bind_table;
 mod community_ids;
 mod corpus_laws;
 mod extract;
+mod hostile;
 mod interim;
 mod outputs;
 mod peers;
