@@ -8,6 +8,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use vxscope_ec2::{Ec2, wall};
 use vxscope_enrolment::lead::{Ending, Farewell};
+use vxscope_log::TOLD;
 use vxscope_units::Timestamp;
 
 use crate::config::Config;
@@ -138,7 +139,7 @@ impl Work {
             self.driver.handle_report(&report, now);
         }
         if let Some(order) = orders::take(&self.folder) {
-            tracing::warn!(?order, "somebody ordered");
+            tracing::warn!(target: TOLD, ?order, "somebody ordered");
             self.driver.handle_command(order.command(), now);
         }
         self.driver.tick(now);

@@ -8,6 +8,7 @@ use vxscope_control::mirror::{ApiError, Call};
 use vxscope_ec2::{ObjectAnswer, ObjectAsk, ObjectCall};
 use vxscope_enrolment::inventory::Inventory;
 use vxscope_enrolment::lead::{Answer, Ask, Lease, Standing};
+use vxscope_log::TOLD;
 use vxscope_steward::Command;
 use vxscope_units::Timestamp;
 
@@ -136,7 +137,7 @@ impl Driver {
         if standing == self.lead.standing {
             return;
         }
-        tracing::warn!(?standing, "who acts has changed");
+        tracing::warn!(target: TOLD, ?standing, "who acts has changed");
         self.lead.standing = standing;
         match standing {
             Standing::Acts(fence) => self.begin_tenure(fence, now),

@@ -3,6 +3,7 @@
 use vxscope_ec2::Chore;
 use vxscope_enrolment::inventory::{Inventory, Target};
 use vxscope_enrolment::lead::{Return, returns};
+use vxscope_log::TOLD;
 use vxscope_policy::rules::Mode;
 use vxscope_units::Timestamp;
 
@@ -124,7 +125,7 @@ impl Driver {
     /// While everything is stopped nobody is looked after, so that nothing is made again.
     fn hold(&mut self, held: Option<String>, now: Timestamp) {
         if held.is_some() && self.held.is_none() {
-            tracing::warn!(reason = held, "everything is stopped");
+            tracing::warn!(target: TOLD, reason = held, "everything is stopped");
             for (_, known) in std::mem::take(&mut self.known) {
                 self.steward.retire(known.mirror, now);
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use vxscope_enrolment::inventory::TargetPlace;
 use vxscope_enrolment::{Sensor, SensorPlace, Weight};
+use vxscope_log::TOLD;
 use vxscope_report::{MirrorRow, Oversight, Reasons};
 use vxscope_steward::{Decided, Notice};
 use vxscope_units::{BindTable, Grade, Timestamp};
@@ -200,10 +201,10 @@ impl Driver {
     pub(crate) fn handle_pulse(&mut self, name: &str, pulse: Pulse, now: Timestamp) {
         let told = self.words.silent.contains(name);
         if pulse.is_silent() && !told {
-            tracing::error!(sensor = name, "does not answer: what it sees is unknown");
+            tracing::error!(target: TOLD, sensor = name, "does not answer: what it sees is unknown");
             self.words.silent.insert(name.to_owned());
         } else if !pulse.is_silent() && told {
-            tracing::warn!(sensor = name, "answers again");
+            tracing::warn!(target: TOLD, sensor = name, "answers again");
             self.words.silent.remove(name);
         }
         let alive = pulse.is_alive();
