@@ -3,7 +3,10 @@
 use crate::sensor::ColdBuild;
 use crate::step::{Outcome, run_all, step};
 use crate::workspace::{Workspace, run};
-use crate::{Result, clean_root, edges, heavy, pcaps, readers, sensor, tidy, tools};
+use crate::{Result, clean_root, deb, edges, heavy, pcaps, readers, sensor, tidy, tools};
+
+/// Where tests keep what they saw of the page and of `vxscope top`.
+const PICTURES: &str = "VXSCOPE_PICTURES";
 
 /// What the steps share.
 struct Context<'a> {
@@ -140,6 +143,7 @@ fn test_of(context: &mut Context<'_>, packages: &[&str]) -> Result<Outcome> {
     if let Some(python) = readers::python(context.workspace) {
         command.env(readers::VARIABLE, python);
     }
+    command.env(PICTURES, deb::target(context.workspace).join("pictures"));
     run(&mut command)?;
     Ok(Outcome::passed())
 }

@@ -113,6 +113,14 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
+/// Where a test leaves what a person would have seen: CI keeps it, in the target folder.
+fn pictures(else_here: &Path) -> std::path::PathBuf {
+    let kept = std::env::var_os("VXSCOPE_PICTURES");
+    let folder = kept.map_or_else(|| else_here.to_owned(), Into::into);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
 fn json(path: &Path) -> serde_json::Value {
     let text = std::fs::read_to_string(path).expect("a file that was written");
     serde_json::from_str(&text).expect("JSON")

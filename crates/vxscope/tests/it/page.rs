@@ -30,10 +30,7 @@ fn a_person_finds_out_why_a_source_is_paused() {
     crate::sensor::until("somebody who listens", || {
         std::net::TcpStream::connect(&address).ok()
     });
-    // CI keeps the pictures.
-    let pictures = std::env::var_os("VXSCOPE_PICTURES");
-    let pictures = pictures.map_or_else(|| dir.path().to_owned(), Into::into);
-    std::fs::create_dir_all(&pictures).expect("a folder");
+    let pictures = crate::pictures(dir.path());
     let looked = Command::new(python)
         .arg(DRIVER)
         .arg(&address)

@@ -79,7 +79,9 @@ fn a_person_at_a_terminal_sorts_filters_and_leaves() {
         "{screen}"
     );
     terminal.keys(&["Enter"]);
-    terminal.shows("the reason", |it| it.contains(": full"));
+    let screen = terminal.shows("the reason", |it| it.contains(": full"));
+    let picture = crate::pictures(dir.path()).join("top.txt");
+    std::fs::write(picture, screen).expect("a folder of ours");
     // The sensor goes, and that is told; the numbers stay.
     sensor.stop();
     let screen = terminal.shows("that nobody answers", |it| it.contains("NO ANSWER"));

@@ -117,13 +117,15 @@ def main(address, folder):
             time.sleep(1)
             found["flows"] = len(shown(driver, "#flow-table tbody tr"))
             # Its packets, as a capture.
-            behaviour = {"behavior": "allow", "downloadPath": str(folder)}
+            # (Pictures are kept from run to run; this one is of this run.)
+            downloads = pathlib.Path(profile) / "downloads"
+            behaviour = {"behavior": "allow", "downloadPath": str(downloads)}
             driver.execute_cdp_cmd("Page.setDownloadBehavior", behaviour)
             # The size of the window is a pretended one, so a click by place may miss.
             driver.execute_script("document.querySelector('#flow-table tbody button').click()")
             given = wait.until(lambda it: [one for one in shown(it, "#flow-table button") if one.text != "get"])
             found["given"] = given[0].text
-            captures = wait.until(lambda it: list(folder.glob("flow-*.pcap")))
+            captures = wait.until(lambda it: list(downloads.glob("flow-*.pcap")))
             found["capture"] = captures[0].read_bytes()[:4].hex()
 
             search.clear()
