@@ -22,7 +22,7 @@ use vxscope_wire::Tunnel;
 const WORKERS: NonZeroU16 = NonZeroU16::new(2).unwrap();
 const SEED: u32 = 0x7365_6564;
 /// Sent before they are read: less than a socket's queue holds.
-const BURST: u64 = 64;
+const BURST: u16 = 64;
 /// Of one measurement.
 const BURSTS: u64 = 40;
 /// Rounds, and those that only show that it works.
@@ -142,7 +142,7 @@ impl Shape {
 
     /// One of each flow.
     fn datagrams(self) -> Vec<Vec<u8>> {
-        (0..BURST as u16).map(|flow| self.datagram(flow)).collect()
+        (0..BURST).map(|flow| self.datagram(flow)).collect()
     }
 
     fn datagram(self, flow: u16) -> Vec<u8> {
@@ -169,7 +169,16 @@ impl Shape {
                     .to_be_bytes();
                 let udp = [&[0xff, 0xdc, 0x12, 0xb5][..], &length, &[0, 0], &vxlan].concat();
                 let options = [1, 8, 1, 2, 1, 2, 3, 4, 5, 6, 7, 8].repeat(2);
-                let header = [options.len() as u8 / 4, 0, 8, 0, 0, 0, 0, 0];
+                let header = [
+                    u8::try_from(options.len() / 4).unwrap_or(0),
+                    0,
+                    8,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                ];
                 [&header[..], &options, &ipv4(9, 17, &udp)].concat()
             }
             _ => vxlan,
@@ -251,11 +260,9 @@ impl Group {
             }
         }
         let took = Cpu::of_thread()?.since(before).total();
-        if received != BURSTS * BURST {
-            return Err(io::Error::other(format!(
-                "{received} of {}",
-                BURSTS * BURST
-            )));
+        let sent = BURSTS * u64::from(BURST);
+        if received != sent {
+            return Err(io::Error::other(format!("{received} of {sent}")));
         }
         Ok(took.as_nanos() as f64 / received as f64)
     }

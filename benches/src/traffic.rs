@@ -134,12 +134,27 @@ impl Traffic {
     /// # Errors
     /// What the file system says.
     pub fn write(self, folder: &Path) -> io::Result<Capture> {
+        self.write_some(folder, |_| true)
+    }
+
+    /// Writes a capture of the packets that are wanted.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write_some(
+        self,
+        folder: &Path,
+        mut is_wanted: impl FnMut(&[u8]) -> bool,
+    ) -> io::Result<Capture> {
         let file = NamedTempFile::with_prefix_in("traffic-", folder)?;
         let mut writer = BufWriter::with_capacity(1 << 20, file.as_file());
         let header = classic::file_header(Precision::Micros, LinkType::Ethernet, SNAP_LEN);
         writer.write_all(&header)?;
         let (mut packets, mut frame_bytes) = (0, 0);
         self.each(|packet, bytes| {
+            if !is_wanted(bytes) {
+                return Ok(());
+            }
             let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
             let header =
                 classic::record_header(packet.timestamp, length, length, Precision::Micros);
