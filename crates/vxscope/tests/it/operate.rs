@@ -217,7 +217,8 @@ fn templates_are_what_their_checkers_take() {
     assert!(text.contains("vxscope-reap.timer") && !read(unit).is_empty());
 }
 
-/// Its images are other people's, so it is not built here: what it says of ours is looked at.
+/// Its images are other people's, and it builds the sensor anew, so it is not built here: what it
+/// says of ours is looked at.
 #[test]
 fn the_container_file_copies_what_there_is_and_starts_what_the_program_takes() {
     let text = std::fs::read_to_string(format!("{PACKAGING}/Containerfile")).unwrap();
