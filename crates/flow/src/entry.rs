@@ -1,6 +1,8 @@
 //! One flow in the table: what every packet touches apart from what only some do.
 
+use vxscope_memory::prefetch_part;
 use vxscope_units::{MirrorSource, SourceId, Timestamp};
+use vxscope_wire::TcpSegment;
 
 use crate::closed::Sighting;
 use crate::community_id::CommunityId;
@@ -41,8 +43,8 @@ pub(crate) struct Hot<K> {
     pub(crate) timeout: u32,
 }
 
-/// What is touched after the lookup. A packet that goes on with a TCP connection needs the first two
-/// cache lines, one that says more the history in the third, too; others need the first and the third.
+/// What is touched after the lookup. A segment that goes on with a TCP connection needs the first
+/// cache line, one that says more the next two as well; other packets need the first and the third.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Cold {
@@ -62,9 +64,28 @@ pub(crate) struct Cold {
     pub(crate) crossing: Crossing,
 }
 
-/// Bytes of a [`Cold`] entry that a packet of an open flow may touch.
-pub(crate) const TOUCHED: usize = 192;
+/// One flow. What nearly every packet touches of an IPv4 flow are two neighbouring cache lines: one
+/// page, and one pair for processors that fetch lines in pairs.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Entry<K> {
+    pub(crate) hot: Hot<K>,
+    pub(crate) cold: Cold,
+}
 
+impl<K> Entry<K> {
+    /// Bytes that every packet of an open flow touches, and a segment that goes on with its
+    /// connection no others.
+    pub(crate) const TOUCHED_FIRST: usize = std::mem::offset_of!(Self, cold) + TOUCHED_FIRST;
+}
+
+/// Those of the [`Cold`] entry.
+const TOUCHED_FIRST: usize = 64;
+/// Bytes of it that any packet of an open flow may touch.
+const TOUCHED: usize = 192;
+
+const _: () = assert!(size_of::<Entry<crate::key::Key4>>().is_multiple_of(128));
+const _: () = assert!(Entry::<crate::key::Key4>::TOUCHED_FIRST == 128);
 const _: () = assert!(std::mem::offset_of!(Cold, tcp) == 32);
 const _: () = assert!(std::mem::offset_of!(Cold, payload_bytes) == 160);
 const _: () = assert!(size_of::<Hot<crate::key::Key4>>() == 64);
@@ -189,9 +210,9 @@ impl<K: Key> Hot<K> {
             &mut self.ip_bytes[at],
         );
         // Every counter is below 2²³ before the addition, and no frame is anywhere near 4 GiB.
-        *packets = packets.saturating_add(1);
-        *bytes = bytes.saturating_add(amount.bytes);
-        *ip_bytes = ip_bytes.saturating_add(amount.ip_bytes);
+        *packets = packets.wrapping_add(1);
+        *bytes = bytes.wrapping_add(amount.bytes);
+        *ip_bytes = ip_bytes.wrapping_add(amount.ip_bytes);
         if (*packets | *bytes | *ip_bytes) & CARRIED != 0 {
             let carried = &mut cold.carried[at];
             // One packet stays behind, so that `answered` needs no look at the cold entry.
@@ -305,6 +326,14 @@ fn tcp_record(tcp: &Tcp) -> TcpRecord {
 }
 
 impl Cold {
+    /// Starts fetching what `segment` touches besides the first part, if that is more than nothing.
+    #[inline(always)]
+    pub(crate) fn prefetch_rest(&self, segment: &TcpSegment) {
+        if !self.tcp.probably_goes_on(segment) {
+            prefetch_part(self, TOUCHED_FIRST..TOUCHED);
+        }
+    }
+
     pub(crate) fn new(opening: &Opening) -> Self {
         Self {
             ring: RingState::default(),

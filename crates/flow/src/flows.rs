@@ -2,7 +2,7 @@
 //!
 //! A packet is handled in four calls, so that a batch can overlap their cache misses:
 //! [`Flows::prepare`] (key and hash, fetches the bucket), [`Flows::prefetch`] (fetches the
-//! entries), [`Flows::prefetch_place`] (fetches where it will be stored), [`Flows::observe`]. State changes only in `observe`, on the flow's own packet, and
+//! entries), [`Flows::prefetch_more`] (fetches where it will be stored), [`Flows::observe`]. State changes only in `observe`, on the flow's own packet, and
 //! in [`Flows::tick`], which all workers call at the same places of the input: that is why the
 //! number of workers shows in no output.
 
@@ -10,11 +10,11 @@ use std::io;
 
 use foldhash::fast::FixedState;
 use vxscope_units::{MirrorSource, SourceId, Timestamp, Vni};
-use vxscope_wire::{Addresses, Class, FrameView};
+use vxscope_wire::{Addresses, Class, FrameView, TcpSegment, Tuple};
 
 use crate::closed::ClosedFlows;
 use crate::closing::Closing;
-use crate::entry::{Cold, FLIPPED, Hot, ORIGINATOR_HIGH, Opening};
+use crate::entry::{Cold, Entry, FLIPPED, Hot, ORIGINATOR_HIGH, Opening};
 use crate::key::{Key4, Key6, Scope};
 use crate::label::{Label, Milestone};
 use crate::limit::{FlowLimits, FlowScope, Untracked};
@@ -25,7 +25,7 @@ use crate::table::Table;
 use crate::tcp::{self, Tcp};
 
 /// Memory of one IPv4 flow: entries, index, timer and free list.
-pub const BYTES_PER_FLOW: usize = size_of::<Hot<Key4>>() + size_of::<Cold>() + 2 * 8 + 12 + 4;
+pub const BYTES_PER_FLOW: usize = size_of::<Entry<Key4>>() + 2 * 8 + 12 + 4;
 
 /// A frame on its way into the flow table. Without the bytes, so that a batch of them needs no
 /// new memory each time.
@@ -211,10 +211,10 @@ impl Flows {
     }
 
     /// Key and hash of a packet; starts fetching its bucket.
-    #[inline]
+    #[inline(always)]
     pub fn prepare(&self, prepared: &mut Prepared, source: SourceId, vni: Vni, view: &FrameView) {
-        if let Some(reason) = refusal(view.class, source, &self.state.limits) {
-            *prepared = Prepared::untracked(reason);
+        if view.class != Class::Ip || source.get() >= self.state.limits.sources_max {
+            *prepared = Prepared::untracked(refusal(view.class));
             return;
         }
         let scope = match self.state.limits.scope {
@@ -236,18 +236,28 @@ impl Flows {
             Addresses::V6 {
                 source,
                 destination,
-            } => {
-                let (key, from_high) = Key6::new(source, destination, &view.tuple, scope);
-                prepared.key = PreparedKey::V6(key);
-                prepared.from_high = from_high;
-                prepared.tag = self.state.tag(&key);
-                self.v6.prefetch_index(prepared.tag);
-            }
+            } => self.prepare_v6(prepared, (source, destination), scope, &view.tuple),
         }
     }
 
+    // Out of line, as all that is not IPv4.
+    #[inline(never)]
+    fn prepare_v6(
+        &self,
+        prepared: &mut Prepared,
+        (source, destination): (&[u8; 16], &[u8; 16]),
+        scope: Scope,
+        tuple: &Tuple,
+    ) {
+        let (key, from_high) = Key6::new(source, destination, tuple, scope);
+        prepared.key = PreparedKey::V6(key);
+        prepared.from_high = from_high;
+        prepared.tag = self.state.tag(&key);
+        self.v6.prefetch_index(prepared.tag);
+    }
+
     /// Starts fetching the entries of a prepared packet's flow.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch(&self, prepared: &mut Prepared) {
         let slot = match &prepared.key {
             PreparedKey::V4(_) => self.v4.prefetch_entry(prepared.tag),
@@ -257,15 +267,18 @@ impl Flows {
         prepared.slot = slot.unwrap_or(NOWHERE);
     }
 
-    /// Starts fetching where a packet will be stored, once the entries of its flow are there.
-    #[inline]
-    pub fn prefetch_place(&self, prepared: &Prepared) {
+    /// Starts fetching what else a packet touches, once the entries of its flow are there: the rest
+    /// of them, if it may need that, and where it will be stored.
+    #[inline(always)]
+    pub fn prefetch_more(&self, prepared: &Prepared, segment: &TcpSegment) {
         let cold = match &prepared.key {
             PreparedKey::V4(_) => self.v4.cold(prepared.slot),
             PreparedKey::V6(_) => self.v6.cold(prepared.slot),
             PreparedKey::None(_) => None,
         };
-        if let (Some(cold), Some(rings)) = (cold, &self.state.rings) {
+        let Some(cold) = cold else { return };
+        cold.prefetch_rest(segment);
+        if let Some(rings) = &self.state.rings {
             rings.prefetch(&cold.ring);
         }
     }
@@ -381,10 +394,13 @@ impl Flows {
             crossing: packet.crossing,
             tcp,
         };
-        let (mut hot, cold) = (Hot::new(key, tag, flags, &opening), Cold::new(&opening));
-        let flow = hot.so_far(&cold, packet.now, packet.index);
-        hot.label = closing.handle_milestone(&flow, Milestone::Opened);
-        let slot = table.insert(hot, cold).ok_or(Untracked::TableFull)?;
+        let mut entry = Entry {
+            hot: Hot::new(key, tag, flags, &opening),
+            cold: Cold::new(&opening),
+        };
+        let flow = entry.hot.so_far(&entry.cold, packet.now, packet.index);
+        entry.hot.label = closing.handle_milestone(&flow, Milestone::Opened);
+        let slot = table.insert(&entry).ok_or(Untracked::TableFull)?;
         state.live[K::FAMILY] += 1;
         if let Some(held) = state.held.get_mut(packet.source.index()) {
             *held += 1;
@@ -556,13 +572,14 @@ fn collect_expired<K: Family>(
     }
 }
 
-fn refusal(class: Class, source: SourceId, limits: &FlowLimits) -> Option<Untracked> {
+/// Why a frame without a place in a flow has none.
+#[cold]
+fn refusal(class: Class) -> Untracked {
     match class {
-        Class::Ip if source.get() < limits.sources_max => None,
-        Class::Ip => Some(Untracked::SourceLimit),
-        Class::NonIp => Some(Untracked::NonIp),
-        Class::Malformed => Some(Untracked::MalformedIp),
-        Class::Truncated => Some(Untracked::Truncated),
+        Class::Ip => Untracked::SourceLimit,
+        Class::NonIp => Untracked::NonIp,
+        Class::Malformed => Untracked::MalformedIp,
+        Class::Truncated => Untracked::Truncated,
     }
 }
 

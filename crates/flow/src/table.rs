@@ -2,9 +2,9 @@
 
 use std::io;
 
-use vxscope_memory::{FixedVec, prefetch, prefetch_start};
+use vxscope_memory::{FixedVec, prefetch_part};
 
-use crate::entry::{Cold, Hot, LIVE, TOUCHED};
+use crate::entry::{Cold, Entry, Hot, LIVE};
 use crate::index::Index;
 use crate::key::Key;
 use crate::wheel::Wheel;
@@ -18,8 +18,7 @@ const TURNS_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Table<K: Key> {
     index: Index,
-    hot: FixedVec<Hot<K>>,
-    cold: FixedVec<Cold>,
+    entries: FixedVec<Entry<K>>,
     free: Vec<u32>,
     pub(crate) wheel: Wheel,
     hand: usize,
@@ -29,8 +28,7 @@ impl<K: Key> Table<K> {
     pub(crate) fn try_new(flows_max: usize) -> io::Result<Self> {
         Ok(Self {
             index: Index::try_new(flows_max)?,
-            hot: FixedVec::with_capacity(flows_max)?,
-            cold: FixedVec::with_capacity(flows_max)?,
+            entries: FixedVec::with_capacity(flows_max)?,
             free: Vec::with_capacity(flows_max),
             wheel: Wheel::try_new(flows_max)?,
             hand: 0,
@@ -42,74 +40,70 @@ impl<K: Key> Table<K> {
         self.index.prefetch(tag);
     }
 
-    /// Fetches the entries of the flow that this tag probably belongs to. Where it probably is.
-    #[inline]
+    /// Fetches what nearly every packet touches of the flow that this tag probably belongs to. Where
+    /// it probably is.
+    #[inline(always)]
     pub(crate) fn prefetch_entry(&self, tag: u32) -> Option<u32> {
         let slot = self.index.guess(tag)?;
-        prefetch(&self.hot, slot as usize);
-        prefetch_start(&self.cold, slot as usize, TOUCHED);
+        if let Some(entry) = self.entries.get(slot as usize) {
+            prefetch_part(entry, 0..Entry::<K>::TOUCHED_FIRST);
+        }
         Some(slot)
     }
 
     /// What is touched of the flow that was guessed to be at `slot`.
     #[inline]
     pub(crate) fn cold(&self, slot: u32) -> Option<&Cold> {
-        self.cold.get(slot as usize)
+        Some(&self.entries.get(slot as usize)?.cold)
     }
 
     /// The slot of a flow, which may be at `slot`.
     #[inline(always)]
     pub(crate) fn find_near(&self, slot: u32, tag: u32, key: &K) -> Option<u32> {
-        match self.hot.get(slot as usize) {
+        match self.entries.get(slot as usize) {
             // No two live flows have one key.
-            Some(hot) if hot.key == *key && hot.flags & LIVE != 0 => Some(slot),
+            Some(it) if it.hot.key == *key && it.hot.flags & LIVE != 0 => Some(slot),
             _ => self.find(tag, key),
         }
     }
 
     #[inline(never)]
     pub(crate) fn find(&self, tag: u32, key: &K) -> Option<u32> {
-        let hot = &self.hot;
+        let entries = &self.entries;
         self.index.find(tag, |slot| {
-            hot.get(slot as usize)
-                .is_some_and(|entry| entry.key == *key)
+            let entry = entries.get(slot as usize);
+            entry.is_some_and(|entry| entry.hot.key == *key)
         })
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<(&mut Hot<K>, &mut Cold)> {
-        Some((
-            self.hot.get_mut(slot as usize)?,
-            self.cold.get_mut(slot as usize)?,
-        ))
+        let entry = self.entries.get_mut(slot as usize)?;
+        Some((&mut entry.hot, &mut entry.cold))
     }
 
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> Option<(&Hot<K>, &Cold)> {
-        Some((self.hot.get(slot as usize)?, self.cold.get(slot as usize)?))
+        let entry = self.entries.get(slot as usize)?;
+        Some((&entry.hot, &entry.cold))
     }
 
     /// Puts a flow into a free slot; `None` if there is none.
-    pub(crate) fn insert(&mut self, hot: Hot<K>, cold: Cold) -> Option<u32> {
+    pub(crate) fn insert(&mut self, entry: &Entry<K>) -> Option<u32> {
         let slot = match self.free.pop() {
             Some(slot) => {
-                let (old_hot, old_cold) = self.get_mut(slot)?;
-                (*old_hot, *old_cold) = (hot, cold);
+                *self.entries.get_mut(slot as usize)? = *entry;
                 slot
             }
-            None => {
-                let slot = self.hot.push(hot).ok()?;
-                self.cold.push(cold).ok()?;
-                u32::try_from(slot).ok()?
-            }
+            None => u32::try_from(self.entries.push(*entry).ok()?).ok()?,
         };
-        self.index.insert(hot.tag, slot);
+        self.index.insert(entry.hot.tag, slot);
         Some(slot)
     }
 
     /// Takes a flow out; its slot is free.
     pub(crate) fn remove(&mut self, slot: u32) {
-        let Some(hot) = self.hot.get_mut(slot as usize) else {
+        let Some((hot, _)) = self.get_mut(slot) else {
             return;
         };
         if hot.flags & LIVE == 0 {
@@ -125,7 +119,7 @@ impl<K: Key> Table<K> {
     /// The flow to give up for another: of the next eight live entries at the clock hand that
     /// `may_evict` allows, a closed one, else the one that is silent for longest.
     pub(crate) fn victim(&mut self, mut may_evict: impl FnMut(&Cold) -> bool) -> Option<u32> {
-        let slots = self.hot.len();
+        let slots = self.entries.len();
         for _ in 0..TURNS_MAX {
             let mut best: Option<(bool, u32, u32)> = None;
             for _ in 0..CANDIDATES.min(slots) {
@@ -154,10 +148,10 @@ impl<K: Key> Table<K> {
     /// Slots of all live flows.
     pub(crate) fn live(&self) -> impl Iterator<Item = u32> + '_ {
         let slots = self
-            .hot
+            .entries
             .iter()
             .enumerate()
-            .filter(|(_, hot)| hot.flags & LIVE != 0);
+            .filter(|(_, entry)| entry.hot.flags & LIVE != 0);
         slots.filter_map(|(slot, _)| u32::try_from(slot).ok())
     }
 

@@ -13,5 +13,5 @@ mod prefetch;
 mod slab;
 
 pub use fixed_vec::{FixedVec, Full};
-pub use prefetch::{LINE, prefetch, prefetch_line, prefetch_start};
+pub use prefetch::{LINE, prefetch, prefetch_line, prefetch_part};
 pub use slab::Slab;

@@ -1,22 +1,24 @@
 //! Asking the processor to fetch a cache line before it is needed.
 
+use std::ops::Range;
+
 /// Bytes that come and go together on every processor this runs on: a cache line.
 pub const LINE: usize = 64;
 
 /// Hints that `slice[index]` will be read soon; does nothing if there is no such element.
 #[inline]
 pub fn prefetch<T>(slice: &[T], index: usize) {
-    prefetch_start(slice, index, size_of::<T>());
+    if let Some(element) = slice.get(index) {
+        prefetch_part(element, 0..size_of::<T>());
+    }
 }
 
-/// As [`prefetch`], but only the first `bytes` of the element.
-#[inline]
-pub fn prefetch_start<T>(slice: &[T], index: usize, bytes: usize) {
-    if let Some(element) = slice.get(index) {
-        let start: *const i8 = std::ptr::from_ref(element).cast();
-        for line in 0..bytes.min(size_of::<T>()).div_ceil(LINE) {
-            hint(start.wrapping_add(line * LINE));
-        }
+/// The same for a range of a value's bytes, as far as it has them.
+#[inline(always)]
+pub fn prefetch_part<T>(of: &T, bytes: Range<usize>) {
+    let start: *const i8 = std::ptr::from_ref(of).cast();
+    for offset in (bytes.start..bytes.end.min(size_of::<T>())).step_by(LINE) {
+        hint(start.wrapping_add(offset));
     }
 }
 
@@ -51,13 +53,14 @@ fn hint(_address: *const i8) {}
 
 #[cfg(test)]
 mod tests {
-    use super::{prefetch, prefetch_line};
+    use super::{prefetch, prefetch_line, prefetch_part};
 
     #[test]
     fn an_index_out_of_bounds_is_no_address() {
         prefetch(&[1_u8, 2], 1);
         prefetch(&[1_u8, 2], 2);
         prefetch::<u64>(&[], 0);
+        prefetch_part(&[1_u8, 2], 1..3);
         prefetch_line(&[], 0);
         prefetch_line(&[1, 2, 3], usize::MAX);
     }

@@ -13,7 +13,8 @@ use crate::follower::{Follower, is_dns};
 use crate::look_back::Watches;
 use crate::outlet::Outlet;
 
-/// Frames between the one that is touched and the one whose place in a ring is fetched.
+/// Frames between the one that is touched and the one whose place in a ring is fetched, and what
+/// else it touches.
 const SOON: usize = 4;
 
 impl Worker {
@@ -43,11 +44,11 @@ impl Worker {
         let mut ticks = ticks.as_slice();
         let mut soon = pending.iter();
         for one in soon.by_ref().take(SOON) {
-            flows.prefetch_place(&one.prepared);
+            flows.prefetch_more(&one.prepared, &one.packet.view.tcp);
         }
         for (one, frame) in pending.iter().zip(frames) {
             if let Some(later) = soon.next() {
-                flows.prefetch_place(&later.prepared);
+                flows.prefetch_more(&later.prepared, &later.packet.view.tcp);
             }
             if !ticks.is_empty() {
                 tick_before(one.packet.index, &mut ticks, flows, &mut ends);

@@ -65,15 +65,26 @@ pub(super) struct Gaps {
     pub(super) bytes: u64,
 }
 
-/// One end of a connection. Sequence numbers are as on the wire, compared by signed distance.
+/// What every segment touches of one end. Sequence numbers are as on the wire, compared by signed
+/// distance. Both ends' are in the first cache line of a flow's cold entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(super) struct Front {
     /// Sequence number of the SYN; one before the first number known, if no SYN was seen.
     start: u32,
     /// One past the highest sequence number that this end sent.
     last: u32,
     /// Everything before is received or given up. Never far from `last` (see `keep_close`).
     complete: u32,
+    /// Bits of [`seen`].
+    seen: u16,
+    /// OR of all flags that this end sent.
+    pub(super) flags: u8,
+    states: States,
+}
+
+/// What a segment in order leaves alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Details {
     /// One past the FIN; meaningful once `flags` has it.
     pub(super) fin: u32,
     /// The latest RST's sequence number relative to `start`.
@@ -85,11 +96,15 @@ pub(super) struct Endpoint {
     gaps: u16,
     retransmissions: u16,
     zero_windows: u16,
-    /// Bits of [`seen`].
-    seen: u16,
-    /// OR of all flags that this end sent.
-    pub(super) flags: u8,
-    states: States,
+}
+
+const _: () = assert!(size_of::<Front>() == 16 && size_of::<Details>() == 32);
+
+/// One end of a connection, its two parts together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Endpoint {
+    pub(super) front: Front,
+    pub(super) details: Details,
 }
 
 /// The state and the one before, three bits each.
@@ -110,7 +125,7 @@ impl States {
     }
 }
 
-impl Endpoint {
+impl Front {
     pub(super) fn state(&self) -> State {
         self.states.at(0)
     }
@@ -161,24 +176,17 @@ impl Endpoint {
         self.seen & bit != 0
     }
 
+    /// It sent payload, and acknowledgements without.
+    pub(super) fn went_on(&self) -> bool {
+        const BOTH: u16 = seen::DATA | seen::ACK;
+        self.seen & BOTH == BOTH
+    }
+
     /// Notes `bit`; true the first time.
     pub(super) fn first(&mut self, bit: u16) -> bool {
         let is_first = !self.has(bit);
         self.seen |= bit;
         is_first
-    }
-
-    /// Counts a gap; true if it deserves a letter.
-    pub(super) fn counts_gap(&mut self) -> bool {
-        count(&mut self.gaps)
-    }
-
-    /// Counts a zero window, unless nobody waits for this window any more; true if it deserves a
-    /// letter.
-    pub(super) fn announces_zero_window(&mut self, peer: &Self) -> bool {
-        peer.state() != State::Closed
-            && self.state() != State::Reset
-            && count(&mut self.zero_windows)
     }
 
     /// Takes in the next segment of an established connection without holes, if it is one that
@@ -197,11 +205,13 @@ impl Endpoint {
             seen::ACK
         };
         let behind = peer.complete.wrapping_sub(segment.acknowledgement);
+        // Sequence numbers that outgrow 32 bits are counted elsewhere.
         let is_plain = segment.flags & CONTROL == flag::ACK
             && segment.window != 0
             && segment.sequence == self.last
             && self.last == self.complete
             && payload_len <= u32::from(u16::MAX)
+            && self.last.wrapping_sub(self.start) <= u32::MAX - u32::from(u16::MAX)
             && behind <= AHEAD_MAX
             && self.has(kind)
             && (peer.has(seen::ACKNOWLEDGED)
@@ -209,26 +219,50 @@ impl Endpoint {
             && self.state() == State::Established
             && peer.state() == State::Established;
         if is_plain {
-            let before = self.reach();
             self.flags |= segment.flags;
             self.last = self.last.wrapping_add(payload_len);
             self.complete = self.last;
-            self.note_wrap(before);
         }
         is_plain
+    }
+
+    /// Distance from `start` to the furthest point known, without wraps.
+    pub(super) fn reach(&self) -> u32 {
+        let furthest = if distance(self.last, self.complete) > 0 {
+            self.last
+        } else {
+            self.complete
+        };
+        furthest.wrapping_sub(self.start)
+    }
+}
+
+impl Endpoint {
+    /// Counts a gap; true if it deserves a letter.
+    pub(super) fn counts_gap(&mut self) -> bool {
+        count(&mut self.details.gaps)
+    }
+
+    /// Counts a zero window, unless nobody waits for this window any more; true if it deserves a
+    /// letter.
+    pub(super) fn announces_zero_window(&mut self, peer: &Self) -> bool {
+        peer.front.state() != State::Closed
+            && self.front.state() != State::Reset
+            && count(&mut self.details.zero_windows)
     }
 
     /// Finds the start of the stream in the first segment, or again in a SYN that contradicts it,
     /// as long as the peer has not gone on: then the SYN is a stale one.
     pub(super) fn open(&mut self, segment: &TcpSegment, span: u32, peer: &Self) {
         let is_syn = segment.flags & flag::SYN != 0;
-        let restarts = match self.state() {
+        let restarts = match self.front.state() {
             State::Inactive => true,
-            State::Reset => is_syn && self.previous() == State::Inactive,
+            State::Reset => is_syn && self.front.previous() == State::Inactive,
             State::Closed => false,
             _ => {
-                let went_on = peer.has(seen::ACK | seen::DATA) && peer.state() != State::Inactive;
-                is_syn && segment.sequence != self.start && !went_on
+                let went_on =
+                    peer.front.has(seen::ACK | seen::DATA) && peer.front.state() != State::Inactive;
+                is_syn && segment.sequence != self.front.start && !went_on
             }
         };
         if !restarts {
@@ -243,34 +277,34 @@ impl Endpoint {
     }
 
     fn begin(&mut self, start: u32, last: u32) {
-        self.start = start;
-        self.last = last;
-        self.complete = start.wrapping_add(1);
-        self.ahead = Ahead::default();
-        self.wraps = 0;
-        self.seen &= !(seen::ACKNOWLEDGED | seen::UNTRACKED);
+        self.front.start = start;
+        self.front.last = last;
+        self.front.complete = start.wrapping_add(1);
+        self.details.ahead = Ahead::default();
+        self.details.wraps = 0;
+        self.front.seen &= !(seen::ACKNOWLEDGED | seen::UNTRACKED);
     }
 
     /// Where the peer's acknowledgement points in this end's stream. `None` if it opens the
     /// stream, points before its start or is not to be trusted.
     pub(super) fn acknowledged(&mut self, segment: &TcpSegment) -> Option<u32> {
         let number = segment.acknowledgement;
-        if self.is_inactive() {
+        if self.front.is_inactive() {
             let start = number.wrapping_sub(1);
             self.begin(start, start);
             return None;
         }
-        let advance = distance(number, self.complete);
+        let advance = distance(number, self.front.complete);
         let broken = number == 0 && advance > UNBELIEVABLE_JUMP.cast_signed();
         if segment.flags & flag::RST != 0 || broken || self.position(number).is_none() {
             return None;
         }
-        if number.wrapping_sub(self.start) > 1 {
-            self.seen |= seen::ACKNOWLEDGED;
+        if number.wrapping_sub(self.front.start) > 1 {
+            self.front.seen |= seen::ACKNOWLEDGED;
         }
-        if self.flags & flag::FIN != 0 && distance(number, self.fin) >= 0 {
-            self.seen |= seen::FIN_ACKNOWLEDGED;
-            return Some(self.fin.wrapping_sub(1));
+        if self.front.flags & flag::FIN != 0 && distance(number, self.details.fin) >= 0 {
+            self.front.seen |= seen::FIN_ACKNOWLEDGED;
+            return Some(self.details.fin.wrapping_sub(1));
         }
         Some(number)
     }
@@ -279,48 +313,50 @@ impl Endpoint {
     /// deserves a letter.
     pub(super) fn advance(&mut self, segment: &TcpSegment, span: u32, payload_len: u32) -> bool {
         let end = segment.sequence.wrapping_add(span);
-        let step = distance(end, self.last);
+        let step = distance(end, self.front.last);
         let is_far = step.unsigned_abs() > UNBELIEVABLE_JUMP;
-        let after_syn = self.start.wrapping_add(1);
-        let (only_syn_seen, only_syn_complete) =
-            (self.last == after_syn, self.complete == after_syn);
+        let after_syn = self.front.start.wrapping_add(1);
+        let (only_syn_seen, only_syn_complete) = (
+            self.front.last == after_syn,
+            self.front.complete == after_syn,
+        );
         if segment.flags & (flag::SYN | flag::RST) != 0 && is_far {
             return false;
         }
         if segment.flags & flag::FIN != 0 && only_syn_seen {
             if step > 0 {
-                self.last = end;
+                self.front.last = end;
                 self.keep_close();
             } else if is_far {
                 // Only SYN and FIN were seen, more than 2 GiB apart.
-                self.last = end;
+                self.front.last = end;
                 if only_syn_complete {
-                    self.complete = end;
+                    self.front.complete = end;
                 }
             }
             return false;
         }
-        if self.state() == State::Reset {
+        if self.front.state() == State::Reset {
             return false;
         }
         if step > 0 {
-            self.last = end;
+            self.front.last = end;
             self.keep_close();
             return false;
         }
-        payload_len > 0 && count(&mut self.retransmissions)
+        payload_len > 0 && count(&mut self.details.retransmissions)
     }
 
     /// Takes in payload from `first` on.
     pub(super) fn receive(&mut self, first: u32, payload_len: u32) {
         let end = first.wrapping_add(payload_len);
-        if self.state() == State::Reset || distance(end, self.complete) <= 0 {
+        if self.front.state() == State::Reset || distance(end, self.front.complete) <= 0 {
             return;
         }
-        if distance(first, self.complete) <= 0 || self.has(seen::UNTRACKED) {
+        if distance(first, self.front.complete) <= 0 || self.front.has(seen::UNTRACKED) {
             self.complete_up_to(end);
         } else {
-            self.ahead.hold(self.complete, first, end);
+            self.details.ahead.hold(self.front.complete, first, end);
             self.limit_ahead();
         }
     }
@@ -328,14 +364,14 @@ impl Endpoint {
     /// The peer has everything before `number`: what is not complete there is a gap.
     pub(super) fn complete_to(&mut self, number: u32) -> Gaps {
         let mut gaps = Gaps::default();
-        while distance(number, self.complete) > 0 {
-            let hole_end = match self.ahead.start() {
+        while distance(number, self.front.complete) > 0 {
+            let hole_end = match self.details.ahead.start() {
                 Some(start) if distance(number, start) > 0 => start,
                 _ => number,
             };
-            if !self.has(seen::UNTRACKED) {
+            if !self.front.has(seen::UNTRACKED) {
                 gaps.count = gaps.count.saturating_add(1);
-                gaps.bytes += u64::from(hole_end.wrapping_sub(self.complete));
+                gaps.bytes += u64::from(hole_end.wrapping_sub(self.front.complete));
             }
             self.complete_up_to(hole_end);
         }
@@ -345,77 +381,68 @@ impl Endpoint {
 
     /// Everything before `number` is dealt with; pieces that begin there join.
     fn complete_up_to(&mut self, number: u32) {
-        self.complete = self.ahead.join(number);
+        self.front.complete = self.details.ahead.join(number);
     }
 
     /// Gives up on holes that nobody will report as such.
     fn limit_ahead(&mut self) {
-        let end = self.ahead.end().unwrap_or(self.complete);
-        let limit = if self.has(seen::ACKNOWLEDGED) {
+        let end = self.details.ahead.end().unwrap_or(self.front.complete);
+        let limit = if self.front.has(seen::ACKNOWLEDGED) {
             AHEAD_MAX
         } else {
             AHEAD_WITHOUT_ACK
         };
-        if end.wrapping_sub(self.complete) > limit {
+        if end.wrapping_sub(self.front.complete) > limit {
             self.stop_tracking(end);
         }
     }
 
     fn stop_tracking(&mut self, complete: u32) {
-        self.seen |= seen::UNTRACKED;
-        self.complete = complete;
-        self.ahead = Ahead::default();
+        self.front.seen |= seen::UNTRACKED;
+        self.front.complete = complete;
+        self.details.ahead = Ahead::default();
     }
 
     /// Keeps `last` and `complete` within a quarter of the sequence space, so that their order
     /// and the number of wraps stay known when only one direction of the connection is seen.
     fn keep_close(&mut self) {
         const QUARTER: i32 = 1 << 30;
-        let lead = distance(self.last, self.complete);
+        let lead = distance(self.front.last, self.front.complete);
         if lead > QUARTER {
-            self.stop_tracking(self.last);
+            self.stop_tracking(self.front.last);
         } else if lead < -QUARTER {
-            self.last = self.complete.wrapping_sub(QUARTER.cast_unsigned());
+            self.front.last = self.front.complete.wrapping_sub(QUARTER.cast_unsigned());
         }
-    }
-
-    /// Distance from `start` to the furthest point known, without wraps.
-    pub(super) fn reach(&self) -> u32 {
-        let furthest = if distance(self.last, self.complete) > 0 {
-            self.last
-        } else {
-            self.complete
-        };
-        furthest.wrapping_sub(self.start)
     }
 
     /// Counts a wrap if `reach` became smaller than `before`.
     pub(super) fn note_wrap(&mut self, before: u32) {
-        if self.reach() < before {
-            self.wraps = self.wraps.saturating_add(1);
+        if self.front.reach() < before {
+            self.details.wraps = self.details.wraps.saturating_add(1);
         }
     }
 
     /// Distance of a sequence number from `start`; `None` before it.
     pub(super) fn position(&self, number: u32) -> Option<u64> {
-        let reach = self.reach();
-        let beyond = distance(number, self.start.wrapping_add(reach));
+        let reach = self.front.reach();
+        let beyond = distance(number, self.front.start.wrapping_add(reach));
         self.length(reach).checked_add_signed(i64::from(beyond))
     }
 
     fn length(&self, reach: u32) -> u64 {
-        u64::from(self.wraps) << 32 | u64::from(reach)
+        u64::from(self.details.wraps) << 32 | u64::from(reach)
     }
 
     /// Payload bytes this end sent.
-    pub(super) fn size(&self, peer: &Self) -> u64 {
-        let half_open_aborted =
-            self.state() == State::Reset && self.previous() == State::SynSent && peer.is_inactive();
-        if half_open_aborted && self.complete != self.start.wrapping_add(1) {
+    pub(super) fn size(&self, peer: &Front) -> u64 {
+        let half_open_aborted = self.front.state() == State::Reset
+            && self.front.previous() == State::SynSent
+            && peer.is_inactive();
+        if half_open_aborted && self.front.complete != self.front.start.wrapping_add(1) {
             return 0;
         }
-        let fin = u64::from(self.flags & flag::FIN != 0);
-        self.length(self.reach())
+        let fin = u64::from(self.front.flags & flag::FIN != 0);
+        self.length(self.front.reach())
             .saturating_sub(1)
             .saturating_sub(fin)
     }

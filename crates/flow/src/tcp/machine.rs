@@ -2,17 +2,12 @@
 
 use vxscope_wire::{TcpSegment, flag};
 
-use super::endpoint::{Endpoint, State};
+use super::endpoint::{Front, State};
 use super::role::Side;
 
 /// Whether `segment` is the SYN that the peer's SYN-ACK, seen before, answers: the two travelled
 /// different ways to the sensor. To be asked before the sender is opened.
-pub(super) fn is_late_syn(
-    side: Side,
-    sender: &Endpoint,
-    peer: &Endpoint,
-    segment: &TcpSegment,
-) -> bool {
+pub(super) fn is_late_syn(side: Side, sender: &Front, peer: &Front, segment: &TcpSegment) -> bool {
     let control = flag::SYN | flag::ACK | flag::FIN | flag::RST;
     segment.flags & control == flag::SYN
         && segment.sequence == sender.start()
@@ -26,8 +21,7 @@ pub(super) fn is_late_syn(
 /// Moves both ends on by a segment of `sender`.
 pub(super) fn step(
     side: Side,
-    sender: &mut Endpoint,
-    peer: &mut Endpoint,
+    (sender, peer): (&mut Front, &mut Front),
     flags: u8,
     payload_len: u32,
     late_syn: bool,
@@ -51,7 +45,7 @@ pub(super) fn step(
 }
 
 /// The first segment of this end.
-fn begin(side: Side, sender: &mut Endpoint, peer: &mut Endpoint, flags: u8, payload_len: u32) {
+fn begin(side: Side, sender: &mut Front, peer: &mut Front, flags: u8, payload_len: u32) {
     if flags & flag::SYN != 0 {
         match side {
             Side::Originator if flags & flag::ACK != 0 => sender.set_state(State::SynAckSent),
@@ -88,7 +82,7 @@ fn begin(side: Side, sender: &mut Endpoint, peer: &mut Endpoint, flags: u8, payl
 }
 
 /// A further segment of an end that sent SYN and has no answer yet.
-fn finish_attempt(sender: &mut Endpoint, flags: u8) {
+fn finish_attempt(sender: &mut Front, flags: u8) {
     if flags & flag::FIN != 0 {
         sender.set_state(State::Closed);
     }
@@ -98,7 +92,7 @@ fn finish_attempt(sender: &mut Endpoint, flags: u8) {
 }
 
 /// A further segment of an end in the middle of its stream.
-fn go_on(sender: &mut Endpoint, peer: &mut Endpoint, flags: u8) {
+fn go_on(sender: &mut Front, peer: &mut Front, flags: u8) {
     let is_syn = flags & (flag::SYN | flag::ACK) == flag::SYN;
     if is_syn && sender.state() == State::Partial && peer.is_inactive() {
         sender.set_state(State::SynSent);

@@ -24,7 +24,7 @@ pub use outcome::Close;
 pub use role::{Side, likely_server_port, opens_reversed};
 pub use state::{ConnState, TcpPhase};
 
-use endpoint::{Endpoint, seen};
+use endpoint::{Details, Endpoint, Front, seen};
 use vxscope_wire::{TcpSegment, flag};
 
 /// A TCP connection as its segments show it, whichever of them were seen.
@@ -46,14 +46,16 @@ use vxscope_wire::{TcpSegment, flag};
 /// * A FIN up to 1 MiB before the stream's start does not make the stream 4 GiB long.
 /// * [`HISTORY_MAX`] letters; counted letters (`g`, `t`, `w`) stop at the one for 10,000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Tcp {
-    originator: Endpoint,
-    responder: Endpoint,
+    /// The originator's, the responder's; as [`Side::index`] says.
+    fronts: [Front; 2],
     missed_bytes: u64,
     history: History,
+    details: [Details; 2],
 }
 
-const _: () = assert!(size_of::<Tcp>() <= 128, "two cache lines per TCP flow");
+const _: () = assert!(size_of::<Tcp>() == 128, "two cache lines per TCP flow");
 
 impl Tcp {
     /// A connection of which nothing was seen yet. `reversed`: its first packet came from the
@@ -74,9 +76,10 @@ impl Tcp {
     /// are what they were.
     #[inline]
     pub fn observe(&mut self, side: Side, segment: &TcpSegment, payload_len: u32) -> bool {
+        let [originator, responder] = &mut self.fronts;
         let (sender, peer) = match side {
-            Side::Originator => (&mut self.originator, &self.responder),
-            Side::Responder => (&mut self.responder, &self.originator),
+            Side::Originator => (originator, &*responder),
+            Side::Responder => (responder, &*originator),
         };
         // Nearly every segment of a long connection is like this.
         let is_plain = sender.goes_on_in_order(peer, segment, payload_len);
@@ -86,19 +89,49 @@ impl Tcp {
         !is_plain
     }
 
+    /// Whether a segment probably takes the short way of [`Self::observe`], by its flags and by what
+    /// both ends have sent already.
+    #[inline(always)]
+    pub(crate) fn probably_goes_on(&self, segment: &TcpSegment) -> bool {
+        const CONTROL: u8 = flag::SYN | flag::FIN | flag::RST | flag::ACK;
+        let [originator, responder] = &self.fronts;
+        segment.flags & CONTROL == flag::ACK && originator.went_on() && responder.went_on()
+    }
+
+    #[inline(never)]
     fn observe_any(&mut self, side: Side, segment: &TcpSegment, payload_len: u32) {
-        let (sender, peer) = match side {
-            Side::Originator => (&mut self.originator, &mut self.responder),
-            Side::Responder => (&mut self.responder, &mut self.originator),
-        };
+        let (mut sender, mut peer) = (self.end(side), self.end(side.other()));
+        self.take_in(side, &mut sender, &mut peer, segment, payload_len);
+        self.put(side, sender);
+        self.put(side.other(), peer);
+    }
+
+    fn end(&self, side: Side) -> Endpoint {
+        let (front, details) = (self.fronts[side.index()], self.details[side.index()]);
+        Endpoint { front, details }
+    }
+
+    fn put(&mut self, side: Side, end: Endpoint) {
+        self.fronts[side.index()] = end.front;
+        self.details[side.index()] = end.details;
+    }
+
+    fn take_in(
+        &mut self,
+        side: Side,
+        sender: &mut Endpoint,
+        peer: &mut Endpoint,
+        segment: &TcpSegment,
+        payload_len: u32,
+    ) {
         let history = &mut self.history;
         let has = |bit| segment.flags & bit != 0;
 
-        let late_syn = machine::is_late_syn(side, sender, peer, segment);
+        let late_syn = machine::is_late_syn(side, &sender.front, &peer.front, segment);
         sender.open(segment, span(segment, payload_len), peer);
-        let (sender_reach, peer_reach) = (sender.reach(), peer.reach());
+        let (sender_reach, peer_reach) = (sender.front.reach(), peer.front.reach());
         let position = sender.position(segment.sequence);
-        let is_stale = has(flag::SYN) && segment.sequence != sender.start();
+        let is_stale = has(flag::SYN) && segment.sequence != sender.front.start();
 
         if let Some(letter) = control_letter(sender, segment, payload_len) {
             history.push(side.write(letter));
@@ -106,21 +139,22 @@ impl Tcp {
         if segment.window == 0 && !has(flag::RST) && sender.announces_zero_window(peer) {
             history.push(side.write(b'W'));
         }
-        sender.flags |= segment.flags;
+        sender.front.flags |= segment.flags;
         if has(flag::FIN) {
-            sender.fin = segment.sequence.wrapping_add(span(segment, payload_len));
+            sender.details.fin = segment.sequence.wrapping_add(span(segment, payload_len));
         }
 
         let acknowledged = has(flag::ACK).then(|| peer.acknowledged(segment)).flatten();
         if !is_stale && sender.advance(segment, span(segment, payload_len), payload_len) {
             history.push(side.write(b'T'));
         }
-        machine::step(side, sender, peer, segment.flags, payload_len, late_syn);
+        let fronts = (&mut sender.front, &mut peer.front);
+        machine::step(side, fronts, segment.flags, payload_len, late_syn);
 
         // After the step, so that a hole that shows only when the connection ends is not counted:
         // sequence numbers of a RST are not to be trusted.
         if let Some(acknowledged) = acknowledged {
-            let counts = sender.is_clean() && peer.is_clean();
+            let counts = sender.front.is_clean() && peer.front.is_clean();
             let gaps = peer.complete_to(acknowledged);
             if counts {
                 self.missed_bytes = self.missed_bytes.saturating_add(gaps.bytes);
@@ -150,16 +184,15 @@ impl Tcp {
         if segment.flags & flag::SYN == 0 {
             return false;
         }
+        let [originator, responder] = &self.fronts;
         let opener = if segment.flags & flag::ACK == 0 {
-            &self.originator
-        } else if self.originator.is_inactive() {
-            &self.responder
+            originator
+        } else if originator.is_inactive() {
+            responder
         } else {
             return false;
         };
-        self.originator.has_ended()
-            || self.responder.has_ended()
-            || segment.sequence != opener.start()
+        originator.has_ended() || responder.has_ended() || segment.sequence != opener.start()
     }
 
     /// Zeek's letters so far.
@@ -180,19 +213,13 @@ impl Tcp {
     /// was never seen to send, this is 0.
     #[must_use]
     pub fn payload_bytes(&self, side: Side) -> u64 {
-        match side {
-            Side::Originator => self.originator.size(&self.responder),
-            Side::Responder => self.responder.size(&self.originator),
-        }
+        self.end(side).size(&self.fronts[side.other().index()])
     }
 
     /// OR of all flags that `side` sent.
     #[must_use]
     pub fn flags(&self, side: Side) -> u8 {
-        match side {
-            Side::Originator => self.originator.flags,
-            Side::Responder => self.responder.flags,
-        }
+        self.fronts[side.index()].flags
     }
 
     /// Bytes of both directions that were acknowledged but never seen, while the connection was
@@ -216,26 +243,26 @@ fn span(segment: &TcpSegment, payload_len: u32) -> u32 {
 fn control_letter(sender: &mut Endpoint, segment: &TcpSegment, payload_len: u32) -> Option<u8> {
     let is_ack = segment.flags & flag::ACK != 0;
     match segment.flags & (flag::SYN | flag::FIN | flag::RST) {
-        0 if payload_len > 0 => sender.first(seen::DATA).then_some(b'D'),
-        0 => (is_ack && sender.first(seen::ACK)).then_some(b'A'),
+        0 if payload_len > 0 => sender.front.first(seen::DATA).then_some(b'D'),
+        0 => (is_ack && sender.front.first(seen::ACK)).then_some(b'A'),
         flag::SYN => {
-            let other_start = sender.has_ended() && segment.sequence != sender.start();
+            let other_start = sender.front.has_ended() && segment.sequence != sender.front.start();
             let letter = if is_ack { b'H' } else { b'S' };
-            (sender.first(seen::SYN) || other_start).then_some(letter)
+            (sender.front.first(seen::SYN) || other_start).then_some(letter)
         }
         flag::FIN => {
             let end = segment.sequence.wrapping_add(span(segment, payload_len));
-            let other_end = end != sender.fin;
-            (sender.first(seen::FIN) || other_end).then_some(b'F')
+            let other_end = end != sender.details.fin;
+            (sender.front.first(seen::FIN) || other_end).then_some(b'F')
         }
         flag::RST => {
-            let relative = segment.sequence.wrapping_sub(sender.start());
-            let other_place = std::mem::replace(&mut sender.reset, relative) != relative;
-            (sender.first(seen::RST) || other_place).then_some(b'R')
+            let relative = segment.sequence.wrapping_sub(sender.front.start());
+            let other_place = std::mem::replace(&mut sender.details.reset, relative) != relative;
+            (sender.front.first(seen::RST) || other_place).then_some(b'R')
         }
         bits if bits & flag::FIN != 0 && bits & flag::RST != 0 => {
-            sender.first(seen::FIN_RST).then_some(b'I')
+            sender.front.first(seen::FIN_RST).then_some(b'I')
         }
-        _ => sender.first(seen::MIXED).then_some(b'Q'),
+        _ => sender.front.first(seen::MIXED).then_some(b'Q'),
     }
 }

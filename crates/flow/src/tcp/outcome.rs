@@ -1,7 +1,7 @@
 //! What became of a connection: Zeek's `conn_state`, Suricata's `tcp.state`, who ended it.
 
 use super::Tcp;
-use super::endpoint::{Endpoint, State, seen};
+use super::endpoint::{Front, State, seen};
 use super::role::Side;
 use super::state::{ConnState, TcpPhase};
 
@@ -19,7 +19,8 @@ impl Tcp {
     /// a connection that it may forget after a short while.
     #[must_use]
     pub fn closed_by(&self) -> Option<Close> {
-        match (self.originator.state(), self.responder.state()) {
+        let [originator, responder] = &self.fronts;
+        match (originator.state(), responder.state()) {
             (State::Reset, _) | (_, State::Reset) => Some(Close::Rst),
             (State::Closed, State::Closed | State::Inactive) | (State::Inactive, State::Closed) => {
                 Some(Close::Fin)
@@ -31,8 +32,8 @@ impl Tcp {
     /// How far the handshake and the close came.
     #[must_use]
     pub fn phase(&self) -> TcpPhase {
-        let (originator, responder) = (&self.originator, &self.responder);
-        let fin_acknowledged = |end: &Endpoint| end.has(seen::FIN_ACKNOWLEDGED);
+        let [originator, responder] = &self.fronts;
+        let fin_acknowledged = |end: &Front| end.has(seen::FIN_ACKNOWLEDGED);
         match (originator.state(), responder.state()) {
             (State::Reset, _) | (_, State::Reset) => TcpPhase::Closed,
             (State::Closed, State::Closed) => {
@@ -60,7 +61,7 @@ impl Tcp {
     /// Zeek's `conn_state` (`base/protocols/conn/main.zeek`).
     #[must_use]
     pub fn conn_state(&self) -> ConnState {
-        let (originator, responder) = (&self.originator, &self.responder);
+        let [originator, responder] = &self.fronts;
         match (originator.state(), responder.state()) {
             (_, State::Reset) => self.reset_by_responder(),
             (State::Reset, _) if !responder.never_opened() => ConnState::Rsto,
@@ -82,7 +83,7 @@ impl Tcp {
             self.payload_bytes(Side::Originator),
             self.payload_bytes(Side::Responder),
         );
-        match self.originator.state() {
+        match self.fronts[0].state() {
             State::SynSent | State::SynAckSent => ConnState::Rej,
             State::Reset if sizes == (0, 0) => ConnState::Rej,
             State::Inactive | State::Partial => ConnState::Rstrh,

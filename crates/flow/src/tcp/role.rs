@@ -21,6 +21,12 @@ impl Side {
         }
     }
 
+    /// Its place where there is one for each.
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        usize::from(self == Self::Responder)
+    }
+
     /// A history letter in this end's case.
     pub(super) fn write(self, letter: u8) -> u8 {
         match self {

@@ -578,10 +578,7 @@ fn the_short_way_agrees_with_the_long_way() {
             let side = [Side::Originator, Side::Responder][end];
             let mut long = tcp;
             long.observe_any(side, &segment, payload_len);
-            let (mut sender, peer) = match side {
-                Side::Originator => (tcp.originator, tcp.responder),
-                Side::Responder => (tcp.responder, tcp.originator),
-            };
+            let (mut sender, peer) = (tcp.end(side).front, tcp.end(side.other()).front);
             short += u32::from(sender.goes_on_in_order(&peer, &segment, payload_len));
             all += 1;
             tcp.observe(side, &segment, payload_len);
