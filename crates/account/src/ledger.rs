@@ -20,18 +20,19 @@ pub struct Ledger {
     received_bytes: u64,
     decapsulated: u64,
     rejected: Counts<{ Reject::COUNT }>,
-    rows: Vec<Row>,
+    rows: Vec<Kept>,
     quarantine: Vec<QuarantineRow>,
     strays: Strays,
-    changed: Changed,
+    /// Rows that changed since they were last handed over, each once. With room for all of them, so
+    /// that nothing grows but where a row is added.
+    changed: Vec<SourceId>,
 }
 
-/// Rows that changed since they were last handed over: a list without repetition. As long as the
-/// rows, so that nothing grows but where a row is added.
-#[derive(Clone, Debug, Default)]
-struct Changed {
-    list: Vec<SourceId>,
-    is_listed: Vec<bool>,
+/// A row, and whether it is listed as changed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    row: Row,
+    is_listed: bool,
 }
 
 impl Ledger {
@@ -42,10 +43,7 @@ impl Ledger {
         Self {
             quarantine: vec![QuarantineRow::default(); QUARANTINE_MAX as usize + 1],
             rows: Vec::with_capacity(rows),
-            changed: Changed {
-                list: Vec::with_capacity(rows),
-                is_listed: Vec::with_capacity(rows),
-            },
+            changed: Vec::with_capacity(rows),
             ..Self::default()
         }
     }
@@ -105,17 +103,17 @@ impl Ledger {
         if index >= self.rows.len() {
             self.add_row(index);
         }
-        if let Some(is_listed @ false) = self.changed.is_listed.get_mut(index) {
-            *is_listed = true;
-            self.changed.list.push(source);
+        let kept = &mut self.rows[index];
+        if !kept.is_listed {
+            kept.is_listed = true;
+            self.changed.push(source);
         }
-        &mut self.rows[index]
+        &mut kept.row
     }
 
     #[cold]
     fn add_row(&mut self, index: usize) {
-        self.rows.resize(index + 1, Row::default());
-        self.changed.is_listed.resize(index + 1, false);
+        self.rows.resize(index + 1, Kept::default());
     }
 
     /// What is not counted by known source, and in `changes` every row that changed since the last
@@ -125,12 +123,10 @@ impl Ledger {
         sources: &Sources,
         changes: &mut Vec<(Option<MirrorSource>, Row)>,
     ) -> Statement {
-        for source in self.changed.list.drain(..) {
-            if let Some(is_listed) = self.changed.is_listed.get_mut(source.index()) {
-                *is_listed = false;
-            }
-            if let Some(row) = self.rows.get(source.index()) {
-                changes.push((sources.get(source).copied(), *row));
+        for source in self.changed.drain(..) {
+            if let Some(kept) = self.rows.get_mut(source.index()) {
+                kept.is_listed = false;
+                changes.push((sources.get(source).copied(), kept.row));
             }
         }
         self.counted(sources)
@@ -159,7 +155,7 @@ impl Ledger {
     #[must_use]
     pub fn named(&self, sources: &Sources) -> Statement {
         let mut statement = self.counted(sources);
-        for (row, number) in self.rows.iter().zip(0..) {
+        for (Kept { row, .. }, number) in self.rows.iter().zip(0..) {
             if row.packets == 0 && row.closed.sum() == 0 {
                 continue;
             }

@@ -469,12 +469,13 @@ impl<'a> Ahead<'a> {
     /// Fetches as many bytes ahead as a record took, so that the next batch is there in time.
     #[inline(always)]
     pub(crate) fn fetch(&mut self, record: &Record<'_>) {
-        let length = record.data.len() + RECORD_HEADER;
-        let end = self.wanted + length.min(AHEAD_MAX);
-        self.wanted += length;
+        // Wherever it points, a wish is no access; and no offset comes near the end of addresses.
+        let length = record.data.len().wrapping_add(RECORD_HEADER);
+        let end = self.wanted.wrapping_add(length.min(AHEAD_MAX));
+        self.wanted = self.wanted.wrapping_add(length);
         while self.asked_for < end {
             prefetch_line(self.bytes, self.asked_for);
-            self.asked_for += LINE;
+            self.asked_for = self.asked_for.wrapping_add(LINE);
         }
         if length > AHEAD_MAX {
             self.asked_for = self.wanted;

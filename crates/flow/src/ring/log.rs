@@ -137,19 +137,17 @@ impl Log {
         if self.heavy.is_some_and(|heavy| heavy.source == source) {
             which = HEAVY;
         }
-        if self.lanes[which].end - self.lanes[which].next < size {
-            which = self.next_segment(which, size, header.timestamp)?;
+        let mut offset = self.lanes[which].next;
+        if offset + size > self.lanes[which].end {
+            which = self.next_segment(which, size, source, header.timestamp)?;
+            offset = self.lanes[which].next;
         }
         let lane = &mut self.lanes[which];
-        let offset = lane.next;
-        let place = self.slab.get_mut(offset..offset + size)?;
-        record::write(place, header, frame)?;
-        if lane.next == lane.start {
-            lane.first = source;
-        }
         lane.mixed |= lane.first != source;
-        lane.next += size;
+        lane.next = offset + size;
         let generation = lane.generation;
+        let place = self.slab.get_mut(offset..lane.next)?;
+        record::write(place, header, frame)?;
         if which == SHARED {
             self.account_shared(source, generation, size, header.timestamp);
         } else if let Some(heavy) = &mut self.heavy {
@@ -169,7 +167,7 @@ impl Log {
             } else {
                 0
             };
-            let bytes = before.saturating_add(super::small(size));
+            let bytes = before.wrapping_add(super::small(size));
             *usage = Usage { generation, bytes };
             if bytes > self.half_segment {
                 self.majority = Some(source);
@@ -183,16 +181,24 @@ impl Log {
     /// The lane that has room for the record now, on a segment of its own.
     #[cold]
     #[inline(never)]
-    fn next_segment(&mut self, which: usize, size: usize, now: Timestamp) -> Option<usize> {
+    fn next_segment(
+        &mut self,
+        which: usize,
+        size: usize,
+        first: SourceId,
+        now: Timestamp,
+    ) -> Option<usize> {
         if size > self.segment_len {
             return None;
         }
         self.settle();
-        if which == SHARED {
+        let which = if which == SHARED {
             self.next_shared(now)
         } else {
             self.next_heavy(now)
-        }
+        }?;
+        self.lanes[which].first = first;
+        Some(which)
     }
 
     /// Writes down in the segments what the lanes have put there.

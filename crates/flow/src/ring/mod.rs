@@ -191,7 +191,8 @@ impl Rings {
         state: &mut RingState,
         new: &NewFrame<'_>,
     ) -> Result<(), Unstored> {
-        if state.private != 0 || state.logged >= self.logged_max {
+        // A flow with a ring of its own has outgrown the logs.
+        if state.logged >= self.logged_max {
             // A copy, so that other frames need not be in memory for this call.
             let copy = *new;
             return self.store_in_ring(state, &copy);

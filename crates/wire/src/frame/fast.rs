@@ -28,23 +28,36 @@ struct Network {
     ttl: u8,
 }
 
-/// Reads the frame, or declines it: then the view is anything.
+/// Reads a frame of IPv4 without a tag, what there is most of, or declines it: then the view is
+/// anything.
 #[inline(always)]
-pub(super) fn read(frame: &[u8], view: &mut FrameView) -> bool {
-    let Some((header, packet)) = frame.split_first_chunk::<{ ether::HEADER_LEN }>() else {
-        return false;
-    };
+pub(super) fn read_ipv4(frame: &[u8], view: &mut FrameView) -> bool {
+    match untagged(frame) {
+        Some((link, packet)) if link.ether_type == ether::IPV4 => ipv4(frame, link, packet, view),
+        _ => false,
+    }
+}
+
+/// The same for the other common shapes.
+#[inline(always)]
+pub(super) fn read_other(frame: &[u8], view: &mut FrameView) -> bool {
+    match untagged(frame) {
+        Some((link, packet)) if ether::is_vlan(link.ether_type) => tagged(frame, packet, view),
+        Some((link, packet)) => ipv6(frame, link, packet, view),
+        None => false,
+    }
+}
+
+#[inline(always)]
+fn untagged(frame: &[u8]) -> Option<(Link, &[u8])> {
+    let (header, packet) = frame.split_first_chunk::<{ ether::HEADER_LEN }>()?;
     let link = Link {
         ether_type: u16::from_be_bytes([header[12], header[13]]),
         vlan: 0,
         vlan_count: 0,
         network_offset: 14,
     };
-    match link.ether_type {
-        ether::IPV4 => ipv4(frame, link, packet, view),
-        other if ether::is_vlan(other) => tagged(frame, packet, view),
-        _ => ipv6(frame, link, packet, view),
-    }
+    Some((link, packet))
 }
 
 #[inline(never)]

@@ -44,15 +44,17 @@ pub fn parse_frame(frame: &[u8], original_hint: u32) -> FrameView {
 /// the frame.
 #[inline(never)]
 pub fn read_frame(frame: &[u8], original_hint: u32, view: &mut FrameView) {
-    if !fast::read(frame, view) {
-        read_slowly(frame, original_hint, view);
+    // Nothing comes after the calls, so nothing has to be kept for it.
+    if !fast::read_ipv4(frame, view) {
+        read_other(frame, original_hint, view);
     }
 }
 
-#[cold]
 #[inline(never)]
-fn read_slowly(frame: &[u8], original_hint: u32, view: &mut FrameView) {
-    *view = slow::parse(frame, original_hint);
+fn read_other(frame: &[u8], original_hint: u32, view: &mut FrameView) {
+    if !fast::read_other(frame, view) {
+        *view = slow::parse(frame, original_hint);
+    }
 }
 
 /// The two halves of [`parse_frame`] by themselves, to hold one against the other.
@@ -63,7 +65,9 @@ pub mod oracle {
     #[must_use]
     pub fn fast(frame: &[u8]) -> Option<FrameView> {
         let mut view = FrameView::default();
-        super::fast::read(frame, &mut view).then_some(view)
+        let is_read =
+            super::fast::read_ipv4(frame, &mut view) || super::fast::read_other(frame, &mut view);
+        is_read.then_some(view)
     }
 
     /// The path through etherparse, which takes every frame.
