@@ -12,6 +12,7 @@ use vxscope_wire::bpf::Program;
 use super::error::UdpError;
 use super::settings::{UdpGroup, UdpOpened, UdpSettings, option};
 use super::source::{Port, UdpSource};
+use super::steering::Steered;
 
 /// Sockets of an earlier run that are exactly those that some settings would open.
 #[derive(Debug)]
@@ -66,7 +67,8 @@ impl UdpSettings {
         let mut steered = None;
         for (group, sockets) in self.groups.iter().zip(inheritance.groups) {
             // In place of one that chooses the same, so nothing is split meanwhile.
-            steered = self.steer(&sockets, group.tunnel)?;
+            let of_group = self.steer(&sockets, group.tunnel)?;
+            steered = Steered::of_all(steered, of_group);
             let address = SocketAddr::new(address, group.port);
             for (ports, socket) in ports.iter_mut().zip(sockets) {
                 self.size(&socket, &mut warnings)?;

@@ -88,7 +88,7 @@ impl UdpSettings {
         let (mut groups, mut steered) = (Vec::new(), None);
         for group in &self.groups {
             let (bound, sockets, of_group) = self.open_group(address, *group, &mut warnings)?;
-            steered = of_group;
+            steered = Steered::of_all(steered, of_group);
             groups.push(bound);
             for (ports, socket) in ports.iter_mut().zip(sockets) {
                 ports.push(Port::new(

@@ -48,6 +48,14 @@ impl Steered {
         }
     }
 
+    /// Of the ports so far and one more: a port without the cheaper program is what to tell.
+    pub(super) fn of_all(so_far: Option<Self>, one_more: Option<Self>) -> Option<Self> {
+        match so_far {
+            Some(Self::Classic { .. }) => so_far,
+            _ => one_more,
+        }
+    }
+
     /// Why it is not the cheaper one.
     #[must_use]
     pub fn declined(&self) -> Option<&str> {
