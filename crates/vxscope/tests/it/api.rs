@@ -220,6 +220,10 @@ fn people_are_told_the_same() {
     sensor.load(&["--packets", "2000", "--rate", "20000", "--sources", "2"]);
     let asked = ["--socket", "out/control.sock"];
     let ask = |command: &'static str| vxscope(dir.path(), &[&[command], &asked[..]].concat()).ok();
+    // What has just been sent shows with the next tick.
+    until("a tick with both sources", || {
+        (ask("sources").lines().count() == 3).then_some(())
+    });
     let status = ask("status");
     for part in [
         "sensor ",
@@ -230,7 +234,6 @@ fn people_are_told_the_same() {
     ] {
         assert!(status.contains(part), "{part}: {status}");
     }
-    assert!(ask("sources").lines().count() == 3);
     let json = vxscope(
         dir.path(),
         &["status", "--json", "--socket", "out/control.sock"],
