@@ -161,13 +161,12 @@ impl Log {
     #[inline(always)]
     fn account_shared(&mut self, source: SourceId, generation: u32, size: usize, now: Timestamp) {
         if let Some(usage) = self.usage.get_mut(source.index()) {
-            // A record fits a segment, and a segment is far below 4 GiB.
             let before = if usage.generation == generation {
                 usage.bytes
             } else {
                 0
             };
-            let bytes = before.wrapping_add(super::small(size));
+            let bytes = before.saturating_add(super::small(size));
             *usage = Usage { generation, bytes };
             if bytes > self.half_segment {
                 self.majority = Some(source);
