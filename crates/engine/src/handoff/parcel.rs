@@ -46,8 +46,8 @@ pub(crate) fn release(mut owned: Arc<Owned>, shells: &Sender<Arc<Owned>>) {
 }
 
 /// Frames of a chunk that somebody else may use, too.
-#[derive(Clone, Debug)]
-pub(super) struct Run {
+#[derive(Debug)]
+struct Run {
     /// Which of the bundle's chunks.
     chunk: usize,
     worker: usize,
@@ -100,14 +100,15 @@ impl Bundle {
         runs.all(|run| lane.takes(run.worker, run.is_copy))
     }
 
-    /// Becomes what one part of a sink is to have of another bundle.
+    /// Becomes what one part of a sink is to have of another bundle. It holds no chunk of which it
+    /// reads nothing: a part that stalls must take none from the others' workers.
     pub(super) fn copy(&mut self, from: &Self, lane: Lane) {
-        self.chunks.extend(from.chunks.iter().cloned());
-        let taken = from
-            .runs
-            .iter()
-            .filter(|run| lane.takes(run.worker, run.is_copy));
-        self.runs.extend(taken.cloned());
+        let runs = from.runs.iter();
+        for run in runs.filter(|run| lane.takes(run.worker, run.is_copy)) {
+            if let Some(owned) = from.chunks.get(run.chunk) {
+                self.push(owned, run.positions.clone(), run.is_copy);
+            }
+        }
     }
 
     /// Nobody here reads its chunks any more.

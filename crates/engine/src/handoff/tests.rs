@@ -84,6 +84,40 @@ fn what_held_a_chunk_is_there_for_the_next_once_its_sink_has_read_it() {
 }
 
 #[test]
+fn a_part_that_stalls_holds_no_chunk_of_which_it_reads_nothing() {
+    let (stalled, free) = (Gate::new(true), Gate::new(false));
+    let parts = Exit {
+        lanes: vec![gated(&stalled), gated(&free)],
+        ..exit("parts", &free)
+    };
+    let record = Exit {
+        takes_copies: true,
+        ..exit("record", &free)
+    };
+    let mut handoff = started(vec![parts, record], Hands::Live(live(), 8));
+    let (pool, home) = bounded(64);
+    for sent in 1..=QUEUE {
+        let chunks = [0, 1, 2].map(|worker| chunk(worker, &pool));
+        handoff.frames(&chunks[0], 0..3);
+        handoff.frames(&chunks[1], 0..3);
+        handoff.copies(&chunks[2], 0..3);
+        drop(chunks);
+        handoff.pass_on();
+        // The part that stalls reads the first one alone.
+        wait_until(|| home.len() == 2 * sent);
+    }
+    stalled.open();
+    let outcomes = finish(handoff);
+    let counts = outcomes.iter().map(|it| it.count);
+    let counts: Vec<_> = counts
+        .map(|it| (it.written(), it.shed(Shed::Duplicate)))
+        .collect();
+    let sent = QUEUE as u64;
+    assert_eq!(counts, [(6 * sent, 3 * sent), (9 * sent, 0)]);
+    assert_eq!(home.len(), 3 * QUEUE);
+}
+
+#[test]
 fn copies_go_to_who_records_what_came_and_are_counted_at_the_others() {
     for hands in [Hands::Finite, Hands::Own, Hands::Live(live(), 8)] {
         let record = Exit {
@@ -92,7 +126,7 @@ fn copies_go_to_who_records_what_came_and_are_counted_at_the_others() {
         };
         let mut handoff = started(vec![record, exit("other", &Gate::new(false))], hands);
         let (pool, home) = bounded(4);
-        let owned = chunk(&pool);
+        let owned = chunk(0, &pool);
         handoff.frames(&owned, 0..4);
         handoff.copies(&owned, 4..6);
         handoff.frames(&owned, 6..10);
@@ -169,19 +203,19 @@ fn tell(handoff: &mut Handoff) {
 
 /// Hands a chunk of [`FRAMES`] over.
 fn send(handoff: &mut Handoff, pool: &Sender<FrameChunk>) {
-    let owned = chunk(pool);
+    let owned = chunk(0, pool);
     handoff.frames(&owned, 0..owned.chunk.len());
     drop(owned);
     handoff.pass_on();
 }
 
-fn chunk(pool: &Sender<FrameChunk>) -> Arc<Owned> {
+fn chunk(worker: usize, pool: &Sender<FrameChunk>) -> Arc<Owned> {
     let mut chunk = FrameChunk::with_capacity(0);
     for index in 0..FRAMES {
         assert!(chunk.push(index, Timestamp::ZERO, SOURCE, &[0; 60], 60));
     }
     Arc::new(Owned {
-        worker: 0,
+        worker,
         chunk,
         pool: Some(pool.clone()),
     })
@@ -207,11 +241,15 @@ fn exit(name: &str, gate: &Arc<Gate>) -> Exit {
         name: name.to_owned(),
         offered: Offered::Frames,
         takes_copies: false,
-        lanes: vec![Box::new(Gated {
-            gate: gate.clone(),
-            count: SinkCount::default(),
-        })],
+        lanes: vec![gated(gate)],
     }
+}
+
+fn gated(gate: &Arc<Gate>) -> Box<dyn WayOut> {
+    Box::new(Gated {
+        gate: gate.clone(),
+        count: SinkCount::default(),
+    })
 }
 
 fn wait_until(mut is_so: impl FnMut() -> bool) {
