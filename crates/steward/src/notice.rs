@@ -39,6 +39,9 @@ pub enum Decided {
     Effective(&'static str),
 }
 
+/// Why a source has a session at all, as long as nobody was asked to change it.
+pub(crate) const ENROLLED: &str = "enrolled";
+
 /// One thing that somebody may want to know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
@@ -69,6 +72,13 @@ impl Notice {
             Decided::Alerted { .. } => "alerted",
             Decided::Effective(_) => "effective",
         }
+    }
+
+    /// Whether a source is mirrored now and was not before, though nobody was asked to change it.
+    /// One whose session somebody removed goes the other way.
+    #[must_use]
+    pub fn is_enrolment(&self) -> bool {
+        self.from == Grade::Off && self.decided == Decided::Effective(ENROLLED)
     }
 
     /// The reason in one word, by whoever had the last one.
@@ -109,7 +119,7 @@ impl Notice {
                 peer,
                 reason,
             } => alert_sentence(*mirror, *severe, *peer, reason),
-            Decided::Effective("enrolled") => {
+            Decided::Effective(_) if self.is_enrolment() => {
                 format!("{mirror} was enrolled: it is mirrored, and its grade is {grade}")
             }
             Decided::Effective(_) => format!("{mirror} went from {from} to {grade}"),
@@ -310,6 +320,31 @@ mod tests {
                 let start = "10.0.0.7 vni 12 goes from full to off: ";
                 assert!(sentence.starts_with(start), "{sentence}");
             }
+        }
+    }
+
+    #[test]
+    fn a_session_that_somebody_removes_is_not_told_as_enrolled() {
+        let mut notice = Notice {
+            at: Timestamp::ZERO,
+            mirror: MirrorSource {
+                address: [10, 0, 0, 7].into(),
+                vni: Vni::ZERO,
+            },
+            interface: String::new(),
+            from: Grade::Off,
+            grade: Grade::Full,
+            decided: Decided::Effective(ENROLLED),
+        };
+        for (from, grade, decided, expected) in [
+            (Grade::Off, Grade::Full, ENROLLED, "was enrolled"),
+            (Grade::Full, Grade::Off, ENROLLED, "went from full to off"),
+            (Grade::Off, Grade::Full, "deadline", "went from off to full"),
+        ] {
+            (notice.from, notice.grade) = (from, grade);
+            notice.decided = Decided::Effective(decided);
+            let sentence = notice.sentence();
+            assert!(sentence.contains(expected), "{sentence}");
         }
     }
 }

@@ -108,7 +108,7 @@ impl Screen {
         let says = match notice.decided {
             Decided::Granted(_) | Decided::Refused(..) | Decided::Forced { .. } => true,
             Decided::Imagined(_) | Decided::Alerted { .. } => true,
-            Decided::Effective(reason) => reason != "enrolled",
+            Decided::Effective(_) => !notice.is_enrolment(),
             Decided::Kept(_) => false,
         };
         if says {

@@ -17,7 +17,7 @@ use vxscope_export::{GradeChange, MirrorSummary};
 use vxscope_policy::rules::{Mode, Rules};
 use vxscope_report::Report;
 use vxscope_steward::{Command, Decided, Detection, Embedded, EmbeddedSetup, Notice};
-use vxscope_units::{Grade, MirrorSource, Timestamp};
+use vxscope_units::{MirrorSource, Timestamp};
 
 use crate::clock::LiveClock;
 use crate::evidence::Evidence;
@@ -240,7 +240,7 @@ impl Stage {
         self.minutes.write(&notice);
         self.overview.note(&notice);
         if let Decided::Effective(reason) = notice.decided
-            && !(notice.from == Grade::Off && reason == "enrolled")
+            && !notice.is_enrolment()
         {
             let change = GradeChange {
                 at: notice.at,

@@ -9,7 +9,8 @@ use vxscope_policy::{Missed, Policy, SourceKey};
 use vxscope_report::{BlindWindow, MirrorRow};
 use vxscope_units::{EvidenceClass, Grade, MirrorSource, Timestamp};
 
-use super::{ENROLLED, Steward, row};
+use super::{Steward, row};
+use crate::notice::ENROLLED;
 use crate::setup::bounds_of;
 
 impl Steward {

@@ -5,8 +5,8 @@ use vxscope_control::keeper;
 use vxscope_policy::{Decision, Decisions, Event, Kept, SourceKey, Wish};
 use vxscope_units::{Grade, Timestamp};
 
-use super::{DECIDE_EVERY_NANOS, ENROLLED, Steward, row};
-use crate::notice::{Decided, Notice};
+use super::{DECIDE_EVERY_NANOS, Steward, row};
+use crate::notice::{Decided, ENROLLED, Notice};
 
 /// Notices that wait for whoever writes them; the oldest are forgotten and counted.
 const NOTICES_MAX: usize = 65_536;

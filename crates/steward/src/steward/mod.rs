@@ -26,8 +26,6 @@ use crate::past::Past;
 use crate::roll::Roll;
 use crate::setup::{StewardSetup, guard_rules};
 
-/// Why a source has a session at all.
-const ENROLLED: &str = "enrolled";
 /// How often the policy is asked.
 const DECIDE_EVERY_NANOS: u64 = 1_000_000_000;
 
