@@ -58,6 +58,12 @@ pub fn start(format: Format, usual: &str) {
     let _ = registry().with(log.with_filter(filter)).try_init();
 }
 
+/// Nothing is left out.
+const WHOLE: Verdict = Verdict::Write {
+    left_out: 0,
+    elsewhere: 0,
+};
+
 /// Where lines are made.
 struct Log {
     format: Format,
@@ -72,17 +78,21 @@ impl<S: Subscriber> Layer<S> for Log {
         let metadata = event.metadata();
         let verdict = match *metadata.level() {
             // Whoever asked for these wants all of them.
-            Level::DEBUG | Level::TRACE => Verdict::Write { left_out: 0 },
-            _ if metadata.target() == TOLD => Verdict::Write { left_out: 0 },
+            Level::DEBUG | Level::TRACE => WHOLE,
+            _ if metadata.target() == TOLD => WHOLE,
             Level::ERROR | Level::WARN | Level::INFO => {
                 let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
                 limit.observe(metadata.callsite(), self.begun.elapsed())
             }
         };
-        let Verdict::Write { left_out } = verdict else {
+        let Verdict::Write {
+            left_out,
+            elsewhere,
+        } = verdict
+        else {
             return;
         };
-        let line = Line::new(wall(), event, left_out);
+        let line = Line::new(wall(), event, left_out + elsewhere);
         let text = match self.format {
             Format::Text => line.text(),
             Format::Json => line.json(),

@@ -154,12 +154,21 @@ impl Observer for Screen {
     }
 
     fn handle_warning(&mut self, warning: &str) {
-        let place = warning.to_owned();
-        let warning = match self.limit.observe(place, self.begun.elapsed()) {
-            Verdict::LeaveOut => return,
-            Verdict::Write { left_out: 0 } => warning.to_owned(),
-            Verdict::Write { left_out } => format!("{warning} (said {left_out} times more)"),
+        let verdict = self.limit.observe(warning.to_owned(), self.begun.elapsed());
+        let Verdict::Write {
+            left_out,
+            elsewhere,
+        } = verdict
+        else {
+            return;
         };
+        let mut warning = warning.to_owned();
+        if left_out > 0 {
+            let _ = write!(warning, " (said {left_out} times more)");
+        }
+        if elsewhere > 0 {
+            let _ = write!(warning, " ({elsewhere} other warnings were left out)");
+        }
         match self.logs() {
             true => tracing::warn!(target: TOLD, "{warning}"),
             false => {
