@@ -9,7 +9,9 @@ use std::io;
 use std::path::Path;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use vxscope_benches::{Exports, Frames, Table, Traffic, configuration, folder, replay_once};
+use vxscope_benches::{
+    Exports, Frames, Table, Traffic, configuration, folder, replay_once, verdict,
+};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -43,7 +45,7 @@ fn main() -> io::Result<()> {
             short.to_string(),
             long.to_string(),
             format!("{:.4}", more as f64 / difference as f64),
-            format!("0: {}", if met { "met" } else { "missed" }),
+            format!("0: {}", verdict(met)),
         ]);
     }
     println!("{table}");

@@ -1,23 +1,19 @@
 //! A flood of tuples that were chosen to collide, beside one of tuples that were not.
 //!
-//! `cargo bench -p vxscope-benches --bench collisions [-- --quick]`. Who chooses them knows the
+//! `cargo bench -p vxscope-benches --bench collisions [-- --quick] [--rounds N]`. Who chooses them knows the
 //! hash, all limits and the bytes of a key, but not the seed, which is random in a live sensor: the
 //! tuples collide under another one. The third row is what he could do if he knew it. The flow
 //! table's part of a packet alone, which is all that they can make slower; CPU time, in turn.
 #![expect(clippy::print_stdout, reason = "the table is what this is for")]
 
-use std::env;
 use std::hash::{BuildHasher, Hasher};
 use std::hint::black_box;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 use foldhash::fast::FixedState;
-use vxscope_benches::{Cpu, Ratio, Table, Work, interleave, median};
-use vxscope_flow::{
-    CloseReason, Closing, Crossing, FlowLimits, FlowRecord, FlowScope, Flows, Packet, Prepared,
-    StoredFrames, Timeouts,
-};
+use vxscope_benches::{Cpu, Ratio, Request, Table, Unrecorded, Work, at_most, interleave, median};
+use vxscope_flow::{Crossing, FlowLimits, FlowScope, Flows, Packet, Prepared, Timeouts};
 use vxscope_units::{MirrorSource, SourceId, Timestamp, Vni};
 use vxscope_wire::{Addresses, FrameView, parse_frame};
 
@@ -43,8 +39,7 @@ const PORTS: u32 = 0x8000 << 16 | 53;
 const UDP: u64 = 17;
 
 fn main() -> io::Result<()> {
-    let is_quick = env::args().any(|it| ["--quick", "--test"].contains(&it.as_str()));
-    let rounds = if is_quick { 1 } else { ROUNDS };
+    let rounds = Request::from_command_line(ROUNDS)?.rounds;
     let random: Vec<u32> = (1_u32..)
         .take(TUPLES)
         .map(|it| it.wrapping_mul(0x9e37_79b1) >> 8)
@@ -69,18 +64,13 @@ fn main() -> io::Result<()> {
         let of = |at: usize| times.get(at).map(Vec::as_slice).unwrap_or_default();
         let ratio = Ratio::of(of(number), of(0));
         let nanos = median(of(number), Cpu::total).as_nanos() as f64;
-        let met = if ratio.median <= GOAL {
-            "met"
-        } else {
-            "missed"
-        };
         table.push(&[
             name.to_owned(),
             probe.to_string(),
             format!("{:.1}", nanos / (TUPLES * TIMES) as f64),
             ratio.to_string(),
             if number == 1 {
-                format!("≤ {GOAL}: {met}")
+                at_most(GOAL, ratio.median)
             } else {
                 String::new()
             },
@@ -176,7 +166,10 @@ impl Flood {
                     view,
                     crossing: Crossing::Unknown,
                 };
-                black_box(self.flows.observe(prepared, &packet, &FRAME, &mut Ignored));
+                black_box(
+                    self.flows
+                        .observe(prepared, &packet, &FRAME, &mut Unrecorded),
+                );
             }
         }
     }
@@ -196,16 +189,3 @@ const FRAME: [u8; 64] = {
     }
     frame
 };
-
-/// Nothing closes here.
-struct Ignored;
-
-impl Closing for Ignored {
-    fn handle_closed(&mut self, _: &FlowRecord, _: &StoredFrames<'_>) {}
-
-    fn wants_records(&self) -> bool {
-        false
-    }
-
-    fn count_closed(&mut self, _: SourceId, _: CloseReason) {}
-}

@@ -8,14 +8,16 @@
     reason = "it takes minutes; this says how far it is"
 )]
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use vxscope_benches::{
-    Capture, Cpu, Exports, Frames, Measured, Peer, Ratio, Store, Table, Traffic, bundled,
-    configuration, copy_each, folder, interleave, median, replay_once, wait_for_lines, walk,
+    Capture, Cpu, Exports, Frames, Measured, Peer, Ratio, Request, Store, Table, Traffic, at_least,
+    at_most, bundled, configuration, copy_each, folder, interleave, median, replay_once,
+    wait_for_lines, walk,
 };
 use vxscope_engine::Outcome;
 use vxscope_linux::MappedFile;
@@ -30,7 +32,7 @@ const PEER_GOALS: [f64; 2] = [8.0, 5.0];
 const LINES: u32 = 1_000_000;
 
 fn main() -> io::Result<()> {
-    let request = Request::from_arguments(std::env::args().skip(1));
+    let request = Request::from_command_line(5)?;
     let folder = folder()?;
     let mut report = Report::new();
     for frames in Frames::ALL {
@@ -83,37 +85,6 @@ const fn goal(frames: Frames) -> f64 {
         Frames::Small => 4.0,
         Frames::Imix => 1.8,
         Frames::Large => 1.7,
-    }
-}
-
-/// What the command line asks for.
-struct Request {
-    words: Vec<String>,
-    quick: bool,
-    rounds: usize,
-}
-
-impl Request {
-    fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Self {
-        let (mut words, mut quick, mut rounds) = (Vec::new(), false, None);
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--quick" | "--test" => quick = true,
-                "--rounds" => rounds = arguments.next().and_then(|number| number.parse().ok()),
-                flag if flag.starts_with("--") => {}
-                _ => words.push(argument),
-            }
-        }
-        let rounds = rounds.unwrap_or(if quick { 1 } else { 5 });
-        Self {
-            words,
-            quick,
-            rounds,
-        }
-    }
-
-    fn wants(&self, name: &str) -> bool {
-        self.words.iter().all(|word| name.contains(word.as_str()))
     }
 }
 
@@ -170,20 +141,19 @@ impl Row<'_> {
             *kept = Some(once.outcome);
             Ok(once.cpu)
         };
-        let mut ceiling = Ceiling::try_new(self.capture)?;
-        let store = Store::try_new()?;
+        let ceiling = RefCell::new(Ceiling::try_new(self.capture)?);
         let times = interleave(
             request.rounds,
             &mut [
-                &mut || ceiling.copy(),
+                &mut || ceiling.borrow_mut().copy(),
                 &mut || replay(Exports::None, none),
                 &mut || replay(Exports::Eve, eve),
                 &mut || replay(Exports::Decap, decap),
                 &mut || mapped_anew(self.capture),
-                &mut || waited(&store),
+                &mut || waited(&ceiling.borrow().store),
             ],
         )?;
-        drop((ceiling, store));
+        drop(ceiling);
         let [ceiling, works @ .., mapped, lines] = times.as_slice() else {
             return Ok(());
         };
@@ -334,16 +304,6 @@ fn stored(outcome: &Outcome) -> String {
     let summary = &outcome.summary;
     let share = summary.rings.stored as f64 / summary.packets.decapsulated.max(1) as f64;
     format!("{:.0} %", share * 100.0)
-}
-
-fn at_most(goal: f64, reached: f64) -> String {
-    let verdict = if reached <= goal { "met" } else { "missed" };
-    format!("≤ {goal}: {verdict}")
-}
-
-fn at_least(goal: f64, reached: f64) -> String {
-    let verdict = if reached >= goal { "met" } else { "missed" };
-    format!("≥ {goal}: {verdict}")
 }
 
 fn thousands(number: u32) -> String {

@@ -1,6 +1,6 @@
 //! What a second worker adds where the input comes sharded, as the kernel shards it live.
 //!
-//! `cargo bench -p vxscope-benches --bench sharded [-- --quick] [--rounds N]`. A capture is sorted
+//! `cargo bench -p vxscope-benches --bench sharded [-- WORDS] [--quick] [--rounds N]`. A capture is sorted
 //! beforehand by the steering function. One worker replays all of it; then two, each in a process
 //! of its own, replay their parts at the same time. Each time is the difference between reading
 //! the files three times and once, so that reserving memory falls out. CPU time says what the
@@ -16,7 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use vxscope_benches::{
-    Capture, Cpu, Exports, Frames, Ratio, Table, Traffic, configuration, folder, replay_once,
+    Capture, Cpu, Exports, Frames, Ratio, Request, Table, Traffic, at_least, configuration, folder,
+    replay_once,
 };
 use vxscope_wire::steer::Steering;
 use vxscope_wire::{Options, Tunnel, decapsulate_datagram, parse_frame};
@@ -46,33 +47,25 @@ fn main() -> io::Result<()> {
     if let [ONCE, times, capture, out] = arguments.as_slice() {
         return once(times, capture.into(), out.as_ref());
     }
-    let quick = arguments
-        .iter()
-        .any(|it| ["--quick", "--test"].contains(it));
-    let named = arguments.iter().skip_while(|it| **it != "--rounds").nth(1);
-    let rounds = named
-        .and_then(|it| it.parse().ok())
-        .unwrap_or(if quick { 1 } else { 5 });
+    let request = Request::from_command_line(5)?;
     let mut table = Table::new(&[
         "frames",
         "CPU: one / busier of two",
         "wall: one / two",
-        "goal",
+        "goal by CPU",
+        "goal by wall",
     ]);
     for frames in Frames::ALL {
-        let (cpu, wall) = compare(Traffic::new(frames, FLOWS, quick), rounds)?;
-        let met = |ratio: &Ratio| {
-            if ratio.median >= GOAL {
-                "met"
-            } else {
-                "missed"
-            }
-        };
+        if !request.wants(frames.name()) {
+            continue;
+        }
+        let (cpu, wall) = compare(Traffic::new(frames, FLOWS, request.quick), request.rounds)?;
         table.push(&[
             frames.name().to_owned(),
             cpu.to_string(),
             wall.to_string(),
-            format!("≥ {GOAL}: {} by CPU, {} by wall", met(&cpu), met(&wall)),
+            at_least(GOAL, cpu.median),
+            at_least(GOAL, wall.median),
         ]);
     }
     println!("{table}");

@@ -10,12 +10,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use vxscope_benches::{Frames, Store, Traffic, copy_each, walk};
+use vxscope_benches::{Frames, Store, Traffic, Unrecorded, copy_each, walk};
 use vxscope_capture::{Batch, Input};
-use vxscope_flow::{
-    CloseReason, Closing, Crossing, FlowLimits, FlowRecord, FlowScope, Flows, Packet, Prepared,
-    RingSizes, StoredFrames, Timeouts,
-};
+use vxscope_flow::{Crossing, FlowLimits, FlowScope, Flows, Packet, Prepared, RingSizes, Timeouts};
 use vxscope_memory::prefetch;
 use vxscope_pcap::{Precision, classic};
 use vxscope_units::{LinkType, MirrorSource, SourceId, Timestamp, Vni};
@@ -256,24 +253,11 @@ impl FlowBench {
                 };
                 black_box(
                     self.flows
-                        .observe(prepared, &packet, &self.frame, &mut Ignored),
+                        .observe(prepared, &packet, &self.frame, &mut Unrecorded),
                 );
             }
         }
     }
-}
-
-/// Nothing closes here.
-struct Ignored;
-
-impl Closing for Ignored {
-    fn handle_closed(&mut self, _: &FlowRecord, _: &StoredFrames<'_>) {}
-
-    fn wants_records(&self) -> bool {
-        false
-    }
-
-    fn count_closed(&mut self, _: SourceId, _: CloseReason) {}
 }
 
 /// What a flow costs at least.

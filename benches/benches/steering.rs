@@ -8,12 +8,11 @@
 //! `cargo bench -p vxscope-benches --bench steering [-- --quick] [--rounds N]`: takes CAP_BPF.
 #![expect(clippy::print_stdout, reason = "the table is what this is for")]
 
-use std::env;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket as Plain};
 use std::num::NonZeroU16;
 
-use vxscope_benches::{Cpu, Table};
+use vxscope_benches::{Cpu, Request, Table};
 use vxscope_capture::udp::SocketChoice;
 use vxscope_linux::Instruction;
 use vxscope_linux::udp::{DatagramBatch, UdpSocket};
@@ -25,9 +24,7 @@ const SEED: u32 = 0x7365_6564;
 const BURST: u16 = 64;
 /// Of one measurement.
 const BURSTS: u64 = 40;
-/// Rounds, and those that only show that it works.
 const ROUNDS: usize = 601;
-const QUICK_ROUNDS: usize = 3;
 
 /// How a socket is chosen.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +48,7 @@ const FIRST: [Instruction; 1] = [Instruction {
 }];
 
 fn main() -> io::Result<()> {
-    let rounds = rounds(env::args().skip(1));
+    let rounds = Request::from_command_line(ROUNDS)?.rounds;
     let mut table = Table::new(&[
         "datagrams",
         "ns/packet without a look",
@@ -73,21 +70,6 @@ fn main() -> io::Result<()> {
     }
     println!("{table}");
     Ok(())
-}
-
-fn rounds(mut arguments: impl Iterator<Item = String>) -> usize {
-    let mut rounds = ROUNDS;
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--quick" | "--test" => rounds = QUICK_ROUNDS,
-            "--rounds" => {
-                let number = arguments.next().and_then(|number| number.parse().ok());
-                rounds = number.unwrap_or(rounds);
-            }
-            _ => {}
-        }
-    }
-    rounds
 }
 
 /// Nanoseconds of a packet in each round, in the order of [`By::ALL`].

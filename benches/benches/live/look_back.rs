@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vxscope_api::Client;
-use vxscope_benches::{Frames, Table};
+use vxscope_benches::{Frames, Table, verdict};
 use vxscope_wire::{FrameView, Options, Tunnel, decapsulate_datagram, protocol, read_frame};
 
 use crate::receiver::{Received, Receiver, Work};
@@ -65,10 +65,7 @@ pub(crate) fn climb(frames: Frames, quick: bool, time: Duration) -> io::Result<T
             found.len().to_string(),
             text,
             spread(&mut told).0,
-            match longest < GOAL_MILLIS {
-                true => format!("< {GOAL_MILLIS}: met"),
-                false => format!("< {GOAL_MILLIS}: missed"),
-            },
+            format!("< {GOAL_MILLIS}: {}", verdict(longest < GOAL_MILLIS)),
         ]);
     }
     Ok(table)

@@ -23,7 +23,7 @@ use std::env;
 use std::io;
 use std::time::Duration;
 
-use vxscope_benches::{Cpu, Frames, Ratio, Table, median};
+use vxscope_benches::{Cpu, Frames, Ratio, Request, Table, at_most, median};
 
 use receiver::{Receiver, Work};
 use sender::Sender;
@@ -49,20 +49,20 @@ fn main() -> io::Result<()> {
     if let Some(work) = env::var_os(receiver::ROLE) {
         return receiver::serve(&work.to_string_lossy());
     }
-    let request = Request::from_arguments(env::args().skip(1));
+    let mut request = Request::from_command_line(5)?;
     if env::var_os(ring::INSIDE).is_some() {
         return ring::compare(&request);
     }
-    if request.looks_back {
-        return request.look_back();
+    if request.take_word(look_back::NAME) {
+        return look_back(&request);
     }
     let mut report = Report::new();
     for frames in Frames::ALL {
         if request.wants(frames.name()) {
             eprintln!("{}", frames.name());
             let sender = Sender::new(frames, request.quick)?;
-            request.compare(frames, &sender, &mut report)?;
-            request.find_edges(frames, &sender, &mut report)?;
+            compare(&request, frames, &sender, &mut report)?;
+            find_edges(&request, frames, &sender, &mut report)?;
         }
     }
     if request.quick {
@@ -72,128 +72,102 @@ fn main() -> io::Result<()> {
     ring::in_a_network_of_its_own()
 }
 
-/// What the command line asks for.
-struct Request {
-    words: Vec<String>,
-    looks_back: bool,
-    quick: bool,
-    rounds: usize,
+/// How long one measurement sends.
+fn time(request: &Request) -> Duration {
+    Duration::from_millis(if request.quick { 100 } else { 3_000 })
 }
 
-impl Request {
-    fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Self {
-        let (mut words, mut quick, mut rounds) = (Vec::new(), false, None);
-        let mut looks_back = false;
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--quick" | "--test" => quick = true,
-                "--rounds" => rounds = arguments.next().and_then(|number| number.parse().ok()),
-                look_back::NAME => looks_back = true,
-                flag if flag.starts_with("--") => {}
-                _ => words.push(argument),
+/// A ladder of loads for each kind of frames.
+fn look_back(request: &Request) -> io::Result<()> {
+    for frames in Frames::ALL {
+        if request.wants(frames.name()) {
+            println!(
+                "{}",
+                look_back::climb(frames, request.quick, time(request))?
+            );
+        }
+    }
+    Ok(())
+}
+
+/// CPU time per packet, all works in turn.
+fn compare(
+    request: &Request,
+    frames: Frames,
+    sender: &Sender,
+    report: &mut Report,
+) -> io::Result<()> {
+    let mut times = Work::ALL.map(|_| Vec::new());
+    let mut packets = 0;
+    for round in 0..=request.rounds {
+        for (work, times) in Work::ALL.into_iter().zip(&mut times) {
+            let run = Run::new(work, sender, RATE, time(request))?;
+            if run.lost > 0 {
+                eprintln!("  {}: {} of {} lost", work.name(), run.lost, run.sent);
+            }
+            // The first round only warms up.
+            if round > 0 || request.quick {
+                times.push(per_packet(run.cpu, run.sent));
+                packets = run.sent;
             }
         }
-        Self {
-            words,
-            looks_back,
-            quick,
-            rounds: rounds.unwrap_or(if quick { 1 } else { 5 }),
-        }
     }
-
-    fn wants(&self, name: &str) -> bool {
-        self.words.iter().all(|word| name.contains(word.as_str()))
-    }
-
-    /// How long one measurement sends.
-    fn time(&self) -> Duration {
-        Duration::from_millis(if self.quick { 100 } else { 3_000 })
-    }
-
-    /// A ladder of loads for each kind of frames.
-    fn look_back(&self) -> io::Result<()> {
-        for frames in Frames::ALL {
-            if self.wants(frames.name()) {
-                println!("{}", look_back::climb(frames, self.quick, self.time())?);
+    let [bare, ..] = &times;
+    for (work, times) in Work::ALL.into_iter().zip(&times) {
+        let part = |part: fn(Cpu) -> Duration| {
+            let picoseconds = median(times, part).as_nanos() as f64;
+            format!("{:.0}", picoseconds / 1_000.0)
+        };
+        let (ratio, goal) = match work {
+            Work::Loop => (String::new(), String::new()),
+            _ if request.quick => (Ratio::of(times, bare).to_string(), String::new()),
+            _ => {
+                let ratio = Ratio::of(times, bare);
+                (ratio.to_string(), at_most(GOAL, ratio.median))
             }
-        }
-        Ok(())
+        };
+        report.cpu.push(&[
+            format!("{}, {}", frames.name(), work.name()),
+            packets.to_string(),
+            part(Cpu::total),
+            part(|cpu| cpu.kernel),
+            ratio,
+            goal,
+        ]);
     }
+    Ok(())
+}
 
-    /// CPU time per packet, all works in turn.
-    fn compare(&self, frames: Frames, sender: &Sender, report: &mut Report) -> io::Result<()> {
-        let mut times = Work::ALL.map(|_| Vec::new());
-        let mut packets = 0;
-        for round in 0..=self.rounds {
-            for (work, times) in Work::ALL.into_iter().zip(&mut times) {
-                let run = Run::new(work, sender, RATE, self.time())?;
-                if run.lost > 0 {
-                    eprintln!("  {}: {} of {} lost", work.name(), run.lost, run.sent);
+/// The highest rate at which nearly nothing is lost, works in turn at each step.
+fn find_edges(
+    request: &Request,
+    frames: Frames,
+    sender: &Sender,
+    report: &mut Report,
+) -> io::Result<()> {
+    let mut edges = Work::ALL.map(|_| Edge::new());
+    for _ in 0..HALVINGS {
+        for (work, edge) in Work::ALL.into_iter().zip(&mut edges) {
+            let mut run = Run::new(work, sender, edge.next_rate(), time(request))?;
+            for _ in 1..TRIES {
+                if run.is_lossless() {
+                    break;
                 }
-                // The first round only warms up.
-                if round > 0 || self.quick {
-                    times.push(per_packet(run.cpu, run.sent));
-                    packets = run.sent;
-                }
+                run = Run::new(work, sender, edge.next_rate(), time(request))?;
             }
+            edge.learn(&run);
         }
-        let [bare, ..] = &times;
-        for (work, times) in Work::ALL.into_iter().zip(&times) {
-            let part = |part: fn(Cpu) -> Duration| {
-                let picoseconds = median(times, part).as_nanos() as f64;
-                format!("{:.0}", picoseconds / 1_000.0)
-            };
-            let (ratio, goal) = match work {
-                Work::Loop => (String::new(), String::new()),
-                _ if self.quick => (Ratio::of(times, bare).to_string(), String::new()),
-                _ => {
-                    let ratio = Ratio::of(times, bare);
-                    let met = if ratio.median <= GOAL {
-                        "met"
-                    } else {
-                        "missed"
-                    };
-                    (ratio.to_string(), format!("≤ {GOAL}: {met}"))
-                }
-            };
-            report.cpu.push(&[
-                format!("{}, {}", frames.name(), work.name()),
-                packets.to_string(),
-                part(Cpu::total),
-                part(|cpu| cpu.kernel),
-                ratio,
-                goal,
-            ]);
-        }
-        Ok(())
     }
-
-    /// The highest rate at which nearly nothing is lost, works in turn at each step.
-    fn find_edges(&self, frames: Frames, sender: &Sender, report: &mut Report) -> io::Result<()> {
-        let mut edges = Work::ALL.map(|_| Edge::new());
-        for _ in 0..HALVINGS {
-            for (work, edge) in Work::ALL.into_iter().zip(&mut edges) {
-                let mut run = Run::new(work, sender, edge.next_rate(), self.time())?;
-                for _ in 1..TRIES {
-                    if run.is_lossless() {
-                        break;
-                    }
-                    run = Run::new(work, sender, edge.next_rate(), self.time())?;
-                }
-                edge.learn(&run);
-            }
-        }
-        let [bare, ..] = &edges;
-        for (work, edge) in Work::ALL.into_iter().zip(&edges) {
-            let limit = if edge.is_senders { "≥ " } else { "" };
-            report.edge.push(&[
-                format!("{}, {}", frames.name(), work.name()),
-                format!("{limit}{:.0}", edge.reached / 1_000.0),
-                format!("{:.2}", edge.reached / bare.reached),
-            ]);
-        }
-        Ok(())
+    let [bare, ..] = &edges;
+    for (work, edge) in Work::ALL.into_iter().zip(&edges) {
+        let limit = if edge.is_senders { "≥ " } else { "" };
+        report.edge.push(&[
+            format!("{}, {}", frames.name(), work.name()),
+            format!("{limit}{:.0}", edge.reached / 1_000.0),
+            format!("{:.2}", edge.reached / bare.reached),
+        ]);
     }
+    Ok(())
 }
 
 /// Where loss begins, as far as it is known.

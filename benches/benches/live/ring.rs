@@ -9,11 +9,11 @@ use std::env;
 use std::io;
 use std::process::Command;
 
-use vxscope_benches::{Cpu, Frames, Ratio, Table, median};
+use vxscope_benches::{Cpu, Frames, Ratio, Request, Table, at_least, at_most, median};
 
+use crate::per_packet;
 use crate::receiver::{Receiver, Work};
 use crate::sender::Sender;
-use crate::{Request, per_packet};
 
 /// Set in the network of its own.
 pub(crate) const INSIDE: &str = "VXSCOPE_BENCH_NETWORK";
@@ -90,13 +90,12 @@ fn measure(request: &Request, frames: Frames, table: &mut Table) -> io::Result<(
             format!("{:.0}", picoseconds / 1_000.0)
         };
         let (cost, rate) = (Ratio::of(times, bare), Ratio::of(receive_loop, times));
-        let met = |is_met| if is_met { "met" } else { "missed" };
         let goals = match work {
-            Work::Ring if !request.quick => format!(
-                "≤ {CPU_GOAL}: {}; ≥ {RATE_GOAL}: {}",
-                met(cost.median <= CPU_GOAL),
-                met(rate.median >= RATE_GOAL)
-            ),
+            Work::Ring if !request.quick => [
+                at_most(CPU_GOAL, cost.median),
+                at_least(RATE_GOAL, rate.median),
+            ]
+            .join("; "),
             _ => String::new(),
         };
         table.push(&[
