@@ -39,7 +39,7 @@ const PORTS: u32 = 0x8000 << 16 | 53;
 const UDP: u64 = 17;
 
 fn main() -> io::Result<()> {
-    let rounds = Request::from_command_line(ROUNDS)?.rounds;
+    let request = Request::from_command_line(ROUNDS)?;
     let random: Vec<u32> = (1_u32..)
         .take(TUPLES)
         .map(|it| it.wrapping_mul(0x9e37_79b1) >> 8)
@@ -57,7 +57,7 @@ fn main() -> io::Result<()> {
         &mut || blind.measure(),
         &mut || known.measure(),
     ];
-    let times = interleave(rounds, works)?;
+    let times = interleave(request.rounds, works)?;
     let mut table = Table::new(&["tuples", "longest probe", "ns/packet", "ratio", "goal"]);
     let names = ["not chosen", "chosen, seed unknown", "chosen, seed known"];
     for (number, (name, probe)) in names.into_iter().zip(probes).enumerate() {
@@ -70,7 +70,7 @@ fn main() -> io::Result<()> {
             format!("{:.1}", nanos / (TUPLES * TIMES) as f64),
             ratio.to_string(),
             if number == 1 {
-                at_most(GOAL, ratio.median)
+                request.judged(at_most(GOAL, ratio.median))
             } else {
                 String::new()
             },

@@ -49,6 +49,12 @@ impl Request {
         self.words.iter().all(|word| name.contains(word.as_str()))
     }
 
+    /// The verdict on a goal, if this run says anything about one.
+    #[must_use]
+    pub fn judged(&self, verdict: String) -> String {
+        if self.quick { String::new() } else { verdict }
+    }
+
     /// Whether this word is there; it is no longer looked for in names then.
     pub fn take_word(&mut self, word: &str) -> bool {
         let before = self.words.len();

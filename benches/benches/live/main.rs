@@ -118,13 +118,11 @@ fn compare(
             let picoseconds = median(times, part).as_nanos() as f64;
             format!("{:.0}", picoseconds / 1_000.0)
         };
+        let ratio = Ratio::of(times, bare);
+        let goal = request.judged(at_most(GOAL, ratio.median));
         let (ratio, goal) = match work {
             Work::Loop => (String::new(), String::new()),
-            _ if request.quick => (Ratio::of(times, bare).to_string(), String::new()),
-            _ => {
-                let ratio = Ratio::of(times, bare);
-                (ratio.to_string(), at_most(GOAL, ratio.median))
-            }
+            _ => (ratio.to_string(), goal),
         };
         report.cpu.push(&[
             format!("{}, {}", frames.name(), work.name()),
