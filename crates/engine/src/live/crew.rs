@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::thread::{Scope, ScopedJoinHandle};
 
+use crossbeam_channel::Receiver;
+use vxscope_capture::live::LiveSource;
 use vxscope_export::MirrorSummary;
 
 use super::ground::Ground;
-use crate::accounting::{Account, Stage};
+use crate::accounting::{Account, Stage, Teller};
+use crate::command::Command;
 use crate::error::EngineError;
 use crate::start;
 use crate::station::{Served, Station};
 use crate::stewarding;
 use crate::stop::Stop;
+use crate::worker::Worker;
 
 /// Those who work until the run ends; none of them has started.
 pub(super) struct Crew<'a> {
@@ -55,6 +59,21 @@ impl Crew<'_> {
             })
         })
     }
+}
+
+/// Where each worker sits: its sockets, whom it tells, and who tells it something.
+pub(super) fn stations(
+    seats: impl Iterator<Item = ((Worker, LiveSource), (Teller, Receiver<Command>))>,
+    is_held: bool,
+) -> Vec<Station> {
+    let station = |((worker, source), (teller, commands))| Station {
+        worker,
+        source,
+        commands,
+        teller,
+        is_held,
+    };
+    seats.map(station).collect()
 }
 
 /// A thread without the rights that only opening sockets takes.

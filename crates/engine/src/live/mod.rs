@@ -36,7 +36,6 @@ use crate::neighbour::Neighbours;
 use crate::replay::Outcome;
 use crate::reread::Reread;
 use crate::serving::Serving;
-use crate::station::Station;
 use crate::stewarding::Stewardship;
 use crate::stop::Stop;
 
@@ -81,7 +80,7 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, EngineError> {
     let (mut ground, mut account, serving) = Ground::prepare(live, stop, observer)?;
-    let receiving = Receiving::open(live, &ground, &mut account, observer)?;
+    let mut receiving = Receiving::open(live, &ground, &mut account, observer)?;
     let mut company = Company::gather(live, &ground, &receiving, &serving.hub())?;
     company.warnings.extend(ground.loaded.warning.take());
     let keeping = Keeping::start(
@@ -92,16 +91,9 @@ pub fn run(
     )?;
     observer.handle_start(&started(live, &ground, &receiving, &company, &serving));
     let mut neighbours = Neighbours::new(live.address, &receiving.opened.groups);
-    let Receiving {
-        workers,
-        lines,
-        opened,
-        is_held,
-        mut presence,
-        ..
-    } = receiving;
     let interval = Duration::from_millis(live.config.report.interval_milliseconds.into());
-    let (line, tellers) = accounting::connect(workers.len(), interval, &ground.front.pulse);
+    let workers = receiving.workers.len();
+    let (line, tellers) = accounting::connect(workers, interval, &ground.front.pulse);
     let (statuses, shown) = bounded(1);
     let accounting = Stage {
         account,
@@ -119,19 +111,11 @@ pub fn run(
     };
     let expected = company.sinks.expected.clone();
     company.sinks.start()?;
-    let writer = Writer::start(lines, company.sinks)?;
-    let seats = workers.into_iter().zip(opened.sources).zip(tellers);
-    let stations = seats
-        .zip(company.readers)
-        .map(|(((worker, source), teller), commands)| Station {
-            worker,
-            source,
-            commands,
-            teller,
-            is_held,
-        });
+    let writer = Writer::start(receiving.lines, company.sinks)?;
+    let seats = receiving.workers.into_iter().zip(receiving.opened.sources);
+    let ends = tellers.into_iter().zip(company.readers);
     let crew = Crew {
-        stations: stations.collect(),
+        stations: crew::stations(seats.zip(ends), receiving.is_held),
         accounting,
         stewarding: company.stewarding,
     };
@@ -144,7 +128,7 @@ pub fn run(
         watch(
             &seen,
             &mut neighbours,
-            &mut presence,
+            &mut receiving.presence,
             ground.clock,
             observer,
         );
@@ -155,7 +139,7 @@ pub fn run(
         expected,
         keeping,
         neighbours,
-        presence,
+        presence: receiving.presence,
         archive: company.archive,
         detectors: company.detectors,
         look_back: company.look_back,
