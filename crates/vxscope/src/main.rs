@@ -4,6 +4,7 @@
 
 mod arguments;
 mod ask;
+mod banner;
 mod bench;
 mod configuration;
 mod confine;

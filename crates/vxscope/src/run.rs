@@ -5,11 +5,12 @@ use vxscope_engine::{Live, Mirrors, Observer};
 use vxscope_log::{Format, TOLD};
 
 use crate::arguments::RunArguments;
+use crate::banner::log_end;
 use crate::failure::Failure;
 use crate::mirroring::Mirroring;
 use crate::replay::{conclude, failure, tell};
 use crate::report::report;
-use crate::screen::{Screen, log_end};
+use crate::screen::Screen;
 use crate::service::Service;
 use crate::{configuration, confine, reload, signal};
 

@@ -3,21 +3,17 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use console::Term;
-use indicatif::HumanCount;
 use vxscope_config::LogFormat;
-use vxscope_engine::{
-    Backend, Commands, Inherited, Live, Observer, Outcome, Started, Status, Steered,
-};
+use vxscope_engine::{Commands, Live, Observer, Started, Status};
 use vxscope_log::{Limit, TOLD, Verdict};
 use vxscope_steward::{Decided, Notice};
-use vxscope_units::ByteSize;
 
+use crate::banner::{banner, log_start};
 use crate::mirroring::Mirroring;
 use crate::service::{self, Service};
 use crate::table::{Room, Table};
@@ -27,7 +23,6 @@ const ROOM: Room = Room {
     columns: 80,
     lines: 24,
 };
-const LABEL: usize = 10;
 
 /// Standard error, and what stands there.
 #[derive(Debug)]
@@ -213,155 +208,6 @@ impl Observer for Screen {
     }
 }
 
-/// What runs, where it listens, what it reserved, where it writes, and what to do about less
-/// than was asked for.
-fn banner(live: &Live, started: &Started) -> String {
-    let mut text = format!(
-        "vxscope {}: a VXLAN sensor for AWS VPC Traffic Mirroring\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    let mut line = |label: &str, value: &str| {
-        let _ = writeln!(text, "  {label:LABEL$}{value}");
-    };
-    for (number, listening) in started.listening.iter().enumerate() {
-        line(if number == 0 { "listening" } else { "" }, listening);
-    }
-    if let Some(interface) = &live.interface {
-        line("", &format!("only what comes through {interface}"));
-    }
-    for (number, answering) in started.answering.iter().enumerate() {
-        line(if number == 0 { "answering" } else { "" }, answering);
-    }
-    let plan = &started.plan;
-    let (workers, ports) = (plan.workers.get(), started.listening.len());
-    let steered = match workers {
-        1 => "1 worker".to_owned(),
-        _ => format!(
-            "{workers} workers, a flow stays on one: {}",
-            steered(started)
-        ),
-    };
-    let buffers = match started.backend {
-        Backend::Udp => u64::from(workers) * ports as u64,
-        Backend::PacketRing => u64::from(workers),
-    };
-    line("receive", &format!("{}, {steered}", way(started.backend)));
-    if let Some(declined) = &started.declined {
-        line("", &format!("no packet ring: {declined}"));
-    }
-    if let Some(inherited) = &started.inherited {
-        line("", &took_over(inherited));
-    }
-    line(
-        "memory",
-        &format!(
-            "rings {}, flow tables up to {} for {} flows,",
-            ByteSize::bytes(plan.ring_bytes()),
-            mebibytes(plan.table_bytes()),
-            HumanCount(plan.limits.flows_max as u64 * u64::from(workers)),
-        ),
-    );
-    let buffer = live.config.capture.receive_buffer;
-    line("", &format!("receive buffers {buffers} x {buffer}"));
-    let kinds: Vec<String> = live
-        .config
-        .export
-        .kinds
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let kinds = match kinds.as_slice() {
-        [] => "the summary alone".to_owned(),
-        kinds => kinds.join(", "),
-    };
-    line("writing", &format!("{kinds} to {}", live.out.display()));
-    for warning in &started.warnings {
-        text.push_str(&self::warning(warning));
-    }
-    text.push_str("interrupt (Ctrl-C) to stop in order, twice to stop at once\n");
-    text
-}
-
-/// What the banner says, for programs.
-fn log_start(live: &Live, started: &Started) {
-    let kinds = live.config.export.kinds.iter();
-    let kinds: Vec<String> = kinds.map(ToString::to_string).collect();
-    tracing::info!(
-        target: TOLD,
-        version = env!("CARGO_PKG_VERSION"),
-        listening = started.listening.join(", "),
-        answering = started.answering.join(", "),
-        interface = live.interface.as_deref(),
-        receive = way(started.backend),
-        workers = started.plan.workers.get(),
-        ring_bytes = started.plan.ring_bytes(),
-        writing = kinds.join(", "),
-        out = %live.out.display(),
-        took_over = started.inherited.as_ref().map(took_over),
-        no_packet_ring = started.declined,
-        steered = started.steered.as_ref().map(Steered::name),
-        no_ebpf = started.steered.as_ref().and_then(Steered::declined),
-        "receiving"
-    );
-    for warning in &started.warnings {
-        tracing::warn!(target: TOLD, "{warning}");
-    }
-}
-
-/// What datagrams come through.
-const fn way(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Udp => "UDP sockets in batches",
-        Backend::PacketRing => "packet rings",
-    }
-}
-
-/// The end of a run, for programs. `summary.json` has the rest.
-pub(crate) fn log_end(outcome: &Outcome, out: &Path) {
-    let summary = &outcome.summary;
-    tracing::info!(
-        target: TOLD,
-        received = summary.packets.received,
-        kernel_dropped = summary.packets.kernel_dropped,
-        decapsulated = summary.packets.decapsulated,
-        seconds = summary.elapsed_seconds,
-        is_balanced = outcome.unbalanced.is_empty(),
-        out = %out.display(),
-        "ended"
-    );
-    for warning in &summary.warnings {
-        tracing::warn!(target: TOLD, "{warning}");
-    }
-}
-
-fn steered(started: &Started) -> String {
-    let by = "steered by the kernel";
-    match &started.steered {
-        None => by.to_owned(),
-        Some(steered) => match steered.declined() {
-            None => format!("{by}, {}", steered.name()),
-            Some(declined) => format!("{by}, {}; no ebpf: {declined}", steered.name()),
-        },
-    }
-}
-
-fn took_over(inherited: &Inherited) -> String {
-    let Inherited {
-        sockets,
-        waiting_bytes,
-        dropped,
-    } = inherited;
-    let waiting = ByteSize::kib(waiting_bytes.div_ceil(1 << 10));
-    format!(
-        "{sockets} sockets of the run before, in which {waiting} waited; \
-         dropped there so far: {dropped}"
-    )
-}
-
-fn mebibytes(bytes: u64) -> ByteSize {
-    ByteSize::mib(bytes.div_ceil(1 << 20))
-}
-
 fn room() -> Room {
     Term::stderr()
         .size_checked()
@@ -373,7 +219,7 @@ fn room() -> Room {
 }
 
 /// A line that somebody should see. A journal gets its priority with it, as `sd-daemon(3)` has it.
-fn warning(text: &str) -> String {
+pub(crate) fn warning(text: &str) -> String {
     let has_journal = std::env::var_os("JOURNAL_STREAM").is_some() && !io::stderr().is_terminal();
     let priority = if has_journal { "<4>" } else { "" };
     format!("{priority}warning: {text}\n")
