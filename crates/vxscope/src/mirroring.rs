@@ -76,28 +76,10 @@ impl Mirroring {
     pub(crate) fn look(&mut self) -> Vec<String> {
         let mut said = std::mem::take(&mut self.said);
         said.extend(self.orders.take_answers());
-        let [rules, sta] = [&mut self.rules, &mut self.sta].map(|file| {
-            let (text, problem) = match file.read() {
-                Ok(text) => (text, None),
-                Err(problem) => (None, Some(problem)),
-            };
-            let known = std::mem::replace(&mut file.unread, problem);
-            let new = file.unread.iter().filter(|_| file.unread != known);
-            said.extend(new.map(|it| format!("{it}; what held before holds on")));
-            text
-        });
-        // A file that cannot be read now is as it was; so is one that has not changed.
-        let new = [rules, sta].map(|text| text.unwrap_or_default());
-        let old = [&self.rules, &self.sta].map(|file| file.text.clone().unwrap_or_default());
-        if new == old
-            || new
-                .iter()
-                .zip(&old)
-                .any(|(new, old)| new.is_empty() && !old.is_empty())
-        {
+        let files = [&mut self.rules, &mut self.sta];
+        if !files.map(|file| file.look(&mut said)).contains(&true) {
             return said;
         }
-        [self.rules.text, self.sta.text] = new.map(Some);
         match self.read_rules() {
             Ok(rules) => {
                 let mode = rules.mode.name();
@@ -171,6 +153,23 @@ impl Watched {
         }
     }
 
+    /// Reads the file again; whether it says something else now. One that cannot be read is as it
+    /// was, and so is one that is empty, as while somebody writes it.
+    fn look(&mut self, said: &mut Vec<String>) -> bool {
+        let (text, unread) = match self.read() {
+            Ok(text) => (text.filter(|text| !text.is_empty()), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        let known = std::mem::replace(&mut self.unread, unread);
+        let new = self.unread.iter().filter(|_| self.unread != known);
+        said.extend(new.map(|it| format!("{it}; what held before holds on")));
+        let is_new = text.is_some() && text != self.text;
+        if is_new {
+            self.text = text;
+        }
+        is_new
+    }
+
     fn read(&self) -> Result<Option<String>, String> {
         let Some(path) = &self.path else {
             return Ok(None);
@@ -225,6 +224,37 @@ mod tests {
         let unknown = format!("{}: not read: x", path.display());
         let expected = ["mirrors: rules read again, mode manual", &unknown];
         assert_eq!(mirroring.look(), expected);
+    }
+
+    #[test]
+    fn each_file_is_read_again_whatever_is_with_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (rules, sta) = (folder.path().join("rules"), folder.path().join("sta"));
+        std::fs::write(&rules, "[limits]\nrefusal = 0.1\n").unwrap();
+        let alone = format!(
+            "policy.mode = 'dynamic'\npolicy.file = '{}'",
+            rules.display()
+        );
+        let both = format!("{alone}\npolicy.sta_conf = '{}'", sta.display());
+        let read_again = |mode| format!("mirrors: rules read again, mode {mode}");
+
+        let mut mirroring = Mirroring::of(&Config::parse(&alone).unwrap()).unwrap();
+        mirroring.stewardship(Mirrors::default()).unwrap();
+        std::fs::write(&rules, "[limits]\nrefusal = 0.2\n").unwrap();
+        assert_eq!(mirroring.look(), [read_again("dynamic")]);
+        assert!(mirroring.look().is_empty());
+
+        std::fs::write(&sta, DYNAMIC).unwrap();
+        let mut mirroring = Mirroring::of(&Config::parse(&both).unwrap()).unwrap();
+        mirroring.stewardship(Mirrors::default()).unwrap();
+        std::fs::remove_file(&rules).unwrap();
+        std::fs::write(&sta, "{}").unwrap();
+        let said = mirroring.look();
+        assert!(said[0].contains("cannot be read"), "{said:?}");
+        assert_eq!(said[1..], [read_again("manual")]);
+        // While somebody writes it, it is empty.
+        std::fs::write(&rules, "").unwrap();
+        assert!(mirroring.look().is_empty());
     }
 
     #[test]
