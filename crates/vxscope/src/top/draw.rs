@@ -291,7 +291,7 @@ mod tests {
     use ratatui::backend::TestBackend;
     use ratatui::buffer::Buffer;
     use ratatui::crossterm::event::KeyCode;
-    use vxscope_report::{BlindWindow, MirrorRow};
+    use vxscope_report::{BlindWindow, MirrorRow, SourceStatus};
 
     use super::super::model::Order;
     use super::super::model::tests::reading;
@@ -310,6 +310,37 @@ mod tests {
         // Too small for anything, and still no panic.
         for (columns, lines) in [(1, 1), (3, 2), (10, 5)] {
             drawn(&model, columns, lines, true);
+        }
+    }
+
+    #[test]
+    fn names_that_begin_alike_are_told_apart_and_a_pin_says_where_it_may_come_from() {
+        let mut reading = reading(1, &[(1, 1), (2, 1)]);
+        for (source, number) in reading.sources.iter_mut().zip(1..) {
+            source.name = Some(format!(
+                "production-autoscaling-group-of-web-servers-{number}"
+            ));
+        }
+        let pinned = |source| MirrorRow {
+            pinned: true,
+            ..mirror(source)
+        };
+        reading.oversight.mirrors = reading.sources.iter().map(pinned).collect();
+        let mut model = Model::new(Order::Name);
+        model.read(reading);
+        model.handle(KeyCode::Enter);
+        for (columns, lines) in [(40, 24), (80, 24), (110, 30)] {
+            let shown = text(&drawn(&model, columns, lines, true));
+            for number in 1..=2 {
+                let is_told = |line: &str| {
+                    let name = line.split_whitespace().next().unwrap_or_default();
+                    let (head, tail) = name.split_once('…').unwrap_or_default();
+                    head.starts_with("prod") && tail.ends_with(&format!("s-{number}"))
+                };
+                assert!(shown.lines().any(is_told), "{number}: {shown}");
+            }
+            let words: Vec<&str> = shown.split_whitespace().collect();
+            assert!(words.join(" ").contains(PINNED), "{shown}");
         }
     }
 
@@ -367,7 +398,17 @@ mod tests {
         let mut reading = reading(1, &sources);
         reading.oversight.mode = "dynamic".to_owned();
         reading.oversight.saved_usd = (12.0, 34.0);
-        let rows = reading.sources.iter().map(|source| MirrorRow {
+        let rows = reading.sources.iter().map(mirror);
+        reading.oversight.mirrors = rows.collect();
+        model.read(reading);
+        for key in keys {
+            model.handle(*key);
+        }
+        model
+    }
+
+    fn mirror(source: &SourceStatus) -> MirrorRow {
+        MirrorRow {
             outer_ip: source.report.outer_ip,
             vni: source.report.vni,
             interface: "eni-1".to_owned(),
@@ -382,13 +423,7 @@ mod tests {
                 seconds: 89.9,
                 bound_seconds: 1_800.0,
             }],
-        });
-        reading.oversight.mirrors = rows.collect();
-        model.read(reading);
-        for key in keys {
-            model.handle(*key);
         }
-        model
     }
 
     fn drawn(model: &Model, columns: u16, lines: u16, has_colours: bool) -> Buffer {
