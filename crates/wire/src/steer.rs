@@ -1,7 +1,8 @@
 //! Which worker gets a frame: a symmetric 32-bit hash of VNI, addresses and ports.
 //!
-//! Live, a BPF program in the kernel, classic or extended, computes the same number, so every step is one that
-//! a 32-bit accumulator can do: wrapping addition and multiplication, shift, exclusive or.
+//! Live, a BPF program in the kernel, classic or extended, computes the same number, so every step
+//! is one that a 32-bit accumulator can do: wrapping addition and multiplication, shift, exclusive
+//! or.
 //!
 //! ```text
 //!  word(v4)  = the address                        word(MAC) = its last four bytes
