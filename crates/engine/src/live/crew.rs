@@ -32,6 +32,13 @@ pub(super) struct Worked {
     pub(super) minutes: Option<(MirrorSummary, Option<String>)>,
 }
 
+/// Who has begun.
+struct Begun<'scope> {
+    workers: Vec<ScopedJoinHandle<'scope, Served>>,
+    accounting: ScopedJoinHandle<'scope, Account>,
+    stewarding: Option<ScopedJoinHandle<'scope, (MirrorSummary, Option<String>)>>,
+}
+
 impl Crew<'_> {
     /// Starts all, watches while they work, and waits for them.
     pub(super) fn work(
@@ -41,22 +48,42 @@ impl Crew<'_> {
         watch: impl FnOnce(),
     ) -> Result<Worked, EngineError> {
         std::thread::scope(|scope| {
-            let accounting = spawn(scope, "accounting", || self.accounting.run())?;
-            let stewarding = self
-                .stewarding
-                .map(|stage| spawn(scope, "steward", || stage.run()))
-                .transpose()?;
-            let mut workers = Vec::new();
-            for (number, station) in self.stations.into_iter().enumerate() {
-                let serve = || station.serve(stop, &ground.deadline, ground.clock);
-                workers.push(spawn(scope, &format!("worker-{number}"), serve)?);
-            }
+            let begun = self.begin(scope, ground, stop);
+            // Whoever has begun would work on without the others, and be waited for.
+            let begun = begun.inspect_err(|_| stop.begin())?;
             watch();
+            let workers = begun.workers.into_iter();
             Ok(Worked {
-                served: workers.into_iter().map(start::join).collect(),
-                account: start::join(accounting),
-                minutes: stewarding.map(start::join),
+                served: workers.map(start::join).collect(),
+                account: start::join(begun.accounting),
+                minutes: begun.stewarding.map(start::join),
             })
+        })
+    }
+
+    fn begin<'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        ground: &'scope Ground,
+        stop: &'scope Stop,
+    ) -> Result<Begun<'scope>, EngineError>
+    where
+        Self: 'scope,
+    {
+        let accounting = spawn(scope, "accounting", || self.accounting.run())?;
+        let stewarding = self
+            .stewarding
+            .map(|stage| spawn(scope, "steward", || stage.run()))
+            .transpose()?;
+        let mut workers = Vec::new();
+        for (number, station) in self.stations.into_iter().enumerate() {
+            let serve = || station.serve(stop, &ground.deadline, ground.clock);
+            workers.push(spawn(scope, &format!("worker-{number}"), serve)?);
+        }
+        Ok(Begun {
+            workers,
+            accounting,
+            stewarding,
         })
     }
 }

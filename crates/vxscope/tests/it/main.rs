@@ -38,6 +38,7 @@ mod sensor;
 mod simulate;
 mod sources;
 mod stalled;
+mod starved;
 mod stop;
 mod streams;
 mod tap;

@@ -315,7 +315,7 @@ fn is_taken(pid: u32) -> bool {
         .all(|line| line.ends_with("0000000000000000"))
 }
 
-fn threads(pid: u32) -> Vec<String> {
+pub(crate) fn threads(pid: u32) -> Vec<String> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("a running process");
     let names = tasks
         .flatten()
