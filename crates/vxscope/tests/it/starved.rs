@@ -54,13 +54,14 @@ fn start(dir: &Path, threads: u32) -> Child {
         &threads.to_string(),
         &format!("127.0.0.1:{}", free_port()),
     ];
+    let file = |name| File::create(dir.join(name)).expect("a folder of ours");
     Command::new("sh")
         .args(["-c", SCRIPT, "sh"])
         .args(arguments)
         .current_dir(dir)
         .env_remove("VXSCOPE_LOG")
-        .stdout(File::create(dir.join("printed")).unwrap())
-        .stderr(File::create(dir.join("said")).unwrap())
+        .stdout(file("printed"))
+        .stderr(file("said"))
         .spawn()
         .expect("a shell")
 }
