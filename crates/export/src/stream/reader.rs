@@ -1,11 +1,10 @@
 //! One reader of a stream: its queue, and what became of what it was offered.
 //!
 //! ```text
-//! bytes  | sent … | not sent yet …        |      at most `room` bytes wait
-//! runs   |  end, frames | end, frames | … |      a run counts once its last byte is sent
+//! bytes    | sent …         | not sent yet … |   at most `room` bytes wait
+//! records  |  whole  |  whole  |  whole  | … |   one counts once its last byte is sent
 //! ```
 
-use std::collections::VecDeque;
 use std::io;
 
 use super::connection::Connection;
@@ -23,18 +22,12 @@ pub(super) struct Reader {
     connection: Connection,
     bytes: Vec<u8>,
     sent: usize,
-    runs: VecDeque<Run>,
+    /// Where the first record begins that is not counted yet.
+    counted: usize,
     room: usize,
     /// It took nothing when it was last waited for.
     stalls: bool,
     count: SinkCount,
-}
-
-/// Frames whose last byte is at `end` in [`Reader::bytes`].
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    end: usize,
-    frames: u64,
 }
 
 impl Reader {
@@ -45,7 +38,7 @@ impl Reader {
             connection,
             bytes: file_header().to_vec(),
             sent: 0,
-            runs: VecDeque::new(),
+            counted: file_header().len(),
             room,
             stalls: false,
             count: SinkCount::default(),
@@ -58,12 +51,12 @@ impl Reader {
     /// # Errors
     /// The reader is gone.
     pub(super) fn offer(&mut self, records: &[u8], frames: u64, haste: Haste) -> io::Result<bool> {
-        while !self.push(records, frames) {
+        while !self.push(records) {
             // A record that is longer than the room would be waited for in vain.
             let may_wait = haste == Haste::Finite && self.waiting() > 0;
             self.flush(may_wait)?;
             if !may_wait {
-                let taken = self.push(records, frames);
+                let taken = self.push(records);
                 if !taken {
                     self.count.add_shed(Shed::ReaderBehind, frames);
                 }
@@ -74,18 +67,14 @@ impl Reader {
     }
 
     /// Queues whole records; `false` if there is no room for all of them.
-    fn push(&mut self, records: &[u8], frames: u64) -> bool {
+    fn push(&mut self, records: &[u8]) -> bool {
         if self.waiting() + records.len() > self.room {
             return false;
         }
-        if self.sent > self.room {
-            self.forget_sent();
+        if self.counted > self.room {
+            self.forget_counted();
         }
         self.bytes.extend_from_slice(records);
-        self.runs.push_back(Run {
-            end: self.bytes.len(),
-            frames,
-        });
         true
     }
 
@@ -123,29 +112,48 @@ impl Reader {
     }
 
     fn count_sent(&mut self) {
-        while let Some(run) = self.runs.front().filter(|run| run.end <= self.sent) {
-            self.count.add_written(run.frames);
-            self.runs.pop_front();
-        }
+        let sent = self.bytes.get(self.counted..self.sent).unwrap_or_default();
+        let (frames, length) = whole_records(sent);
+        self.count.add_written(frames);
+        self.counted += length;
         if self.sent == self.bytes.len() {
-            self.forget_sent();
+            self.forget_counted();
         }
     }
 
-    fn forget_sent(&mut self) {
-        self.bytes.drain(..self.sent);
-        for run in &mut self.runs {
-            run.end -= self.sent;
-        }
-        self.sent = 0;
+    fn forget_counted(&mut self) {
+        // The file header is no record: at first it is not even sent.
+        let over = self.counted.min(self.sent);
+        self.bytes.drain(..over);
+        self.sent -= over;
+        self.counted -= over;
     }
 
     /// No more is sent: its ledger, in which what still waits is shed, and how much that is.
     pub(super) fn end(mut self) -> (ReaderCount, u64) {
         self.count_sent();
-        let left = self.runs.iter().map(|run| run.frames).sum();
+        let (left, _) = whole_records(self.bytes.get(self.counted..).unwrap_or_default());
         self.count.add_shed(Shed::ReaderGone, left);
         let (name, count) = (self.name, self.count);
         (ReaderCount { name, count }, left)
     }
+}
+
+/// How many whole records are at the beginning, and how long they are together.
+fn whole_records(bytes: &[u8]) -> (u64, usize) {
+    let (mut frames, mut length) = (0, 0);
+    while let Some(next) = bytes.get(length..).and_then(record_len) {
+        frames += 1;
+        length += next;
+    }
+    (frames, length)
+}
+
+/// The length of the first record, as [`vxscope_pcap::classic::record_header`] begins it, if all of
+/// it is there.
+fn record_len(bytes: &[u8]) -> Option<usize> {
+    let &[_, _, _, _, _, _, _, _, c0, c1, c2, c3, _, _, _, _] = bytes.first_chunk()?;
+    let captured = usize::try_from(u32::from_le_bytes([c0, c1, c2, c3])).ok()?;
+    let length = captured + 16;
+    (bytes.len() >= length).then_some(length)
 }

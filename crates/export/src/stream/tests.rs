@@ -152,6 +152,26 @@ fn a_unix_socket_is_read_like_a_fifo() {
 }
 
 #[test]
+fn of_a_batch_that_is_cut_at_the_end_what_arrived_whole_is_written() {
+    let guard = tempfile::tempdir().unwrap();
+    let path = guard.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut sink = stream(&path, Haste::Live);
+    // More than a socket holds, and nobody reads.
+    offer(&mut sink, 0..160);
+    offer(&mut sink, 160..320);
+    let (mut reader, _) = listener.accept().unwrap();
+    let outcome = Box::new(sink).finish();
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).unwrap();
+    let arrived = (bytes.len() - 24) / (16 + FRAME);
+    assert!((1..320).contains(&arrived), "{arrived}");
+    assert_eq!(outcome.count.written(), arrived as u64);
+    assert_eq!(shed(&outcome), [(Shed::ReaderGone, 320 - arrived as u64)]);
+    assert_eq!(outcome.readers[0].count, outcome.count);
+}
+
+#[test]
 fn what_is_neither_fifo_nor_socket_is_left_alone() {
     let guard = tempfile::tempdir().unwrap();
     let path = guard.path().join("file");
