@@ -12,8 +12,8 @@ use vxscope_config::{Config, ExportKind, Way};
 
 use super::Consumer;
 
-/// How long a listener may take to answer.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a listener may take to answer, also on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// The first bytes of a little-endian microsecond pcap.
 const MAGIC: [u8; 4] = [0xd4, 0xc3, 0xb2, 0xa1];
 
