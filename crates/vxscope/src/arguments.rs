@@ -76,7 +76,7 @@ pub(crate) struct ConfigArguments {
 #[derive(Debug, Args)]
 pub(crate) struct DemoArguments {
     /// How long traffic is sent.
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=25))]
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=120))]
     pub(crate) seconds: u64,
     /// Address and port of a web page to look at meanwhile; 127.0.0.1:0 lets the kernel choose.
     #[arg(long, value_name = "ADDR:PORT")]

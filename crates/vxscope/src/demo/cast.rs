@@ -11,8 +11,8 @@ use crate::generate::session::Sessions;
 
 /// Bytes of a VXLAN header that hold the VNI.
 const VNI: std::ops::Range<usize> = 4..7;
-/// Packets prepared for a member at most; none sends as many in half a minute.
-const PACKETS_MAX: u64 = 200_000;
+/// Packets of a member at most; none sends as many in two minutes.
+const PACKETS_MAX: u64 = 1_000_000;
 
 /// One mirrored interface.
 #[derive(Clone, Copy, Debug)]

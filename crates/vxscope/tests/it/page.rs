@@ -21,7 +21,8 @@ fn a_person_finds_out_why_a_source_is_paused() {
     let port = crate::sensor::free_tcp_port();
     let address = format!("127.0.0.1:{port}");
     let mut demo = Command::new(env!("CARGO_BIN_EXE_vxscope"))
-        .args(["demo", "--seconds", "25", "--api", &address])
+        // Until somebody has seen everything, however slow the browser is.
+        .args(["demo", "--seconds", "120", "--api", &address])
         .env("TMPDIR", dir.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -73,13 +73,19 @@ def main(address, folder):
             size(driver, 1360, 1000)
             scheme(driver, "light")
             driver.get(f"http://{address}/")
-            wait = WebDriverWait(driver, 20, poll_frequency=0.1)
+            wait = WebDriverWait(driver, 60, poll_frequency=0.1)
             wait.until(lambda it: shown(it, "#tiles .tile") and shown(it, ".card"))
             found["cards"] = len(shown(driver, ".card"))
             # Somebody is paused after a while.
             # (A source that is just being enrolled is off without a decision.)
-            def decided(it):
-                return [one for one in shown(it, ".card.off") if "comparable hours" in one.get_attribute("textContent")]
+            # (A card is made anew while somebody looks, so it is found and clicked at one instant.)
+            def decided(it, click=False):
+                return it.execute_script("""
+                    const one = [...document.querySelectorAll(".card.off")]
+                        .filter((one) => one.getClientRects().length)
+                        .find((one) => one.textContent.includes("comparable hours"));
+                    if (one && arguments[0]) one.click();
+                    return one && one.dataset.source;""", click)
 
             wait.until(decided)
             time.sleep(1)
@@ -89,9 +95,7 @@ def main(address, folder):
             # Why is it paused? One click: the card.
             # (Pauses of a demonstration are short: this one may end while somebody clicks.)
             for _ in range(5):
-                paused = wait.until(decided)[0]
-                found["paused"] = paused.get_attribute("data-source")
-                paused.click()
+                found["paused"] = wait.until(lambda it: decided(it, click=True))
                 wait.until(lambda it: shown(it, "#why"))
                 found["why"] = driver.find_element(By.ID, "why").text
                 if found["why"].startswith("Why it is paused"):
