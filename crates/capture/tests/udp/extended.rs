@@ -14,7 +14,7 @@ use vxscope_wire::bpf::Program;
 use vxscope_wire::{Tunnel, ethernet};
 
 use crate::mirror::{ENCODINGS, Flow, Random, balanced, vxlan};
-use crate::namespace::{INSIDE, WITHOUT, in_namespace};
+use crate::namespace::{INSIDE, WITHOUT, in_namespace, skip};
 use crate::receiver::{self, SEED, settings};
 use crate::steering;
 
@@ -54,7 +54,7 @@ fn with_the_capability_sockets_are_steered_by_extended_bpf() {
     if has_capability() {
         assert_eq!(steered, Steered::Extended);
     } else {
-        println!("without CAP_BPF: {steered:?}");
+        skip(&format!("without CAP_BPF: {steered:?}"));
     }
 }
 
@@ -167,11 +167,11 @@ impl Both {
     }
 }
 
-/// The program, or none and a note where this process may not.
+/// The program, or none and a note where this process may not; in CI it must be possible.
 fn load(workers: u16, tunnel: Tunnel) -> Option<LoadedProgram> {
     let loaded = choice(workers, tunnel).load();
     if loaded.is_err() && !has_capability() {
-        println!("skipped: it takes CAP_BPF");
+        skip("it takes CAP_BPF");
         return None;
     }
     Some(loaded.unwrap())
