@@ -78,13 +78,17 @@ impl Deadline {
 
     /// Whether closing files has to end, too.
     pub(crate) fn is_over(&self) -> bool {
-        let closing = if self.stop.is_urgent() {
-            CLOSING_MIN
-        } else {
-            CLOSING_MIN.max(self.limit / 4)
-        };
+        let closing = self.closing();
         self.cut_at()
             .is_some_and(|cut| self.clock.elapsed() >= cut + closing)
+    }
+
+    /// What closing files may take after the cut.
+    fn closing(&self) -> Duration {
+        match self.stop.is_urgent() {
+            true => CLOSING_MIN,
+            false => CLOSING_MIN.max(self.limit / 4),
+        }
     }
 
     fn cut_at(&self) -> Option<Duration> {
@@ -105,7 +109,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Deadline, Stop};
+    use super::{CLOSING_MIN, Deadline, Stop};
     use crate::clock::LiveClock;
 
     const LONG: Duration = Duration::from_secs(1_000_000);
@@ -136,7 +140,8 @@ mod tests {
             let stop = Arc::new(Stop::new());
             let deadline = Deadline::new(stop.clone(), LiveClock::start(), limit);
             (0..requests).for_each(|_| stop.request());
-            assert!(deadline.is_cut() && !deadline.is_over());
+            assert!(deadline.is_cut());
+            assert_eq!(deadline.closing(), CLOSING_MIN);
             while !deadline.is_over() {
                 std::thread::sleep(Duration::from_millis(20));
             }

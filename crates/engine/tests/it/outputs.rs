@@ -141,6 +141,8 @@ fn a_full_disk_costs_the_file_that_does_not_fit_and_nothing_else() {
     };
     let possible = unshare().arg("true").stderr(Stdio::null()).status();
     if !possible.is_ok_and(|status| status.success()) {
+        let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!ci, "in CI a small disk can be mounted");
         println!("skipped: no small disk can be mounted here");
         return;
     }
@@ -208,7 +210,7 @@ fn sudden_death_leaves_no_file_under_its_own_name() {
 }
 
 fn wait_for_hidden_files(running: &mut Child, out: &Path) {
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         if out.is_dir() && names(out).len() >= 3 {
             return;
         }
@@ -219,7 +221,7 @@ fn wait_for_hidden_files(running: &mut Child, out: &Path) {
         thread::sleep(Duration::from_millis(10));
     }
     let _ = running.kill();
-    panic!("the child has opened no output after 10 s");
+    panic!("the child has opened no output after a minute");
 }
 
 /// Not a test: what the others start in a process of its own.

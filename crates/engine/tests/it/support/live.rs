@@ -9,7 +9,7 @@ use vxscope_config::Config;
 use vxscope_engine::{Live, Observer, Outcome, Started, Status, Stop, run};
 
 /// How long the sensor may take to start, or to say that it has received what was sent.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a sensor while `act` sends to it; what it gave, and what it said at its start.
 pub(crate) fn live(config: Config, act: impl FnOnce(&mut Sensor)) -> (Outcome, Started) {
