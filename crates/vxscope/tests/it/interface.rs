@@ -5,22 +5,25 @@ use std::process::Command;
 
 use crate::{Run, folder, json, skip};
 
-/// The sensor looks once a second.
+/// The sensor looks once a second; what it says is waited for.
 const SCRIPT: &str = r#"
 set -e
+trap 'cat said; kill -KILL $sensor 2> /dev/null || true' EXIT
 ip link set lo up
-ip link add mirror0 type veth peer name far0
-ip link set mirror0 up
-ip link set far0 up
-$AS "$SENSOR" run --interface mirror0 --out out --set rings.memory=8MiB &
+says() { until grep -q -- "$1" said; do sleep 0.05; kill -0 $sensor; done; }
+cable() {
+    ip link add mirror0 type veth peer name far0
+    ip link set far0 up
+    ip link set mirror0 up
+}
+cable
+$AS "$SENSOR" run --interface mirror0 --out out --set rings.memory=8MiB 2> said &
 sensor=$!
-sleep 1.5
+says '^interrupt'
 ip link delete mirror0
-sleep 2.5
-ip link add mirror0 type veth peer name far0
-ip link set mirror0 up
-ip link set far0 up
-sleep 2.5
+says 'is gone'
+cable
+says "$EXPECTED"
 kill -TERM $sensor
 wait $sensor
 "#;
@@ -39,14 +42,14 @@ fn without_the_capability_to_hear_it_again_that_is_told() {
 /// Runs the sensor by `program`, takes its interface away and brings it back.
 fn check(program: &str, expected: &str) {
     let dir = folder();
-    let Some(run) = in_network(dir.path(), program) else {
+    let Some(run) = in_network(dir.path(), program, expected) else {
         skip("no network of its own for a test here");
         return;
     };
-    let text = format!("{}{}", run.stdout, run.stderr);
-    assert_eq!(run.code, Some(0), "{text}");
+    let text = &run.stdout;
+    assert_eq!(run.code, Some(0), "{run:?}");
     let gone = "warning: interface mirror0 is gone; nothing is received until it is back\n";
-    let (before, after) = text.split_once(gone).expect(&text);
+    let (before, after) = text.split_once(gone).expect(text);
     assert!(
         !before.contains("is back") && after.contains(expected),
         "{text}"
@@ -60,7 +63,7 @@ fn check(program: &str, expected: &str) {
     );
 }
 
-fn in_network(dir: &Path, program: &str) -> Option<Run> {
+fn in_network(dir: &Path, program: &str, expected: &str) -> Option<Run> {
     let networks = [&["--net"][..], &["--map-root-user", "--net"]];
     let can = |options: &&&[&str]| {
         let link = "ip link add near0 type veth peer name far0";
@@ -76,6 +79,7 @@ fn in_network(dir: &Path, program: &str) -> Option<Run> {
         .args(["sh", "-c", SCRIPT])
         .env("SENSOR", env!("CARGO_BIN_EXE_vxscope"))
         .env("AS", program)
+        .env("EXPECTED", expected.trim_end())
         .env_remove("VXSCOPE_LOG")
         .current_dir(dir)
         .output();

@@ -16,7 +16,7 @@ set -e
 # Without addresses of their own accord, so that nobody but the test speaks.
 sysctl -q -w net.ipv6.conf.all.accept_ra=0 || true
 ip link set lo up
-unshare --net sleep 120 > /dev/null 2>&1 &
+unshare --net sleep 600 > /dev/null 2>&1 &
 other=$!
 trap 'kill -KILL $sensor $other 2> /dev/null' EXIT
 here=$(readlink /proc/self/ns/net)
@@ -31,16 +31,15 @@ far ip link set lo up
 far ip address add 192.0.2.2/24 dev far0
 far ip -6 address add fd00::2/64 dev far0 nodad
 far ip link set far0 up
-far ping -c 1 -W 2 192.0.2.1 > /dev/null
+far ping -c 1 -w 60 192.0.2.1 > /dev/null
 start() {
   "$SENSOR" run --interface mirror0 --listen "${LISTEN:-0.0.0.0:4789}" --out $1 --set rings.memory=16MiB \
     --set capture.backend=\"$2\" --set workers.count=$3 $4 > $1.out 2> $1.log < /dev/null &
   sensor=$!
-  for try in $(seq 200); do
-    grep -q 'to stop in order' $1.log && return 0
+  until grep -q 'to stop in order' $1.log; do
+    kill -0 $sensor || { cat $1.log; return 1; }
     sleep 0.05
   done
-  cat $1.log; return 1
 }
 stop() { sleep 0.3; kill -TERM $sensor; wait $sensor; }
 "#;
@@ -121,9 +120,37 @@ done; done
 
 #[test]
 fn both_backends_give_the_same_outputs_for_the_same_traffic() {
+    // Of what the kernel dropped on a busy machine there are no outputs: then it is done again.
+    let seen = (0..5).find_map(|_| what_was_seen_of_the_same_traffic());
+    let seen = seen.expect("a run in which nothing is dropped");
+    let Some((first, others)) = seen.split_first() else {
+        return;
+    };
+    assert!(first.flows.len() >= 200 && first.connections.len() >= 200);
+    assert!(first.frames.len() > 1_000);
+    for other in others {
+        let name = &other.name;
+        assert_eq!(other.packets, first.packets, "{name}");
+        assert!(other.flows == first.flows, "{name}: eve.json");
+        assert!(other.connections == first.connections, "{name}: conn.log");
+        assert!(other.frames == first.frames, "{name}: decap.pcap");
+    }
+}
+
+/// What one run left.
+struct Seen {
+    name: String,
+    packets: Value,
+    flows: BTreeMap<String, u32>,
+    connections: BTreeMap<String, u32>,
+    frames: BTreeMap<Vec<u8>, u32>,
+}
+
+/// Of each run; nothing where there cannot be one, and `None` if the kernel dropped something.
+fn what_was_seen_of_the_same_traffic() -> Option<Vec<Seen>> {
     let dir = folder();
     let Some(run) = in_network(dir.path(), SAME_TRAFFIC) else {
-        return;
+        return Some(Vec::new());
     };
     assert_eq!(run.code, Some(0), "{run:?}");
     let mut seen = Vec::new();
@@ -131,30 +158,35 @@ fn both_backends_give_the_same_outputs_for_the_same_traffic() {
         for workers in [1, 2] {
             let name = format!("out-{backend}-{workers}");
             let out = dir.path().join(&name);
-            let sent = json(&dir.path().join(format!("{name}.sent")));
-            let summary = json(&out.join("summary.json"));
-            assert_eq!(
-                summary["packets"]["received"], sent["sent"],
-                "{name}: {summary}"
-            );
-            assert_eq!(summary["packets"]["kernel_dropped"], 0, "{name}");
-            let mut summary = summary["packets"].clone();
-            summary
-                .as_object_mut()
-                .expect("an object")
-                .remove("interface_dropped");
-            seen.push((name, summary, flows(&out), connections(&out), frames(&out)));
+            let packets = json(&out.join("summary.json"))["packets"].clone();
+            check_balance(&packets, dir.path(), &name);
+            if lost(&packets) > 0 {
+                return None;
+            }
+            seen.push(Seen {
+                packets,
+                flows: flows(&out),
+                connections: connections(&out),
+                frames: frames(&out),
+                name,
+            });
         }
     }
-    let (_, summary, flows, connections, frames) = &seen[0];
-    assert!(flows.len() >= 200 && connections.len() >= 200 && frames.len() > 1_000);
-    for other in &seen[1..] {
-        let name = &other.0;
-        assert_eq!(&other.1, summary, "{name}");
-        assert!(&other.2 == flows, "{name}: eve.json");
-        assert!(&other.3 == connections, "{name}: conn.log");
-        assert!(&other.4 == frames, "{name}: decap.pcap");
-    }
+    Some(seen)
+}
+
+/// What was sent was received or is known to be lost.
+fn check_balance(packets: &Value, dir: &Path, name: &str) {
+    let sent = json(&dir.join(format!("{name}.sent")));
+    let received = packets["received"].as_u64().expect("a count");
+    let sent = sent["sent"].as_u64().expect("a count");
+    assert_eq!(received + lost(packets), sent, "{name}: {packets}");
+}
+
+/// Dropped in the sockets or rings, or at the interface.
+fn lost(packets: &Value) -> u64 {
+    let number = |key: &str| packets[key].as_u64().expect("a count");
+    number("kernel_dropped") + number("interface_dropped")
 }
 
 /// Flow records by what does not depend on the hour, and how often they occur.
@@ -247,16 +279,9 @@ fn under_overload_every_packet_is_received_or_counted_as_dropped() {
     for backend in ["udp", "packet-ring"] {
         for workers in [1, 2] {
             let name = format!("out-{backend}-{workers}");
-            let sent = json(&dir.path().join(format!("{name}.sent")));
             let packets = &json(&dir.path().join(&name).join("summary.json"))["packets"];
-            let number = |key: &str| packets[key].as_u64().expect("a count");
-            let lost = number("kernel_dropped") + number("interface_dropped");
-            assert_eq!(
-                number("received") + lost,
-                sent["sent"].as_u64().expect("a count"),
-                "{name}: {packets}"
-            );
-            dropped += lost;
+            check_balance(packets, dir.path(), &name);
+            dropped += lost(packets);
         }
     }
     assert!(dropped > 0);
@@ -264,21 +289,21 @@ fn under_overload_every_packet_is_received_or_counted_as_dropped() {
 
 /// What a stopped and a killed sensor leave: nothing.
 const AFTERWARDS: &str = r#"
-answered() {
-  far bash -c 'exec 3> /dev/udp/192.0.2.1/4789; for n in 1 2 3 4; do echo $n >&3 || { echo yes; exit; }; sleep 0.05; done; echo no' 2> /dev/null
+answered() { # TIMES that it is asked at most
+  far bash -c 'exec 3> /dev/udp/192.0.2.1/4789; for n in $(seq $0); do echo $n >&3 || { echo yes; exit; }; sleep 0.05; done; echo no' $1 2> /dev/null
 }
 state() { ip -d link show mirror0; ip route; ss -uanp 2> /dev/null || cat /proc/net/udp; cat /proc/net/packet | wc -l; }
 state > before
-echo "before $(answered)"
+echo "before $(answered 1000)"
 start out-1 packet-ring 2
-echo "running $(answered)"
+echo "running $(answered 4)"
 stop
-echo "stopped $(answered)"
+echo "stopped $(answered 1000)"
 state > after-stop
 start out-2 packet-ring 2
 kill -KILL $sensor
 wait $sensor || true
-echo "killed $(answered)"
+echo "killed $(answered 1000)"
 state > after-kill
 start out-3 auto 1
 grep -q 'receive *packet rings' out-3.log && echo "auto takes the ring"
