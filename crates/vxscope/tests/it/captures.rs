@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use vxscope_api::Client;
 
 use crate::disk::Disk;
-use crate::sensor::{Sensor, number, received_and_dropped, records, sent};
+use crate::sensor::{Sensor, number, received_and_dropped, records, sent, until};
 use crate::{folder, json, skip, vxscope};
 
 const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pcaps/two-tenants.pcap");
@@ -191,23 +192,32 @@ fn a_full_disk_costs_what_did_not_fit_and_is_written_again_once_there_is_room() 
         "handoff.files.rotate_bytes=128KiB",
     ];
     let sensor = Sensor::start_with(disk.command(), dir.path(), &export);
-    let load = ["--packets", "20000", "--rate", "30000"];
-    let truth = sensor.load(&load);
+    let truth = sensor.load(&["--packets", "20000", "--rate", "30000"]);
+    let mut sums = vec![sent(&truth)];
+    handled(&disk.out(), sums[0]);
     let folder = disk.out().join("pcap");
     let full = captures(&folder);
     for capture in &full {
         assert_eq!(records(capture).1, 0, "{capture:?} is not whole");
         fs::remove_file(capture).expect("our own file");
     }
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    // It is tried again after a while, for the next frame.
+    until("a new file", || {
+        let one = sensor.load(&["--packets", "4", "--flows", "4"]);
+        sums.push(sent(&one));
+        handled(&disk.out(), sums.iter().sum());
+        let mut there = fs::read_dir(&folder).expect("a folder of captures");
+        there.next().map(drop)
+    });
     let more = sensor.load(&["--packets", "500", "--rate", "2000"]);
+    sums.push(sent(&more));
     sensor.signal("TERM");
     let run = sensor.end().run;
     assert!(run.stderr.contains("No space left"), "{run:?}");
     assert!(run.stdout.ends_with("ledger: balanced\n"), "{run:?}");
     let summary = json(&disk.out().join("summary.json"));
     let (received, dropped) = received_and_dropped(&summary);
-    assert_eq!(received + dropped, sent(&truth) + sent(&more));
+    assert_eq!(received + dropped, sums.iter().sum::<u64>());
     let sink = &summary["sinks"]["pcap=out/pcap"];
     assert!(number(&sink["shed"]["write_error"]) > 0, "{sink}");
     let again: u64 = captures(&folder).iter().map(|it| records(it).0).sum();
@@ -220,10 +230,14 @@ fn what_a_kill_leaves_has_a_name_after_the_next_start() {
     let export = ["--export", "pcapng=out/ng"];
     let sensor = Sensor::start(dir.path(), &export);
     sensor.load(&["--packets", "2000", "--rate", "20000"]);
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    let folder = dir.path().join("out/ng");
+    // What is only in memory is written out once a second.
+    until("most of it on the disk", || {
+        let hidden = fs::read_dir(&folder).ok()?.next()?.ok()?.path();
+        (records(&hidden).0 > 1_500).then_some(())
+    });
     sensor.signal("KILL");
     sensor.end();
-    let folder = dir.path().join("out/ng");
     assert_eq!(captures(&folder).len(), 0);
     let summary = Sensor::start(dir.path(), &export).stop().summary();
     assert_eq!(summary["details"]["pcapng=out/ng"]["files_recovered"], 1);
@@ -233,6 +247,18 @@ fn what_a_kill_leaves_has_a_name_after_the_next_start() {
         packets > 1_500 && rest == 0,
         "{packets} packets, {rest} bytes"
     );
+}
+
+/// Waits until the sensor has so many packets, and its way out has done with them what it can.
+fn handled(out: &Path, packets: u64) {
+    let mut client = Client::connect(&out.join("control.sock")).expect("it runs");
+    until("all that was sent", || {
+        let status = client.status().expect("an answer");
+        let sink = status.sinks.get("pcap=out/pcap")?;
+        let done = sink.written + sink.shed.values().sum::<u64>();
+        let all = status.packets.received + status.packets.kernel_dropped == packets;
+        (all && done == status.packets.decapsulated).then_some(())
+    });
 }
 
 /// A replay of the capture; what it left.

@@ -6,12 +6,14 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use vxscope_api::Client;
 use vxscope_testkit::{Frame, Vxlan};
 
 use crate::sensor::{Sensor, number, until};
 use crate::{folder, skip};
 
 const SMALL: &[&str] = &["--set", "rings.memory=8MiB", "--workers", "2"];
+const OFTEN: [&str; 2] = ["--set", "report.interval_milliseconds=100"];
 /// Flows in these tests, each of one datagram so far.
 const FLOWS: u16 = 20;
 
@@ -58,13 +60,18 @@ fn a_wall_clock_that_jumps_neither_ends_flows_nor_joins_them() {
     let sensor = Sensor::start_with(
         faked(env!("CARGO_BIN_EXE_vxscope")),
         dir.path(),
-        &[SMALL, &["--set", timeouts]].concat(),
+        &[SMALL, &["--set", timeouts], &OFTEN].concat(),
     );
+    let mut client = Client::connect(&dir.path().join("out/control.sock")).unwrap();
+    let mut reports = || client.status().unwrap().seq;
     let jumps = ["+0", "+5h", "-7h", "-400d", "+0", "+400d"];
     for jump in jumps {
         set(jump);
-        // Long enough for a tick with the clock as it is now.
-        std::thread::sleep(std::time::Duration::from_millis(1_300));
+        // Flows tick once a second, with the clock as it is now.
+        let enough = reports() + 13;
+        until("more than a second of reports", || {
+            (reports() >= enough).then_some(())
+        });
         send(sensor.port);
     }
     let summary = sensor.stop().summary();

@@ -19,7 +19,7 @@ fn a_service_manager_is_told_that_it_is_ready_and_well() {
     let path = dir.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
     manager
-        .set_read_timeout(Some(Duration::from_secs(20)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vxscope"));
     command
@@ -56,27 +56,28 @@ fn a_reload_changes_what_can_change_and_refuses_the_rest_without_losing_a_packet
     let path = config.display().to_string();
     let sensor = Sensor::start(dir.path(), &["--config", &path]);
     let mut truths = Vec::new();
-    for text in [
-        format!("{all}{}", source(20)),
-        format!("flow.flows_max = 99\n{all}"),
-        "flow.flows_max = \"many\"".to_owned(),
-        all.clone(),
+    for (text, answer) in [
+        (
+            format!("{all}{}", source(20)),
+            "reload: 9 sources are known from now on",
+        ),
+        (
+            format!("flow.flows_max = 99\n{all}"),
+            "nothing is changed; these take a restart: flow.flows_max",
+        ),
+        (
+            "flow.flows_max = \"many\"".to_owned(),
+            "reload: refused, nothing is changed",
+        ),
+        (all.clone(), "reload: 8 sources are known from now on"),
     ] {
         fs::write(&config, text).unwrap();
         sensor.signal("HUP");
         truths.push(sensor.load(&["--sources", "4", "--packets", "2000", "--rate", "10000"]));
+        // Two signals that come before it looks are one.
+        sensor.says(answer);
     }
-    let stopped = sensor.stop();
-    let said = &stopped.run.stderr;
-    for part in [
-        "reload: 9 sources are known from now on",
-        "nothing is changed; these take a restart: flow.flows_max",
-        "reload: refused, nothing is changed",
-        "reload: 8 sources are known from now on",
-    ] {
-        assert!(said.contains(part), "{part}: {said}");
-    }
-    let (received, dropped) = received_and_dropped(&stopped.summary());
+    let (received, dropped) = received_and_dropped(&sensor.stop().summary());
     assert_eq!(truths.iter().map(sent).sum::<u64>(), received + dropped);
 }
 

@@ -1,13 +1,12 @@
 //! Flow records in every format, read back by programs that are not ours: what they count is what
 //! the summary says.
 
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::sensor::{free_port, until};
 use crate::{folder, json, skip, vxscope};
 
 const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pcaps/two-tenants.pcap");
@@ -187,6 +186,7 @@ fn nfdump_counts_what_the_summary_says_without_sequence_errors() {
 struct Collector {
     process: Child,
     folder: PathBuf,
+    port: u16,
 }
 
 impl Collector {
@@ -203,17 +203,20 @@ impl Collector {
             .stderr(log)
             .spawn()
             .ok()?;
-        // It listens once the port is taken.
-        while UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(Self { process, folder })
+        until("who listens", || waiting(port));
+        Some(Self {
+            process,
+            folder,
+            port,
+        })
     }
 
     /// Ends it in order: the file it wrote, and what it said.
     fn stop(mut self) -> (PathBuf, String) {
-        // What was sent is in its socket; a moment to read it.
-        std::thread::sleep(Duration::from_millis(500));
+        // What was sent is in its socket until it has read it.
+        until("nothing more to be read", || {
+            (waiting(self.port)? == 0).then_some(())
+        });
         let stopped = Command::new("kill")
             .arg(self.process.id().to_string())
             .status();
@@ -232,7 +235,18 @@ impl Collector {
     }
 }
 
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.local_addr().expect("its address").port()
+/// Bytes that wait in the socket of whoever listens at a port of 127.0.0.1, if anybody does.
+fn waiting(port: u16) -> Option<u64> {
+    // sl local_address rem_address st tx_queue:rx_queue …
+    let sockets = std::fs::read_to_string("/proc/net/udp").ok()?;
+    let local = format!("0100007F:{port:04X}");
+    sockets.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, address, _, _, queues, ..] = fields.as_slice() else {
+            return None;
+        };
+        let (_, received) = queues.split_once(':')?;
+        let is_it = *address == local;
+        u64::from_str_radix(received, 16).ok().filter(|_| is_it)
+    })
 }

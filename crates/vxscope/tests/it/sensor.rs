@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::thread;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -23,7 +24,9 @@ pub(crate) struct Sensor {
     pub(crate) port: u16,
     /// What it said up to the line after which it receives.
     pub(crate) banner: String,
-    said: BufReader<ChildStderr>,
+    /// What it said since, and who listens.
+    said: Arc<Mutex<String>>,
+    listener: JoinHandle<()>,
     /// Until somebody takes it.
     stdout: Option<ChildStdout>,
 }
@@ -62,6 +65,8 @@ impl Sensor {
             .args(["run", "--listen", &listen, "--out", "out"])
             .args(["--set", &format!("decapsulation.geneve_ports=[{other}]")])
             .args(["--set", "rings.memory=32MiB"])
+            // A busy machine may take its time for what is to be done at the end.
+            .args(["--set", "capture.stop_seconds=60"])
             .args(options)
             .current_dir(dir)
             .env_remove("VXSCOPE_LOG")
@@ -70,23 +75,34 @@ impl Sensor {
             .spawn()
             .expect("as the test arranged it");
         // What is said at the start comes once the sockets are open; before, they refuse.
-        let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let stdout = child.stdout.take().expect("a pipe");
         let (mut banner, mut line) = (String::new(), String::new());
         while !line.starts_with("interrupt") {
             line.clear();
-            let read = said.read_line(&mut line).expect("text");
+            let read = stderr.read_line(&mut line).expect("text");
             banner.push_str(&line);
             assert_ne!(read, 0, "the sensor did not start: {banner}");
         }
+        let (said, listener) = heard(stderr);
         Self {
             child: Process(child),
             dir: dir.to_owned(),
             port,
             banner,
             said,
+            listener,
             stdout: Some(stdout),
         }
+    }
+
+    /// Waits until it has said this, since it receives.
+    #[track_caller]
+    pub(crate) fn says(&self, part: &str) {
+        until(part, || {
+            let said = self.said.lock().expect("no panic");
+            said.contains(part).then_some(())
+        });
     }
 
     /// What it writes to its standard output, for a test that reads it on its own.
@@ -129,12 +145,13 @@ impl Sensor {
         let status = until("the end of the sensor", || {
             self.child.0.try_wait().expect("as the test arranged it")
         });
-        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let mut stdout = String::new();
         if let Some(mut output) = self.stdout.take() {
             output.read_to_string(&mut stdout).expect("text");
         }
-        self.said.read_to_string(&mut stderr).expect("text");
+        self.listener.join().expect("text");
         let code = status.code();
+        let stderr = self.said.lock().expect("no panic").clone();
         let run = Run {
             code,
             stdout,
@@ -149,6 +166,20 @@ impl Stopped {
         let text = fs::read_to_string(self.dir.join("out/summary.json"));
         serde_json::from_str(&text.expect("a summary")).expect("JSON")
     }
+}
+
+/// Writes down what a sensor says until it ends.
+fn heard(mut stderr: BufReader<ChildStderr>) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+    let said = Arc::<Mutex<String>>::default();
+    let written = said.clone();
+    let listener = thread::Builder::new().spawn(move || {
+        let mut line = String::new();
+        while stderr.read_line(&mut line).expect("text") > 0 {
+            written.lock().expect("no panic").push_str(&line);
+            line.clear();
+        }
+    });
+    (said, listener.expect("a thread"))
 }
 
 /// `gen --to` a port of this machine.

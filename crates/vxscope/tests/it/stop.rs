@@ -8,6 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use vxscope_api::Client;
+use vxscope_report::State;
 
 use crate::frozen::Frozen;
 use crate::sensor::{
@@ -66,9 +68,8 @@ fn what_was_received_and_not_opened_in_time_is_counted() {
         };
         let truth = sensor.load(&["--packets", "3000", "--rate", "50000"]);
         sensor.signal("TERM");
-        // The signal must have been taken before the worker moves on.
-        until("a stop", || is_taken(sensor.pid()).then_some(()));
-        thread::sleep(Duration::from_millis(100));
+        // Before the worker moves on.
+        wait_stopping(dir.path());
         frozen.thaw();
         let stopped = sensor.end();
         let summary = stopped.summary();
@@ -137,8 +138,8 @@ fn a_second_signal_ends_it_at_once() {
         };
         let truth = sensor.load(&["--packets", "5000", "--rate", "50000"]);
         sensor.signal("TERM");
-        until("a stop", || is_taken(sensor.pid()).then_some(()));
-        thread::sleep(Duration::from_millis(50));
+        // Two that come at once are one.
+        wait_stopping(dir.path());
         sensor.signal(second);
         check_abandoned(sensor, frozen, &truth, dir.path());
     }
@@ -306,13 +307,13 @@ fn check_peers(capture: &Path, records: u64) {
     assert_eq!(lines as u64, records);
 }
 
-/// Whether the process has no such signal waiting for it any more.
-fn is_taken(pid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    status
-        .lines()
-        .filter(|line| line.starts_with("ShdPnd:") || line.starts_with("SigPnd:"))
-        .all(|line| line.ends_with("0000000000000000"))
+/// Waits until the sensor has taken the signal.
+fn wait_stopping(dir: &Path) {
+    let mut client = Client::connect(&dir.join("out/control.sock")).expect("it runs");
+    until("a stop", || {
+        let state = client.status().expect("an answer").state;
+        (state == State::Stopping).then_some(())
+    });
 }
 
 pub(crate) fn threads(pid: u32) -> Vec<String> {
