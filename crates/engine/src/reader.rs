@@ -123,6 +123,12 @@ pub(crate) fn work(mut worker: Worker, feed: &Feed, reader: &Mutex<Reader<'_>>) 
     worker.finish()
 }
 
+/// Nothing more is read: the lines end with what is in them.
+pub(crate) fn end(reader: &Mutex<Reader<'_>>) {
+    let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+    reader.lines.clear();
+}
+
 /// Why reading ended early, if it did.
 pub(crate) fn into_error(reader: Mutex<Reader<'_>>) -> Option<CaptureError> {
     let reader = reader.into_inner();

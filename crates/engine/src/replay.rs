@@ -265,7 +265,9 @@ fn walk(
             let run = || reader::work(worker, feed, &reader);
             spawn(scope, &format!("worker-{number}"), run)
         });
-        let threads = threads.collect::<Result<Vec<_>, _>>()?;
+        let threads = threads.collect::<Result<Vec<_>, _>>();
+        // Whoever has begun would wait for who has not, and be waited for.
+        let threads = threads.inspect_err(|_| reader::end(&reader))?;
         Ok::<_, EngineError>(threads.into_iter().map(join).collect())
     })?;
     Ok(Walked {
