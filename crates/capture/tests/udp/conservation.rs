@@ -11,6 +11,9 @@ use crate::receiver::{EndOnDrop, Progress, Totals, drain, open, receive_while, s
 
 const WORKERS: [u16; 3] = [1, 2, 4];
 
+/// Datagrams that are fired at once while receivers stop.
+const BURST: u64 = 64;
+
 /// Smaller than one burst of the tests, whatever the kernel makes of it.
 const SMALL: ByteSize = ByteSize::kib(16);
 
@@ -93,7 +96,7 @@ fn stopping_under_fire_hands_out_all_that_was_received() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !ceased.load(Ordering::Acquire) {
-                    sent.fetch_add(fire(ports, 64, None), Ordering::Release);
+                    sent.fetch_add(fire(ports, BURST, None), Ordering::Release);
                 }
             });
             let _end = EndOnDrop(&ceased);
@@ -107,6 +110,11 @@ fn stopping_under_fire_hands_out_all_that_was_received() {
                 drain(source);
                 // The fire goes on, and nothing comes through.
                 assert_eq!(source.receive().unwrap().len(), 0);
+            }
+            // One burst may have begun before the stop; the next one comes too late.
+            let before = sent.load(Ordering::Acquire);
+            while sent.load(Ordering::Acquire) < before + 2 * BURST {
+                thread::yield_now();
             }
         });
         let totals = Totals::of(&mut opened.sources);
