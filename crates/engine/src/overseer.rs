@@ -1,7 +1,7 @@
 //! What whoever keeps the mirrors apart from the sensor tells of them: shown to who asks, written
 //! down from run to run, and marked on the flows of that time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,7 +66,8 @@ impl Overseer {
         }))
     }
 
-    /// Takes the word of whoever keeps the mirrors. Who is not named stays as it was told.
+    /// Takes the word of whoever keeps the mirrors. Who is not named stays as it was told, as long
+    /// as there is room.
     ///
     /// # Errors
     /// What is wrong with the list, of which nothing is taken then; or that the disk is too slow
@@ -82,6 +83,7 @@ impl Overseer {
         });
         let rows: Vec<(MirrorSource, Standing)> = rows.collect::<Result<_, _>>()?;
         let mut told = self.told();
+        make_room(&mut told, &rows, MIRRORS_MAX);
         for (source, standing) in rows {
             let before = told.get(&source);
             let is_known = before == Some(&standing);
@@ -188,4 +190,66 @@ fn standing(row: &MirrorRow) -> Result<(MirrorSource, Standing), String> {
         since: row.since,
     };
     Ok((source, standing))
+}
+
+/// Forgets of those that are not named as many as it takes to hold all that are: first who is
+/// mirrored in full, then whose last word is oldest. A fleet changes its mirrors all the time, and
+/// nobody says that one will never come back.
+fn make_room(
+    told: &mut BTreeMap<MirrorSource, Standing>,
+    rows: &[(MirrorSource, Standing)],
+    most: usize,
+) {
+    let named: BTreeSet<MirrorSource> = rows.iter().map(|(source, _)| *source).collect();
+    let mut others: Vec<_> = told
+        .iter()
+        .filter(|(source, _)| !named.contains(source))
+        .map(|(source, it)| (it.grade < Grade::Full, it.since, *source))
+        .collect();
+    let surplus = (others.len() + named.len()).saturating_sub(most);
+    others.sort_unstable();
+    for (_, _, source) in others.into_iter().take(surplus) {
+        told.remove(&source);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mirror(vni: u32, grade: Grade, since: u64) -> (MirrorSource, Standing) {
+        let source = MirrorSource {
+            address: [10, 0, 0, 1].into(),
+            vni: Vni::try_new(vni).expect("24 bits"),
+        };
+        let standing = Standing {
+            interface: format!("eni-{vni}"),
+            grade,
+            reason: "quiet".to_owned(),
+            since,
+        };
+        (source, standing)
+    }
+
+    #[test]
+    fn room_is_made_by_forgetting_full_ones_first_then_the_oldest() {
+        let all = [
+            mirror(1, Grade::Off, 50),
+            mirror(2, Grade::Full, 90),
+            mirror(3, Grade::Off, 10),
+            mirror(4, Grade::Off, 70),
+        ];
+        let rows = [mirror(4, Grade::Full, 95), mirror(5, Grade::Off, 95)];
+        for (most, kept) in [
+            (5, vec![1, 2, 3, 4]),
+            (4, vec![1, 3, 4]),
+            (3, vec![1, 4]),
+            (2, vec![4]),
+        ] {
+            let mut told = BTreeMap::from(all.clone());
+            make_room(&mut told, &rows, most);
+            let left: Vec<u32> = told.keys().map(|source| source.vni.get()).collect();
+            assert_eq!(left, kept, "{most} at most");
+        }
+    }
 }

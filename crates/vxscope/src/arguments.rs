@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// See it work: sensor and mirrored traffic on this machine, in half a minute at most.
+    /// See it work: sensor and mirrored traffic on this machine, for some seconds.
     Demo(DemoArguments),
     /// Run captures through the sensor and write what Zeek and Suricata would like to read.
     Replay(ReplayArguments),

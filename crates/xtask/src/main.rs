@@ -19,6 +19,7 @@ mod links;
 mod manifests;
 mod manual;
 mod pcaps;
+mod profiled;
 mod promised;
 mod readers;
 mod readme;
@@ -76,6 +77,8 @@ enum Command {
         /// The program to put into it, already built
         program: Option<String>,
     },
+    /// Build the sensor by what one that counts its branches did with traffic; prints its path
+    Profiled,
     /// Install, use and remove the Debian package of this program in a fresh Debian (root)
     CleanRoot {
         /// The program to package, already built
@@ -117,6 +120,10 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Deb { program } => {
             let package = deb::make(&workspace, program.as_deref())?;
             println!("{}", package.display());
+            Ok(())
+        }
+        Command::Profiled => {
+            println!("{}", profiled::make(&workspace)?.display());
             Ok(())
         }
         Command::CleanRoot { program } => match clean_root::check(&workspace, &program)? {

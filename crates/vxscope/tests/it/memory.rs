@@ -23,7 +23,7 @@ const SMALL: &[&str] = &[
 const FLOWS_MAX: u64 = 16_384;
 /// Distinct conversations of one flood, each of two packets.
 const TUPLES: u64 = 100_000;
-/// Floods over which memory stays within a hundredth: two bytes kept of a conversation would show.
+/// Over so many floods memory may grow by a hundredth: some bytes kept of a conversation would show.
 const LEVEL: usize = 3;
 /// What waits for the disk on a busy machine comes and goes; what is kept comes with every flood.
 const FLOODS_MAX: u64 = 12;
@@ -51,10 +51,10 @@ fn a_flood_of_distinct_tuples_takes_no_memory_beyond_the_stores() {
     assert!(opened > 7 * FLOWS_MAX, "{summary}");
 }
 
-/// Whether none of the last floods left more than the one before them.
+/// Whether the last floods together left no more than a hundredth behind.
 fn is_level(resident: &[u64]) -> bool {
     let last = resident.windows(LEVEL + 1).last();
-    last.is_some_and(|last| last.iter().all(|now| *now <= last[0] + last[0] / 100))
+    last.is_some_and(|last| last[LEVEL] <= last[0] + last[0] / 100)
 }
 
 fn flood(sensor: &Sensor, seed: u64) {
