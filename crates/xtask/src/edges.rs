@@ -45,7 +45,7 @@ const EDGES: &[(&str, &str)] = &[
         "vxscope",
         "units log wire linux pcap report coverage account export config api engine sim policy control steward trial",
     ),
-    ("benches", "units memory linux pcap config sim engine"),
+    ("benches", "units memory linux pcap flow config sim engine"),
     ("standin", "units"),
     ("ec2", "units control enrolment"),
     (
