@@ -4,6 +4,7 @@ use crate::sensor::ColdBuild;
 use crate::step::{Outcome, run_all, step};
 use crate::workspace::{Workspace, run};
 use crate::{Result, clean_root, deb, edges, heavy, pcaps, readers, sensor, tidy, tools};
+use std::process::Command;
 
 /// Where tests keep what they saw of the page and of `vxscope top`.
 const PICTURES: &str = "VXSCOPE_PICTURES";
@@ -104,7 +105,8 @@ fn test(context: &mut Context<'_>) -> Result<Outcome> {
         vec!["--workspace", "--features", "vxscope/tls"],
         heavy::excluded(),
     ];
-    test_of(context, &packages.concat())
+    run(&mut tests_of(context, &packages.concat()))?;
+    Ok(Outcome::passed())
 }
 
 /// The crates over the AWS SDK, all at once so that it is compiled once for all of them.
@@ -113,7 +115,10 @@ fn controller(context: &mut Context<'_>) -> Result<Outcome> {
     clippy_of(context, &packages)?;
     // Its tests run the sensor, too.
     context.cargo(&["build", "--package", "vxscope"])?;
-    test_of(context, &packages)
+    let mut tests = tests_of(context, &packages);
+    // Most of their time they wait for what they started.
+    run(tests.env("NEXTEST_TEST_THREADS", "4"))?;
+    Ok(Outcome::passed())
 }
 
 /// Parquet and S3, read back by `DuckDB` and moto.
@@ -122,7 +127,8 @@ fn archive(context: &mut Context<'_>) -> Result<Outcome> {
     clippy_of(context, &packages)?;
     // One of its tests works beside a sensor.
     context.cargo(&["build", "--package", "vxscope"])?;
-    test_of(context, &packages)
+    run(&mut tests_of(context, &packages))?;
+    Ok(Outcome::passed())
 }
 
 fn clippy_of(context: &mut Context<'_>, packages: &[&str]) -> Result<Outcome> {
@@ -132,7 +138,7 @@ fn clippy_of(context: &mut Context<'_>, packages: &[&str]) -> Result<Outcome> {
     context.cargo(&arguments)
 }
 
-fn test_of(context: &mut Context<'_>, packages: &[&str]) -> Result<Outcome> {
+fn tests_of(context: &Context<'_>, packages: &[&str]) -> Command {
     let mut arguments = if tools::program("cargo-nextest").is_ok() {
         vec!["nextest", "run", "--no-fail-fast"]
     } else {
@@ -144,8 +150,7 @@ fn test_of(context: &mut Context<'_>, packages: &[&str]) -> Result<Outcome> {
         command.env(readers::VARIABLE, python);
     }
     command.env(PICTURES, deb::target(context.workspace).join("pictures"));
-    run(&mut command)?;
-    Ok(Outcome::passed())
+    command
 }
 
 fn doc_test(context: &mut Context<'_>) -> Result<Outcome> {
